@@ -1,0 +1,52 @@
+"""Where stages run, and who is told: the protocols between the runner, its backends and its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from raylab.stage import Stage
+from raylab.store import Artifact, Part, Store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one task (`shard` is None) or of one shard."""
+
+    stage: Stage
+    shard: int | None = None
+    part: Part | None = None
+    error: str | None = None
+
+
+OnOutcome = Callable[[Outcome], None]
+
+
+class Backend(Protocol):
+    """Where stages run. Outcomes are reported in the driver's thread; an error of one stage does not end the others."""
+
+    def run_tasks(self, name: str, stages: Sequence[Stage], store: Store, on_outcome: OnOutcome) -> None:
+        """Run tasks whose inputs are all in the store; `name` is the same when the same plan is run again."""
+
+    def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
+        """Compute shards of mapped stages whose inputs are all in the store."""
+
+
+class Listener(Protocol):
+    """Who is told how far the work is."""
+
+    def begin(self, present: int, missing: Sequence[Stage]) -> None:
+        """Before anything is computed: stages that the store has, and those that will be built."""
+
+    def start(self, stages: Sequence[Stage], units: int) -> None:
+        """A round starts: its stages and its number of tasks or shards."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A task or a shard has ended."""
+
+    def built(self, artifact: Artifact) -> None:
+        """An artifact has been committed."""
+
+    def end(self) -> None:
+        """Nothing more will be built, for whatever reason."""

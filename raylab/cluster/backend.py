@@ -1,0 +1,58 @@
+"""The backend that runs on Ray. Ray starts when there is something to build, not before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from raylab import provenance
+from raylab.backend import OnOutcome
+from raylab.cluster import preflight
+from raylab.cluster.connect import connect
+from raylab.site import SiteFile
+from raylab.stage import Stage
+from raylab.store import Store
+
+
+class RayBackend:
+    """Tasks through Ray Tune, shards through Ray Data, on the cluster of RAY_ADDRESS or one of this machine."""
+
+    def __init__(self, site: SiteFile, gpus: int | None = None) -> None:
+        """`gpus`: how many a cluster that is started here says it has (None: those present); for tests without any."""
+        self.site, self.gpus = site, gpus
+
+    def check(self) -> None:
+        """Refuse what the machine or the cluster cannot give. Raises preflight.SiteError; without RAY_ADDRESS nothing
+        is started for it."""
+        if os.environ.get("RAY_ADDRESS"):
+            self._connect()
+            preflight.check_cluster(self.site)
+        else:
+            preflight.check_machine(self.site, self.gpus)
+
+    def run_tasks(self, name: str, stages: Sequence[Stage], store: Store, on_outcome: OnOutcome) -> None:
+        self._connect()
+        from raylab.cluster import sweep  # Tune costs seconds to import: only where a task is to run
+
+        share = preflight.gpu_share(self.site.trials.gpus)
+        sweep.run_tasks(name, stages, store, provenance.collect(), self.site.trials, share, on_outcome)
+
+    def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
+        self._connect()
+        from raylab.cluster import map as mapping
+
+        mapping.map_shards(
+            shards,
+            store,
+            provenance.collect(),
+            self.site.actors,
+            preflight.gpu_share(self.site.actors.gpus),
+            self.site.no_progress_seconds,
+            on_outcome,
+        )
+
+    def _connect(self) -> None:
+        try:
+            connect(self.site.cpus, self.gpus)
+        except ConnectionError as error:
+            raise preflight.SiteError(str(error)) from error

@@ -1,0 +1,89 @@
+"""Ray Data over a pool of actors: one row of the data set names some shards, never holds their data.
+
+This form cannot hang on the size of the pool (nothing is read, so nothing competes with the actors for CPUs), keeps finished
+shards, and gives the same bytes for any number of actors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cloudpickle
+import ray
+from ray.data import ActorPoolStrategy
+
+from raylab.backend import OnOutcome, Outcome
+from raylab.cluster.connect import assigned_device
+from raylab.runner import attempt_shard
+from raylab.site import Actors
+from raylab.stage import Stage
+from raylab.store import Part, Store
+from raylab.worker import Worker
+
+TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
+
+
+class ShardActor:
+    """An actor of the pool: a worker that lives as long as the execution."""
+
+    def __init__(self, stages: bytes, store: Store, provenance: Mapping[str, object]) -> None:
+        self.stages: dict[str, Stage] = cloudpickle.loads(stages)
+        self.worker = Worker(store, assigned_device(), provenance)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        ended = [attempt_shard(self.worker, self.stages[key], index) for key, index in row["shards"]]
+        return {"ended": cloudpickle.dumps([(o.stage.key, o.shard, o.part, o.error) for o in ended])}
+
+
+def map_shards(
+    shards: Sequence[tuple[Stage, int]],
+    store: Store,
+    provenance: Mapping[str, object],
+    actors: Actors,
+    gpus: float,
+    no_progress_seconds: int,
+    on_outcome: OnOutcome,
+) -> None:
+    """Compute the shards and tell of each, in the order in which they end.
+
+    Raises what Ray Data raises where the execution itself fails: an actor that cannot start, no progress for too long.
+    """
+    context = ray.data.DataContext.get_current()
+    context.execution_no_progress_timeout_s = no_progress_seconds
+    context.enable_progress_bars = False
+    by_key = {stage.key: stage for stage, _ in shards}
+    room = _room(actors, gpus)
+    limit = min(actors.max or room, len(shards))
+    size = max(1, min(actors.shards_per_task, len(shards) // (TASKS_PER_ACTOR * limit)))
+    pointers = [(stage.key, index) for stage, index in shards]
+    rows = [{"shards": pointers[low : low + size]} for low in range(0, len(pointers), size)]
+    least = min(actors.min, limit)
+    options = {"memory": actors.memory_gb * 2**30} if actors.memory_gb else {}
+    outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        ShardActor,
+        fn_constructor_kwargs={
+            "stages": cloudpickle.dumps(by_key),
+            "store": store,
+            "provenance": dict(provenance),
+        },
+        compute=ActorPoolStrategy(
+            min_size=least, max_size=limit, initial_size=max(least, min(limit, room)), max_tasks_in_flight_per_actor=2
+        ),
+        num_cpus=actors.cpus,
+        num_gpus=gpus or None,
+        **options,
+    )
+    for row in outcomes.iter_rows():
+        for key, index, part, error in cloudpickle.loads(row["ended"]):
+            on_outcome(Outcome(by_key[key], index, part if isinstance(part, Part) else None, error))
+
+
+def _room(actors: Actors, gpus: float) -> int:
+    """Actors that the cluster's nodes have room for at this moment; an autoscaler may add more, up to `actors.max`."""
+    total = ray.cluster_resources()
+    room = math.floor(total.get("CPU", 0) / actors.cpus)
+    if gpus:
+        room = min(room, math.floor(total.get("GPU", 0) / gpus))
+    return max(1, room)

@@ -1,0 +1,174 @@
+"""Ray Tune over the tasks of one round: a trial a task, reused actors, checkpoints within a task, restore after a crash.
+
+The store decides what is done, Tune what runs when: a trial looks the store up first, so a lost snapshot or a new plan
+that overlaps an old one costs nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cloudpickle
+from ray import tune
+
+from raylab.backend import OnOutcome, Outcome
+from raylab.cluster.connect import assigned_device
+from raylab.identity import short
+from raylab.runner import describe
+from raylab.site import Trials
+from raylab.stage import Stage
+from raylab.store import Store
+from raylab.worker import Worker
+
+STATE = "state.bin"
+TASKS = "tasks.json"  # beside Tune's own files: the keys that an experiment was started for
+MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's own is an outcome, and not tried again
+REPORT_SECONDS = 2.0  # a report waits for the driver: often enough to watch, seldom enough to cost nothing
+
+
+class TuneReporter:
+    """Reports to Tune, with a checkpoint at most every `checkpoint_seconds`."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self.checkpoint_seconds = checkpoint_seconds
+        self._reported = self._kept = time.monotonic()
+
+    def resume(self) -> bytes | None:
+        checkpoint = tune.get_checkpoint()
+        if checkpoint is None:
+            return None
+        with checkpoint.as_directory() as folder:
+            return (Path(folder) / STATE).read_bytes()
+
+    def report(self, metrics: Mapping[str, float], state: Callable[[], bytes]) -> None:
+        now = time.monotonic()
+        if now - self._kept >= self.checkpoint_seconds:
+            self._kept = self._reported = now
+            with tempfile.TemporaryDirectory(prefix="raylab-") as folder:
+                (Path(folder) / STATE).write_bytes(state())
+                tune.report(dict(metrics), checkpoint=tune.Checkpoint.from_directory(folder))
+        elif now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            tune.report(dict(metrics))
+
+
+class _Told:
+    """Tells the runner of every trial that ends, once."""
+
+    def __init__(self, stages: Mapping[str, Stage], on_outcome: OnOutcome) -> None:
+        self.stages, self.on_outcome, self.keys = stages, on_outcome, set[str]()
+
+    def tell(self, key: str, error: str | None) -> None:
+        if key in self.stages and key not in self.keys:  # others belong to an earlier plan, restored with it
+            self.keys.add(key)
+            self.on_outcome(Outcome(self.stages[key], error=error))
+
+
+class _Callback(tune.Callback):
+    """Passes the ends of trials on to the run in progress.
+
+    Tune pickles its callbacks into the experiment and restores them from there: one that held the runner could not be
+    pickled, and a restored one could not know it. So this one holds nothing.
+    """
+
+    told: ClassVar[_Told | None] = None
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        del iteration, trials, info
+        if self.told is not None:
+            self.told.tell(trial.config["task"]["key"], trial.last_result.get("error"))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        del iteration, trials, info
+        if self.told is not None:
+            error = f"its process ended {MAX_FAILURES + 1} times (out of memory?); given up"
+            self.told.tell(trial.config["task"]["key"], error)
+
+
+def run_tasks(
+    name: str,
+    stages: Sequence[Stage],
+    store: Store,
+    provenance: Mapping[str, object],
+    trials: Trials,
+    gpus: float,
+    on_outcome: OnOutcome,
+) -> None:
+    """Run the tasks as trials of one Tuner and tell of each when it ends."""
+    by_key = {stage.key: stage for stage in stages}
+    told = _Told(by_key, on_outcome)
+    packed = cloudpickle.dumps(by_key)
+
+    def trial(config: Mapping[str, Any]) -> dict[str, Any]:
+        known: dict[str, Stage] = cloudpickle.loads(packed)
+        stage = known.get(config["task"]["key"])
+        if stage is None:  # of an earlier plan: restored with the experiment, no longer asked for
+            return {"error": None}
+        try:
+            Worker(store, assigned_device(), provenance).run_task(stage, TuneReporter(trials.checkpoint_seconds))
+        except Exception as error:
+            return {"error": describe(error)}
+        finally:
+            gc.collect()  # actors are reused: the last network must not stay on the device
+        return {"error": None}
+
+    need = {"cpu": trials.cpus, "gpu": gpus}
+    if trials.memory_gb:
+        need["memory"] = trials.memory_gb * 2**30
+    tuner = _tuner(name, by_key, store, tune.with_resources(trial, need), trials)
+    _Callback.told = told
+    try:
+        results = tuner.fit()
+    finally:
+        _Callback.told = None
+    for result in results:  # a trial that had ended before a restore is not told of by the callback
+        key = result.config["task"]["key"] if result.config else ""
+        if key in by_key:
+            done = store.find(by_key[key]) is not None
+            told.tell(key, (result.metrics or {}).get("error") or (None if done else "it left no artifact"))
+    # Everything worth keeping is in the store; what failed should start afresh when it is tried again.
+    store.filesystem.delete_dir(f"{_folder(store)}/{short(name)}")
+
+
+def _folder(store: Store) -> str:
+    return f"{store.root}/tune"
+
+
+def _tuner(name: str, stages: Mapping[str, Stage], store: Store, trainable: Any, trials: Trials) -> tune.Tuner:
+    """The Tuner of an interrupted run where it covers these tasks, otherwise a new one."""
+    folder = f"{_folder(store)}/{short(name)}"
+    listed = store.get(f"{folder}/{TASKS}")
+    if listed is not None:
+        if stages.keys() <= set(json.loads(listed)) and tune.Tuner.can_restore(
+            folder, storage_filesystem=store.filesystem
+        ):
+            return tune.Tuner.restore(
+                folder,
+                trainable=trainable,
+                storage_filesystem=store.filesystem,
+                resume_unfinished=True,
+                restart_errored=True,
+            )
+        store.filesystem.delete_dir(folder)
+    store.put(f"{folder}/{TASKS}", json.dumps(sorted(stages)).encode())
+    tasks = [{"key": stage.key, "name": stage.name} for stage in stages.values()]
+    return tune.Tuner(
+        trainable,
+        param_space={"task": tune.grid_search(tasks)},
+        tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=trials.max_concurrent),
+        run_config=tune.RunConfig(
+            name=short(name),
+            storage_path=_folder(store),
+            storage_filesystem=store.filesystem,
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            callbacks=[_Callback()],
+        ),
+    )

@@ -1,0 +1,63 @@
+"""What a thing is: canonical JSON of plain values, and its sha256.
+
+Only values with one obvious JSON form are taken. Anything else is refused rather than passed through ``repr`` or
+``str``: a memory address or a float printed to six digits in a key would make two names for one thing, or one for two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+KEY_PREFIX = 12  # hex digits of a key in paths and messages: 48 bits, unique far beyond a store's number of artifacts
+
+
+def canonical(value: object, path: str = "value") -> Any:
+    """The JSON value of models, dataclasses, tuples, str-keyed mappings and scalars; fields of a model that are
+    declared with ``exclude=True`` say where, not what, and are left out.
+
+    Raises TypeError or ValueError naming the offending path.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{path}: a finite number is needed, got {value}")
+        return value
+    if isinstance(value, BaseModel):
+        declared = type(value).model_fields
+        kept = [name for name, field in declared.items() if not field.exclude]
+        return {name: canonical(getattr(value, name), f"{path}.{name}") for name in kept}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: canonical(getattr(value, f.name), f"{path}.{f.name}") for f in fields(value)}
+    if isinstance(value, tuple):
+        return [canonical(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise TypeError(f"{path}: mapping keys must be str, got {name!r}")
+        return {name: canonical(item, f"{path}.{name}") for name, item in value.items()}
+    raise TypeError(
+        f"{path}: {type(value).__name__} has no canonical form; use models, dataclasses, tuples, str-keyed mappings, "
+        "str, int, finite float, bool or None"
+    )
+
+
+def canonical_json(value: object) -> str:
+    """One line of JSON with sorted keys: equal values give equal text."""
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(value: object) -> str:
+    """sha256 of the canonical JSON, in hex (64 digits)."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def short(key: str) -> str:
+    return key[:KEY_PREFIX]

@@ -1,0 +1,131 @@
+"""A stage describes one artifact: what makes it, from which others, with which numbers. Building one runs nothing.
+
+Its key is known before anything runs. What executes it (`body`), what it is called and what it costs are not part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from raylab.columns import Batch
+from raylab.identity import fingerprint, short
+
+if TYPE_CHECKING:
+    from raylab.store import Artifact
+
+Metrics = Mapping[str, object]
+
+
+class Reporter(Protocol):
+    """What a long task tells while it works, and where it may continue after a crash."""
+
+    def resume(self) -> bytes | None:
+        """The state last accepted for this task, or None at a fresh start."""
+
+    def report(self, metrics: Mapping[str, float], state: Callable[[], bytes]) -> None:
+        """Called now and then; `state` is only evaluated when it is worth keeping."""
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What the body of a task is given: its inputs by role, a device, a place for its files, someone to report to."""
+
+    inputs: Mapping[str, Artifact]
+    device: str
+    write: Callable[[str, bytes, int | None], None]  # name, contents, rows (None where it is no table)
+    reporter: Reporter
+
+
+class Task(Protocol):
+    """The body of a stage that runs once."""
+
+    in_driver: bool  # reads what only the driver is sure to see (raw files), or is too small to be sent away
+
+    def run(self, context: TaskContext) -> Metrics:
+        """Write the parts, return the metrics of the manifest."""
+
+
+class MapBatches(Protocol):
+    """The body of a stage that maps the rows of one input, shard by shard, in fixed batches within a shard."""
+
+    over: str  # role of the input whose rows are mapped
+    shard_rows: int  # rows of an input that are computed, committed and resumed together
+    batch_rows: int  # rows that meet in one call: part of the identity, since convolutions round differently
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        """Load what every batch needs (a network, a reference set), once a process."""
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        """Metrics of the finished artifact, computed by the driver."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A frozen description: (kind, version, config, inputs by role) is the identity; the rest is not."""
+
+    kind: str
+    version: int  # bumped by hand when the meaning of the body's code changes
+    config: object  # anything that `identity.canonical` takes
+    inputs: Mapping[str, Stage]
+    body: Task | MapBatches = field(compare=False, repr=False)
+    name: str = field(default="", compare=False)  # for people: "train mlp seed 0"
+    passes: int = field(default=0, compare=False)  # estimate of work: images through a network, forward and backward
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the identity: known before running."""
+        inputs = {role: stage.key for role, stage in self.inputs.items()}
+        return fingerprint(
+            {"kind": self.kind, "version": self.version, "config": self.config, "inputs": inputs}
+        )
+
+    @property
+    def label(self) -> str:
+        return f"{self.name or self.kind} [{short(self.key)}]"
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and other.key == self.key
+
+
+def is_task(stage: Stage) -> bool:
+    return hasattr(stage.body, "run")
+
+
+def closure(stages: Iterable[Stage]) -> list[Stage]:
+    """All stages and what they are made from, each once, inputs before what needs them."""
+    ordered: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in ordered:
+            for needed in stage.inputs.values():
+                visit(needed)
+            ordered[stage.key] = stage
+
+    for stage in stages:
+        visit(stage)
+    return list(ordered.values())
+
+
+def rounds(stages: Iterable[Stage]) -> list[list[Stage]]:
+    """Groups of one shape (all tasks, or all maps) that can be built one after the other, as few as possible by greed.
+
+    Every group costs one start of Ray Tune or Ray Data, seconds each; so tasks that are ready go first, and maps wait
+    until no task is left that could run before them.
+    """
+    waiting = closure(stages)
+    done: set[str] = set()
+    groups: list[list[Stage]] = []
+    while waiting:
+        ready = [s for s in waiting if all(needed.key in done for needed in s.inputs.values())]
+        tasks = [s for s in ready if is_task(s)]
+        group = tasks or ready
+        done.update(stage.key for stage in group)
+        waiting = [stage for stage in waiting if stage.key not in done]
+        groups.append(group)
+    return groups

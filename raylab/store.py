@@ -1,0 +1,324 @@
+"""Artifacts by content: ``<root>/<kind>/<key12>/`` holds parts and, written last, ``MANIFEST.json``.
+
+The manifest is the artifact. Without one a folder is work in progress, never a result; there are no status files and
+no locks, and nothing relies on an atomic rename of folders, which object stores do not have. Two drivers that build the
+same key write the same shards under the same names, and tasks into folders of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from raylab import columns
+from raylab.identity import canonical, fingerprint, short
+from raylab.stage import Stage
+
+MANIFEST = "MANIFEST.json"
+SCHEMA = 1  # of the manifest
+MAX_ATTEMPTS = 3  # at one shard or task: one that kills its process is given up, not tried for ever
+
+
+class StoreError(Exception):
+    """The store cannot be used as asked; the message says what and where."""
+
+
+class CorruptArtifact(StoreError):
+    """Bytes that do not match the manifest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of an artifact; `rows` is None where the file is no table."""
+
+    path: str  # relative to the artifact's folder
+    rows: int | None
+    bytes: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name: the folder of a task's attempt is an accident of one run."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed, immutable folder of parts."""
+
+    store: Store
+    folder: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return str(self.manifest["key"])
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return dict(self.manifest["metrics"])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return dict(self.manifest["config"])
+
+    @property
+    def label(self) -> str:
+        return f"{self.manifest['name'] or self.manifest['kind']} [{short(self.key)}]"
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(Part(**part) for part in self.manifest["parts"])
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
+        return fingerprint(tuple((part.name, part.sha256) for part in self.parts))
+
+    @cached_property
+    def rows(self) -> int:
+        return sum(part.rows or 0 for part in self.parts)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one part, checked.
+
+        Raises StoreError where there is no such part, CorruptArtifact where its bytes are not those committed.
+        """
+        for part in self.parts:
+            if part.name == name:
+                return self._checked(part)
+        raise StoreError(f"{self.label}: no part {name!r}; it has {[part.name for part in self.parts]}")
+
+    def table(self, start: int = 0, stop: int | None = None) -> pa.Table:
+        """Rows [start, stop) of the artifact's tables, in order; only the parts that hold them are read."""
+        stop = self.rows if stop is None else min(stop, self.rows)
+        pieces, first = [], 0
+        tables = [part for part in self.parts if part.rows is not None]
+        for part in tables:
+            rows = part.rows or 0
+            if first < stop and first + rows > start:
+                low, high = max(start - first, 0), min(stop - first, rows)
+                pieces.append(columns.from_parquet(self._checked(part)).slice(low, high - low))
+            first += rows
+        if not pieces and tables:  # an empty range still has columns
+            pieces.append(columns.from_parquet(self._checked(tables[0])).slice(0, 0))
+        if not pieces:
+            raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
+        return pa.concat_tables(pieces)
+
+    def batch(self, start: int = 0, stop: int | None = None) -> columns.Batch:
+        """The same rows as numpy arrays by column."""
+        return columns.to_batch(self.table(start, stop))
+
+    def _checked(self, part: Part) -> bytes:
+        path = f"{self.folder}/{part.path}"
+        data = self.store.get(path)
+        if data is None or hashlib.sha256(data).hexdigest() != part.sha256:
+            state = "is missing" if data is None else "does not have the bytes that were committed"
+            raise CorruptArtifact(
+                f"{self.label}: {path} {state}; remove {self.folder}/{MANIFEST} to have it built again"
+            )
+        return data
+
+
+class Store:
+    """Find, begin and commit artifacts on a local path or any URI that `pyarrow.fs` knows (s3://, gs://, hdfs://)."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        try:
+            if re.match(r"^[a-z][a-z0-9+.-]+://", uri):
+                self.filesystem, self.root = pafs.FileSystem.from_uri(uri)
+            else:
+                self.filesystem, self.root = pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
+        except (pa.ArrowInvalid, OSError, ValueError) as error:
+            raise StoreError(f"store {uri!r}: not a path or URI that can be opened ({error})") from error
+        self.root = self.root.rstrip("/")
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.uri,)  # file systems hold sockets: a worker opens its own
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, pafs.LocalFileSystem)
+
+    def folder(self, stage: Stage) -> str:
+        return f"{self.root}/{stage.kind}/{short(stage.key)}"
+
+    # -- whole artifacts
+
+    def find(self, stage: Stage) -> Artifact | None:
+        """The committed artifact of a stage, or None.
+
+        Raises CorruptArtifact where the folder holds another stage of the same short key, or no readable manifest.
+        """
+        path = f"{self.folder(stage)}/{MANIFEST}"
+        data = self.get(path)
+        if data is None:
+            return None
+        try:
+            manifest = json.loads(data)
+            key, schema = manifest["key"], manifest["schema"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptArtifact(f"{path}: not a manifest ({error}); remove it to build again") from error
+        if schema != SCHEMA:
+            raise CorruptArtifact(f"{path}: schema {schema}, this raylab reads {SCHEMA}; use another store")
+        if key != stage.key:
+            raise CorruptArtifact(f"{path}: holds key {key}, wanted {stage.key}; use another store")
+        return Artifact(self, self.folder(stage), manifest)
+
+    def require(self, stage: Stage) -> Artifact:
+        """As `find`, but StoreError where there is none."""
+        artifact = self.find(stage)
+        if artifact is None:
+            raise StoreError(f"{stage.label}: not in the store {self.uri}, though something needs it now")
+        return artifact
+
+    def unfinished(self, stage: Stage, parts: Sequence[Part], metrics: Mapping[str, object]) -> Artifact:
+        """The artifact that a commit would make: for metrics that are computed from the parts."""
+        manifest = {
+            "schema": SCHEMA,
+            "kind": stage.kind,
+            "version": stage.version,
+            "name": stage.name,
+            "key": stage.key,
+            "config": canonical(stage.config),
+            "inputs": {role: needed.key for role, needed in stage.inputs.items()},
+            "parts": [asdict(part) for part in parts],
+            "metrics": canonical(metrics, "metrics"),
+        }
+        return Artifact(self, self.folder(stage), manifest)
+
+    def commit(
+        self,
+        stage: Stage,
+        parts: Sequence[Part],
+        metrics: Mapping[str, object],
+        provenance: Mapping[str, object],
+    ) -> Artifact:
+        """Write the manifest: from here on the artifact exists."""
+        draft = self.unfinished(stage, parts, metrics)
+        manifest = {**draft.manifest, "digest": draft.digest, "provenance": canonical(provenance, "provenance")}
+        self.put(f"{draft.folder}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
+        return Artifact(self, draft.folder, manifest)
+
+    # -- parts and what leads to them
+
+    def put_part(self, stage: Stage, path: str, data: bytes, rows: int | None) -> Part:
+        self.put(f"{self.folder(stage)}/{path}", data)
+        return Part(path, rows, len(data), hashlib.sha256(data).hexdigest())
+
+    def put_shard(self, stage: Stage, index: int, data: bytes, rows: int) -> Part:
+        """The part, then its sidecar: a shard counts once the sidecar is there."""
+        part = self.put_part(stage, shard_name(index), data, rows)
+        self.put(f"{self.folder(stage)}/{shard_name(index)}.json", json.dumps(asdict(part)).encode())
+        return part
+
+    def shard(self, stage: Stage, index: int) -> Part | None:
+        """The finished shard, or None where it must be computed: no sidecar, or not the bytes it tells of."""
+        sidecar = self.get(f"{self.folder(stage)}/{shard_name(index)}.json")
+        if sidecar is None:
+            return None
+        try:
+            part = Part(**json.loads(sidecar))
+        except (ValueError, TypeError):
+            return None
+        data = self.get(f"{self.folder(stage)}/{part.path}")
+        if data is None or hashlib.sha256(data).hexdigest() != part.sha256:
+            return None
+        return part
+
+    def attempt(self, stage: Stage, what: str) -> int:
+        """Note one more start at a shard or task and return its number, from 1: what kills its process every time is seen
+        here even though nobody lived to report it."""
+        folder = f"{self.folder(stage)}/attempts"
+        number = 1 + sum(name.startswith(f"{what}.") for name in self.names(folder))
+        self.put(f"{folder}/{what}.{number}-{secrets.token_hex(3)}", b"")
+        return number
+
+    def forget_attempts(self, stage: Stage, what: str = "") -> None:
+        """Forget starts that ended in an orderly way, or all of them for a new try by a user."""
+        folder = f"{self.folder(stage)}/attempts"
+        for name in self.names(folder):
+            if not what or name.startswith(f"{what}."):
+                self.delete(f"{folder}/{name}")
+
+    def tidy(self, stage: Stage) -> None:
+        """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
+        folder = self.folder(stage)
+        for name in self.names(folder):
+            if re.fullmatch(r"part-\d+\.parquet\.json", name):
+                self.delete(f"{folder}/{name}")
+        self.forget_attempts(stage)
+
+    # -- bytes
+
+    def get(self, path: str) -> bytes | None:
+        try:
+            with self.filesystem.open_input_stream(path) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a whole file or nothing: a temporary name and a rename here, one PUT on an object store."""
+        if not self.is_local:
+            with self.filesystem.open_output_stream(path) as stream:
+                stream.write(data)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.tmp-{secrets.token_hex(4)}"
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+
+    def delete(self, path: str) -> None:
+        try:
+            self.filesystem.delete_file(path)
+        except FileNotFoundError:
+            pass  # somebody else tidied first
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder, sorted; empty where there is no such folder."""
+        selector = pafs.FileSelector(folder, allow_not_found=True)
+        return sorted(i.base_name for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File)
+
+    def manifests(self) -> Iterator[Artifact]:
+        """Every artifact of the store."""
+        selector = pafs.FileSelector(self.root, allow_not_found=True, recursive=True)
+        for info in self.filesystem.get_file_info(selector):
+            if info.base_name == MANIFEST and (data := self.get(info.path)) is not None:
+                yield Artifact(self, info.path.rsplit("/", 1)[0], json.loads(data))
+
+    def check_writable(self) -> None:
+        """Raises StoreError where this process cannot write and read here."""
+        path = f"{self.root}/.writable-{secrets.token_hex(4)}"
+        try:
+            self.put(path, b"ok")
+            self.delete(path)
+        except OSError as error:
+            raise StoreError(
+                f"store {self.uri!r}: cannot be written ({error}); choose another with `store:` in the site file, or "
+                "RAYLAB_HOME for the default"
+            ) from error
+
+
+def shard_name(index: int) -> str:
+    return f"part-{index:05d}.parquet"

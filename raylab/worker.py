@@ -1,0 +1,127 @@
+"""What one process does for one task or one shard: the same code inline, in an actor of Ray Data and in a trial of Tune."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import numpy as np
+import torch
+
+from raylab import columns
+from raylab.columns import Batch
+from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
+from raylab.store import MAX_ATTEMPTS, Artifact, Part, Store
+
+MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
+
+
+class GivenUp(RuntimeError):
+    """A shard whose every start ended its process."""
+
+
+class Silent:
+    """A reporter for those who do not listen and never resume."""
+
+    def resume(self) -> bytes | None:
+        return None
+
+    def report(self, metrics: Mapping[str, float], state: Callable[[], bytes]) -> None:
+        """Nobody listens."""
+
+
+class Worker:
+    """Runs stages against a store, on one device ("cpu", "cuda")."""
+
+    def __init__(self, store: Store, device: str, provenance: Mapping[str, object]) -> None:
+        self.store, self.device, self.provenance = store, device, provenance
+        self._open: OrderedDict[str, Callable[[Batch], Batch]] = OrderedDict()
+
+    def run_task(self, stage: Stage, reporter: Reporter) -> Artifact:
+        """Run and commit; a store that has the artifact already answers at once."""
+        if (found := self.store.find(stage)) is not None:
+            return found
+        fix_numerics(self.device)
+        started = time.monotonic()
+        attempt, parts = f"attempt-{secrets.token_hex(6)}", list[Part]()
+
+        def write(name: str, data: bytes, rows: int | None) -> None:
+            parts.append(self.store.put_part(stage, f"{attempt}/{name}", data, rows))
+
+        context = TaskContext(self._inputs(stage), self.device, write, reporter)
+        metrics = cast(Task, stage.body).run(context)
+        return self.store.commit(stage, parts, metrics, self._provenance(time.monotonic() - started))
+
+    def run_shard(self, stage: Stage, index: int) -> Part:
+        """Compute and commit rows [index * shard_rows, (index + 1) * shard_rows) of a mapped stage.
+
+        Raises GivenUp where earlier starts at this shard ended their process MAX_ATTEMPTS times.
+        """
+        if (done := self.store.shard(stage, index)) is not None:
+            return done
+        body, what = cast(MapBatches, stage.body), f"shard-{index:05d}"
+        if self.store.attempt(stage, what) > MAX_ATTEMPTS:
+            raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
+        fix_numerics(self.device)
+        source = self.store.require(stage.inputs[body.over])
+        start = index * body.shard_rows
+        rows = source.batch(start, start + body.shard_rows)
+        count = len(next(iter(rows.values())))
+        function = self._opened(stage)
+        results = []
+        for low in range(0, max(count, 1), body.batch_rows):
+            results.append(function({name: c[low : low + body.batch_rows].copy() for name, c in rows.items()}))
+        joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+        table = columns.to_table(joined)
+        return self.store.put_shard(stage, index, columns.to_parquet(table), table.num_rows)
+
+    def finish(self, stage: Stage, parts: list[Part], seconds: float) -> Artifact:
+        """In the driver, when all shards are in: metrics from the parts, then the manifest."""
+        draft = self.store.unfinished(stage, parts, {})
+        metrics = cast(MapBatches, stage.body).summarise(draft)
+        artifact = self.store.commit(stage, parts, metrics, self._provenance(seconds))
+        self.store.tidy(stage)
+        return artifact
+
+    def _inputs(self, stage: Stage) -> dict[str, Artifact]:
+        return {role: self.store.require(needed) for role, needed in stage.inputs.items()}
+
+    def _opened(self, stage: Stage) -> Callable[[Batch], Batch]:
+        if stage.key not in self._open:
+            body = cast(MapBatches, stage.body)
+            inputs = {role: a for role, a in self._inputs(stage).items() if role != body.over}
+            self._open[stage.key] = body.open(inputs, self.device)
+            while len(self._open) > MAX_OPEN:
+                self._open.popitem(last=False)
+        self._open.move_to_end(stage.key)
+        return self._open[stage.key]
+
+    def _provenance(self, seconds: float) -> dict[str, object]:
+        device = torch.cuda.get_device_name() if self.device.startswith("cuda") else "cpu"
+        return {**self.provenance, "device": device, "seconds": round(seconds, 3)}
+
+
+def fix_numerics(device: str) -> None:
+    """One thread, no denormals, deterministic kernels: the same bits whatever the machine's shape, whoever calls.
+
+    Set again at every task: flushing denormals belongs to a thread, and Tune calls functions from one of its own.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    if device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def shard_count(stage: Stage, store: Store) -> int:
+    """Shards of a mapped stage; its input must be in the store. An empty input still makes one (empty) shard."""
+    body = cast(MapBatches, stage.body)
+    rows = store.require(stage.inputs[body.over]).rows
+    return max(1, -(-rows // body.shard_rows))

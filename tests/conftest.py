@@ -1,0 +1,69 @@
+"""One Ray cluster for all tests of this process, and the real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before Ray is imported: it reads these once. The token is given, so that none is written to the home folder.
+os.environ.update(
+    {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_memory_monitor_refresh_ms": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+)
+os.environ.pop("RAY_ADDRESS", None)
+
+import pytest
+
+TESTS = Path(__file__).parent
+PRETENDED_GPUS = 2
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Four CPUs and two GPUs that exist only in Ray's books: counts are tokens, so nothing waits for a free core."""
+    import raylab.cluster.connect  # noqa: F401  (its environment before Ray's import)
+    import ray
+
+    # A short folder: the path of a Unix socket may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="rl-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=PRETENDED_GPUS,
+            include_dashboard=False,
+            object_store_memory=150 * 2**20,
+            log_to_driver=False,
+            _temp_dir=folder,
+            namespace="raylab",
+            # Workers import the toy stages of tests/toy.py.
+            runtime_env={"env_vars": {"PYTHONPATH": str(TESTS)}},
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data sets: RAYLAB_DATA, or ../shared/data beside the checkout."""
+    root = Path(os.environ.get("RAYLAB_DATA") or TESTS.parent.parent / "shared" / "data")
+    if not root.is_dir():
+        pytest.skip(f"no data root at {root}; set RAYLAB_DATA to a folder with MNIST, FashionMNIST, cifar10")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's results."""
+    monkeypatch.setenv("RAYLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
