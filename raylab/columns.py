@@ -6,13 +6,14 @@ Columns of more than one axis become Arrow's own fixed-shape tensors, so neither
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-Column = NDArray[np.generic]
+Column = NDArray[Any]
 Batch = dict[str, Column]
 
 

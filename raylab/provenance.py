@@ -40,9 +40,7 @@ def _commit() -> tuple[str, bool | None]:
 
 
 def _git(folder: Path, *args: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *args], capture_output=True, text=True, check=True, timeout=20
-    )
+    done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True, timeout=20)
     return done.stdout.strip()
 
 

@@ -1,4 +1,4 @@
-"""Build what a plan lacks: find what exists, hand a backend one round of ready stages after another, keep what is finished.
+"""Build what a plan lacks: find what exists, hand a backend one round of ready stages after another, keep what ends.
 
 Running the same plan again resumes: stages with a manifest are skipped, and so are the finished shards of the others.
 """
@@ -10,10 +10,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from raylab import provenance
+from raylab.artifact import Artifact, Part
 from raylab.backend import Backend, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
 from raylab.stage import Stage, closure, is_task, rounds
-from raylab.store import Artifact, Part, Store
+from raylab.store import Store
 from raylab.worker import Silent, Worker, shard_count
 
 Cell = TypeVar("Cell", bound=Hashable)
@@ -90,9 +91,7 @@ def missing(wanted: Iterable[Stage], store: Store) -> dict[str, Stage]:
     return absent
 
 
-def build(
-    cells: Mapping[Cell, Stage], store: Store, backend: Backend, listener: Listener
-) -> dict[Cell, Artifact]:
+def build(cells: Mapping[Cell, Stage], store: Store, backend: Backend, listener: Listener) -> dict[Cell, Artifact]:
     """The artifact of every cell, built where the store lacks it.
 
     Raises BuildFailed after everything that could be built has been.
@@ -160,9 +159,7 @@ def _build_tasks(
     return failed
 
 
-def _build_maps(
-    stages: list[Stage], store: Store, backend: Backend, listener: Listener
-) -> dict[Stage, str]:
+def _build_maps(stages: list[Stage], store: Store, backend: Backend, listener: Listener) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
     finisher = Worker(store, "cpu", provenance.collect())
     parts: dict[Stage, dict[int, Part]] = {}

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from raylab.config import Config
 from raylab.backend import Backend
+from raylab.config import Config
 from raylab.store import Store
 from raylab.tracking import Tracker
 
@@ -20,7 +20,9 @@ Share = Annotated[float, Field(gt=0, le=64)]
 
 def _whole_above_one(gpus: float | None, where: str) -> None:
     if gpus is not None and gpus > 1 and gpus != int(gpus):
-        raise ValueError(f"{where}: more than one GPU must be a whole number, got {gpus}; use 1, 2, ... or a fraction below 1")
+        raise ValueError(
+            f"{where}: more than one GPU must be a whole number, got {gpus}; use 1, 2, ... or a fraction below 1"
+        )
 
 
 class Actors(Config):

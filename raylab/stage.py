@@ -1,6 +1,6 @@
 """A stage describes one artifact: what makes it, from which others, with which numbers. Building one runs nothing.
 
-Its key is known before anything runs. What executes it (`body`), what it is called and what it costs are not part of it.
+Its key is known before anything runs. What executes it (`body`), its name and its cost are no part of it.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from pydantic import Field, model_validator
 
 from raylab.columns import Batch
+from raylab.config import Config
 from raylab.identity import fingerprint, short
 
 if TYPE_CHECKING:
-    from raylab.store import Artifact
+    from raylab.artifact import Artifact
 
 Metrics = Mapping[str, object]
 
@@ -42,18 +45,40 @@ class TaskContext:
 class Task(Protocol):
     """The body of a stage that runs once."""
 
-    in_driver: bool  # reads what only the driver is sure to see (raw files), or is too small to be sent away
+    @property
+    def in_driver(self) -> bool:
+        """Whether it reads what only the driver is sure to see (raw files), or is too small to be sent away."""
 
     def run(self, context: TaskContext) -> Metrics:
         """Write the parts, return the metrics of the manifest."""
 
 
+class Compute(Config):
+    """How rows meet: part of the identity, since another batch may round differently."""
+
+    batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 250
+    shard_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # computed, committed and resumed together
+
+    @model_validator(mode="after")
+    def _check(self) -> Compute:
+        if self.shard_rows % self.batch_rows:
+            raise ValueError(
+                f"shard_rows must be a multiple of batch_rows, got {self.shard_rows} and {self.batch_rows}; "
+                f"take {self.batch_rows * max(1, self.shard_rows // self.batch_rows)}"
+            )
+        return self
+
+
 class MapBatches(Protocol):
     """The body of a stage that maps the rows of one input, shard by shard, in fixed batches within a shard."""
 
-    over: str  # role of the input whose rows are mapped
-    shard_rows: int  # rows of an input that are computed, committed and resumed together
-    batch_rows: int  # rows that meet in one call: part of the identity, since convolutions round differently
+    @property
+    def over(self) -> str:
+        """The role of the input whose rows are mapped."""
+
+    @property
+    def compute(self) -> Compute:
+        """How its rows meet."""
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         """Load what every batch needs (a network, a reference set), once a process."""
@@ -78,9 +103,7 @@ class Stage:
     def key(self) -> str:
         """sha256 of the identity: known before running."""
         inputs = {role: stage.key for role, stage in self.inputs.items()}
-        return fingerprint(
-            {"kind": self.kind, "version": self.version, "config": self.config, "inputs": inputs}
-        )
+        return fingerprint({"kind": self.kind, "version": self.version, "config": self.config, "inputs": inputs})
 
     @property
     def label(self) -> str:

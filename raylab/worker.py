@@ -1,4 +1,4 @@
-"""What one process does for one task or one shard: the same code inline, in an actor of Ray Data and in a trial of Tune."""
+"""What one process does for one task or shard: the same code inline, in an actor of Ray Data and in a trial of Tune."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
 import torch
 
 from raylab import columns
+from raylab.artifact import Artifact, Part
 from raylab.columns import Batch
 from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
-from raylab.store import MAX_ATTEMPTS, Artifact, Part, Store
+from raylab.store import MAX_ATTEMPTS, Store
 
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 
@@ -68,13 +70,13 @@ class Worker:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         fix_numerics(self.device)
         source = self.store.require(stage.inputs[body.over])
-        start = index * body.shard_rows
-        rows = source.batch(start, start + body.shard_rows)
+        start = index * body.compute.shard_rows
+        rows = source.batch(start, start + body.compute.shard_rows)
         count = len(next(iter(rows.values())))
         function = self._opened(stage)
         results = []
-        for low in range(0, max(count, 1), body.batch_rows):
-            results.append(function({name: c[low : low + body.batch_rows].copy() for name, c in rows.items()}))
+        for low in range(0, max(count, 1), body.compute.batch_rows):
+            results.append(function({name: c[low : low + body.compute.batch_rows].copy() for name, c in rows.items()}))
         joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
         table = columns.to_table(joined)
         return self.store.put_shard(stage, index, columns.to_parquet(table), table.num_rows)
@@ -102,7 +104,8 @@ class Worker:
 
     def _provenance(self, seconds: float) -> dict[str, object]:
         device = torch.cuda.get_device_name() if self.device.startswith("cuda") else "cpu"
-        return {**self.provenance, "device": device, "seconds": round(seconds, 3)}
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        return {**self.provenance, "device": device, "seconds": round(seconds, 3), "finished": finished}
 
 
 def fix_numerics(device: str) -> None:
@@ -124,4 +127,4 @@ def shard_count(stage: Stage, store: Store) -> int:
     """Shards of a mapped stage; its input must be in the store. An empty input still makes one (empty) shard."""
     body = cast(MapBatches, stage.body)
     rows = store.require(stage.inputs[body.over]).rows
-    return max(1, -(-rows // body.shard_rows))
+    return max(1, -(-rows // body.compute.shard_rows))

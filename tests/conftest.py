@@ -32,8 +32,9 @@ PRETENDED_GPUS = 2
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """Four CPUs and two GPUs that exist only in Ray's books: counts are tokens, so nothing waits for a free core."""
-    import raylab.cluster.connect  # noqa: F401  (its environment before Ray's import)
     import ray
+
+    import raylab.cluster.connect  # noqa: F401  (its environment before Ray's import)
 
     # A short folder: the path of a Unix socket may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="rl-", dir="/tmp", ignore_cleanup_errors=True) as folder:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from raylab import columns
+from raylab.artifact import Artifact
 from raylab.backend import Outcome
 from raylab.columns import Batch
-from raylab.stage import Metrics, Stage, TaskContext
-from raylab.store import Artifact
+from raylab.stage import Compute, Metrics, Stage, TaskContext
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ def counting(steps: int, folder: Path, pause: float = 0.0, name: str = "counting
 class SquareBody:
     """x -> x squared; shards listed in `poison` end their process, those in `broken` raise."""
 
-    shard_rows: int
-    batch_rows: int
+    compute: Compute
     poison: tuple[int, ...] = ()
     broken: tuple[int, ...] = ()
     pause: float = 0.0
@@ -98,7 +97,7 @@ class SquareBody:
 
         def square(batch: Batch) -> Batch:
             time.sleep(self.pause)
-            shard = int(batch["id"][0]) // self.shard_rows if len(batch["id"]) else 0
+            shard = int(batch["id"][0]) // self.compute.shard_rows if len(batch["id"]) else 0
             if shard in self.poison:
                 os._exit(1)
             if shard in self.broken:
@@ -113,7 +112,7 @@ class SquareBody:
 
 
 def squares(data: Stage, shard_rows: int = 10, batch_rows: int = 5, name: str = "squares", **faults: Any) -> Stage:
-    body = SquareBody(shard_rows, batch_rows, **faults)
+    body = SquareBody(Compute(shard_rows=shard_rows, batch_rows=batch_rows), **faults)
     return Stage("squares", 1, (shard_rows, batch_rows, name), {"data": data}, body, name)
 
 

@@ -5,21 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-# Set before Ray is first imported, since it reads most of them only then; whoever set one keeps his choice.
-DEFAULTS = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine unasked
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers are not created anew under `uv run`
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # raylab shows its own progress
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are in the store; no csv, json, tensorboard beside them
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the job, not only the Tuner
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_TRAIN_V2_ENABLED": "1",
-}
-for _name, _value in DEFAULTS.items():
-    os.environ.setdefault(_name, _value)
-
-import ray  # noqa: E402  (after the environment above)
+import ray
 
 # A driver's environment is not inherited by the workers of a running cluster.
 PROPAGATED = (

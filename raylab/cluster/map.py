@@ -1,17 +1,19 @@
 """Ray Data over a pool of actors: one row of the data set names some shards, never holds their data.
 
-This form cannot hang on the size of the pool (nothing is read, so nothing competes with the actors for CPUs), keeps finished
-shards, and gives the same bytes for any number of actors.
+This form cannot hang on the size of the pool (nothing is read, so nothing competes with the actors for CPUs), keeps
+finished shards, and gives the same bytes for any number of actors.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cloudpickle
-import ray
+import ray.data
+from ray import cloudpickle
 from ray.data import ActorPoolStrategy
 
 from raylab.backend import OnOutcome, Outcome
@@ -19,8 +21,10 @@ from raylab.cluster.connect import assigned_device
 from raylab.runner import attempt_shard
 from raylab.site import Actors
 from raylab.stage import Stage
-from raylab.store import Part, Store
+from raylab.store import Store
 from raylab.worker import Worker
+
+logging.getLogger("ray.data").setLevel(logging.WARNING)  # raylab tells of its progress itself
 
 TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
 
@@ -33,7 +37,7 @@ class ShardActor:
         self.worker = Worker(store, assigned_device(), provenance)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        ended = [attempt_shard(self.worker, self.stages[key], index) for key, index in row["shards"]]
+        ended = [attempt_shard(self.worker, self.stages[key], index) for key, index in json.loads(row["shards"])]
         return {"ended": cloudpickle.dumps([(o.stage.key, o.shard, o.part, o.error) for o in ended])}
 
 
@@ -58,7 +62,7 @@ def map_shards(
     limit = min(actors.max or room, len(shards))
     size = max(1, min(actors.shards_per_task, len(shards) // (TASKS_PER_ACTOR * limit)))
     pointers = [(stage.key, index) for stage, index in shards]
-    rows = [{"shards": pointers[low : low + size]} for low in range(0, len(pointers), size)]
+    rows = [{"shards": json.dumps(pointers[low : low + size])} for low in range(0, len(pointers), size)]
     least = min(actors.min, limit)
     options = {"memory": actors.memory_gb * 2**30} if actors.memory_gb else {}
     outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -77,7 +81,7 @@ def map_shards(
     )
     for row in outcomes.iter_rows():
         for key, index, part, error in cloudpickle.loads(row["ended"]):
-            on_outcome(Outcome(by_key[key], index, part if isinstance(part, Part) else None, error))
+            on_outcome(Outcome(by_key[key], index, part, error))
 
 
 def _room(actors: Actors, gpus: float) -> int:
@@ -86,4 +90,4 @@ def _room(actors: Actors, gpus: float) -> int:
     room = math.floor(total.get("CPU", 0) / actors.cpus)
     if gpus:
         room = min(room, math.floor(total.get("GPU", 0) / gpus))
-    return max(1, room)
+    return max(1, int(room))

@@ -1,4 +1,4 @@
-"""Ray Tune over the tasks of one round: a trial a task, reused actors, checkpoints within a task, restore after a crash.
+"""Ray Tune over the tasks of a round: a trial a task, reused actors, checkpoints within a task, restore after a crash.
 
 The store decides what is done, Tune what runs when: a trial looks the store up first, so a lost snapshot or a new plan
 that overlaps an old one costs nothing.
@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cloudpickle
-from ray import tune
+from ray import cloudpickle, tune
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab.backend import OnOutcome, Outcome
 from raylab.cluster.connect import assigned_device
@@ -70,14 +70,17 @@ class _Told:
             self.on_outcome(Outcome(self.stages[key], error=error))
 
 
-class _Callback(tune.Callback):
-    """Passes the ends of trials on to the run in progress.
+class _Callback(TrialProgressCallback):  # type: ignore[misc]  # Ray's types are skipped
+    """Passes the ends of trials on to the run in progress; derived from Tune's printer of them, whose place it takes.
 
     Tune pickles its callbacks into the experiment and restores them from there: one that held the runner could not be
     pickled, and a restored one could not know it. So this one holds nothing.
     """
 
     told: ClassVar[_Told | None] = None
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        """Results on the way are Tune's own business."""
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         del iteration, trials, info
@@ -87,7 +90,10 @@ class _Callback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         del iteration, trials, info
         if self.told is not None:
-            error = f"its process ended {MAX_FAILURES + 1} times (out of memory?); given up"
+            cause = f"{trial.get_error()}".strip().splitlines()
+            error = (
+                f"its process ended {MAX_FAILURES + 1} times (out of memory?); given up: {cause[-1] if cause else ''}"
+            )
             self.told.tell(trial.config["task"]["key"], error)
 
 
@@ -106,11 +112,10 @@ def run_tasks(
     packed = cloudpickle.dumps(by_key)
 
     def trial(config: Mapping[str, Any]) -> dict[str, Any]:
-        known: dict[str, Stage] = cloudpickle.loads(packed)
-        stage = known.get(config["task"]["key"])
-        if stage is None:  # of an earlier plan: restored with the experiment, no longer asked for
-            return {"error": None}
         try:
+            stage = cloudpickle.loads(packed).get(config["task"]["key"])
+            if stage is None:  # of an earlier plan: restored with the experiment, no longer asked for
+                return {"error": None}
             Worker(store, assigned_device(), provenance).run_task(stage, TuneReporter(trials.checkpoint_seconds))
         except Exception as error:
             return {"error": describe(error)}

@@ -43,7 +43,11 @@ def test_inline_one_actor_and_two_actors_give_the_same_bytes(tmp_path: Path) -> 
 
 
 def test_an_exception_in_one_task_leaves_the_others_built_and_is_told_with_its_text(tmp_path: Path) -> None:
-    cells = {"bad": toy.faulty("raise", tmp_path), "good": toy.numbers(5), "after": toy.squares(toy.faulty("raise", tmp_path))}
+    cells = {
+        "bad": toy.faulty("raise", tmp_path),
+        "good": toy.numbers(5),
+        "after": toy.squares(toy.faulty("raise", tmp_path)),
+    }
     store = Store(str(tmp_path / "store"))
     with pytest.raises(BuildFailed, match="this task always fails") as failure:
         runner.build(cells, store, ray_backend(), toy.Recorder())
@@ -85,7 +89,9 @@ def test_a_shard_that_raises_is_reported_and_a_second_run_computes_only_what_is_
 def test_the_pool_asks_for_the_share_of_a_gpu_and_the_device_follows_what_ray_assigns(tmp_path: Path) -> None:
     """Two GPUs that only Ray believes in: a worker with a share of one is told "cuda", one without stays on the CPU."""
     data = toy.numbers(40)
-    half = runner.build({"x": toy.squares(data)}, Store(str(tmp_path / "gpu")), ray_backend(4, gpus=0.5), toy.Recorder())
+    half = runner.build(
+        {"x": toy.squares(data)}, Store(str(tmp_path / "gpu")), ray_backend(4, gpus=0.5), toy.Recorder()
+    )
     none = runner.build({"x": toy.squares(data)}, Store(str(tmp_path / "cpu")), ray_backend(2), toy.Recorder())
     assert set(half["x"].batch()["on"]) == {"cuda"}
     assert set(none["x"].batch()["on"]) == {"cpu"}

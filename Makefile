@@ -1,0 +1,30 @@
+# `make demo` and `make test` need nothing before them but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check install
+
+install: $(STAMP)
+
+# The pins of constraints.txt: torch and torchvision that belong together, and everything as it was tested.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raylab needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/python jobs/transfer_matrix.py $(addprefix configs/transfer_matrix/demo/,$(addsuffix .yaml,$(DEMO)))
+
+DEMO := digits digits_eps1.25 seefar seefar_no_toogits seefar_no_toogits_eps1.0
+
+test: install
+	$(BIN)/python -m pytest
+
+# What CI runs besides the tests' own calls of these.
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,121 @@
+"""A committed artifact: a folder of parts that its manifest vouches for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from raylab import columns
+from raylab.identity import fingerprint, short
+
+if TYPE_CHECKING:
+    from raylab.store import Store
+
+MANIFEST = "MANIFEST.json"
+
+
+class StoreError(Exception):
+    """The store cannot be used as asked; the message says what and where."""
+
+
+class CorruptArtifact(StoreError):
+    """Bytes that do not match the manifest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of an artifact; `rows` is None where the file is no table."""
+
+    path: str  # relative to the artifact's folder
+    rows: int | None
+    bytes: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name: the folder of a task's attempt is an accident of one run."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed, immutable folder of parts."""
+
+    store: Store
+    folder: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return str(self.manifest["key"])
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return dict(self.manifest["metrics"])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return dict(self.manifest["config"])
+
+    @property
+    def label(self) -> str:
+        return f"{self.manifest['name'] or self.manifest['kind']} [{short(self.key)}]"
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(Part(**part) for part in self.manifest["parts"])
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
+        return fingerprint(tuple((part.name, part.sha256) for part in self.parts))
+
+    @cached_property
+    def rows(self) -> int:
+        return sum(part.rows or 0 for part in self.parts)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one part, checked.
+
+        Raises StoreError where there is no such part, CorruptArtifact where its bytes are not those committed.
+        """
+        for part in self.parts:
+            if part.name == name:
+                return self._checked(part)
+        raise StoreError(f"{self.label}: no part {name!r}; it has {[part.name for part in self.parts]}")
+
+    def table(self, start: int = 0, stop: int | None = None) -> pa.Table:
+        """Rows [start, stop) of the artifact's tables, in order; only the parts that hold them are read."""
+        stop = self.rows if stop is None else min(stop, self.rows)
+        pieces, first = [], 0
+        tables = [part for part in self.parts if part.rows is not None]
+        for part in tables:
+            rows = part.rows or 0
+            if first < stop and first + rows > start:
+                low, high = max(start - first, 0), min(stop - first, rows)
+                pieces.append(columns.from_parquet(self._checked(part)).slice(low, high - low))
+            first += rows
+        if not pieces and tables:  # an empty range still has columns
+            pieces.append(columns.from_parquet(self._checked(tables[0])).slice(0, 0))
+        if not pieces:
+            raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
+        return pa.concat_tables(pieces)
+
+    def batch(self, start: int = 0, stop: int | None = None) -> columns.Batch:
+        """The same rows as numpy arrays by column."""
+        return columns.to_batch(self.table(start, stop))
+
+    def _checked(self, part: Part) -> bytes:
+        path = f"{self.folder}/{part.path}"
+        data = self.store.get(path)
+        if data is None or hashlib.sha256(data).hexdigest() != part.sha256:
+            state = "is missing" if data is None else "does not have the bytes that were committed"
+            raise CorruptArtifact(
+                f"{self.label}: {path} {state}; remove {self.folder}/{MANIFEST} to have it built again"
+            )
+        return data

@@ -1,0 +1,143 @@
+"""The lab's own networks, up to their last linear layer: small, for 8x8 digits as for 32x32 photographs.
+
+A body is a module from normalised images (B, C, H, W) to features (B, F), and its F.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]  # channels, height, width
+Body = tuple[nn.Module, int]  # the module and the number of its features
+
+MAX_PATCHES = 196  # of a mixer: the 14 x 14 patches of Tolstikhin et al. 2021 at 224 x 224
+
+
+def linear(shape: Shape) -> Body:
+    """The pixels themselves, so that the head alone is softmax regression."""
+    channels, height, width = shape
+    return nn.Flatten(), channels * height * width
+
+
+def mlp(shape: Shape, hidden: tuple[int, ...] = (128, 128)) -> Body:
+    """Fully connected ReLU layers; the last of them is what an inversion has to match."""
+    _, pixels = linear(shape)
+    layers = [nn.Sequential(nn.Linear(i, o), nn.ReLU(inplace=True)) for i, o in pairwise((pixels, *hidden))]
+    return nn.Sequential(nn.Flatten(), *layers), hidden[-1]
+
+
+def cnn(shape: Shape) -> Body:
+    """3x3 convolutions of 16, 32 and 32 channels, two of stride 2, and a layer of 128; no BatchNorm."""
+    channels, height, width = shape
+    pixels = -(-height // 4) * -(-width // 4)  # each stride of 2 rounds up
+    layers: list[nn.Module] = []
+    for inputs, outputs, stride in ((channels, 16, 1), (16, 32, 2), (32, 32, 2)):
+        layers += [nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.ReLU(inplace=True)]
+    layers += [nn.Flatten(), nn.Linear(32 * pixels, 128), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers), 128
+
+
+def vgg_small(shape: Shape) -> Body:
+    """VGG with BatchNorm and one linear layer after its features: 16-16-pool-32-32-pool, global average."""
+    return nn.Sequential(
+        _conv_bn(shape[0], 16),
+        _conv_bn(16, 16, pool=True),
+        _conv_bn(16, 32),
+        _conv_bn(32, 32, pool=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ), 32
+
+
+def resnet9(shape: Shape, width: int = 64) -> Body:
+    """David Page's ResNet-9 (myrtle.ai, "How to train your ResNet", 2018): 1, 2, 4 and 8 times the width.
+
+    The head is an ordinary linear layer: Page divides the logits by 8 to suit his learning rates.
+    """
+    return nn.Sequential(
+        _conv_bn(shape[0], width),
+        _conv_bn(width, 2 * width, pool=True),
+        Residual(nn.Sequential(_conv_bn(2 * width, 2 * width), _conv_bn(2 * width, 2 * width))),
+        _conv_bn(2 * width, 4 * width, pool=True),
+        _conv_bn(4 * width, 8 * width, pool=True),
+        Residual(nn.Sequential(_conv_bn(8 * width, 8 * width), _conv_bn(8 * width, 8 * width))),
+        GlobalMaxPool(),
+    ), 8 * width
+
+
+def mixer(shape: Shape, width: int = 64, depth: int = 4) -> Body:
+    """MLP-Mixer (Tolstikhin et al. 2021, arXiv:2105.01601), small.
+
+    A patch is the least power of two that leaves at most 196 of them: their 16 pixels at 224x224, the usual
+    4 at 32x32, 2 at 8x8.  After normalisation, zeros below and on the right complete the last patches.
+    """
+    channels, height, image_width = shape
+    patch = 2
+    while -(-height // patch) * -(-image_width // patch) > MAX_PATCHES:
+        patch *= 2
+    below, right = -height % patch, -image_width % patch
+    num_patches = ((height + below) // patch) * ((image_width + right) // patch)
+    return nn.Sequential(
+        nn.ZeroPad2d((0, right, 0, below)),
+        nn.Conv2d(channels, width, patch, stride=patch),
+        nn.Flatten(2),  # (B, width, patches)
+        *[Mixing(num_patches, width) for _ in range(depth)],
+        ChannelNorm(width),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+    ), width
+
+
+class Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)  # type: ignore[no-any-return]
+
+
+class GlobalMaxPool(nn.Module):
+    """The maximum over the image, (B, C, H, W) -> (B, C).
+
+    Not AdaptiveMaxPool2d: its CUDA gradient adds in no fixed order.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(dim=(2, 3))
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of (B, channels, patches)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x.mT, self.normalized_shape, self.weight, self.bias, self.eps).mT
+
+
+class Mixing(nn.Module):
+    """One mixer layer on (B, channels, patches): an MLP along patches, another along channels, with skips."""
+
+    def __init__(self, num_patches: int, width: int) -> None:
+        super().__init__()
+        self.patch_norm, self.channel_norm = ChannelNorm(width), ChannelNorm(width)
+        self.patches = _perceptron(num_patches, width // 2)  # hidden sizes: the paper's ratios
+        self.channels = _perceptron(width, 4 * width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.patches(self.patch_norm(x))
+        return x + self.channels(self.channel_norm(x).mT).mT  # type: ignore[no-any-return]
+
+
+def _perceptron(size: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Linear(hidden, size))
+
+
+def _conv_bn(inputs: int, outputs: int, *, pool: bool = False) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    layers = [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.MaxPool2d(2)) if pool else nn.Sequential(*layers)

@@ -1,0 +1,103 @@
+"""What a network says about images, and what adversarial images of one network do to another."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raylab.core.objectives import Classifier, require_eval
+from raylab.core.statistics import Estimate, proportion
+
+Labels = NDArray[np.int64]  # (N,)
+Mask = NDArray[np.bool_]  # (N,)
+
+
+def logits(
+    network: Classifier,
+    images: Tensor,  # (N, C, H, W), in [0, 1], on the network's device
+    batch_rows: int,
+) -> Tensor:
+    """(N, num_classes), in batches of `batch_rows` counted from the first row.
+
+    `batch_rows` is part of a result's identity: another compute batch may round differently.
+    """
+    require_eval(network)
+    if batch_rows < 1 or len(images) == 0:
+        raise ValueError(f"logits: at least 1 image and 1 row a batch, got {len(images)} and {batch_rows}")
+    with torch.inference_mode():
+        return torch.cat([network(batch) for batch in torch.split(images, batch_rows)])
+
+
+def predictions(
+    logits: NDArray[np.floating],  # (N, num_classes)
+) -> Labels:
+    """The class of the largest logit; of equals, the lowest.
+
+    Raises ValueError on nan, which argmax would take for the largest.
+    """
+    if (num_nan := int(np.isnan(logits).any(axis=1).sum())) > 0:
+        raise ValueError(f"predictions: nan in {num_nan} of {len(logits)} rows; the network diverged")
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+
+
+def is_correct(logits: NDArray[np.floating], label: Labels) -> Mask:
+    """Whether the network says the label."""
+    return np.asarray(predictions(logits) == label)
+
+
+def is_next_class(logits: NDArray[np.floating], label: Labels) -> Mask:
+    """Whether the network says (label + 1) mod num_classes.
+
+    The mean is p1, the share that follows D_det's visible rule.
+    """
+    return np.asarray(predictions(logits) == (label + 1) % logits.shape[1])
+
+
+def untargeted_transfer(
+    label: Labels,
+    clean_correct: Mask,  # the target network is right on the clean image
+    source_prediction: Labels,  # of the source network, on the adversarial image made for it
+    target_prediction: Labels,  # of the target network, on that image
+) -> dict[str, Estimate]:
+    """How often images that lead the source network away from the label mislead the target network.
+
+    `misclassified`: it errs.  `same_class`: it makes the very error that the source makes.
+    `misclassified_given_fooled`, `same_class_given_fooled`: the same among the images that it has right when
+    clean and on which the source errs; nan with n = 0 where there are none.
+    """
+    fooled = source_prediction != label
+    misclassified = target_prediction != label
+    same_class = misclassified & (target_prediction == source_prediction)
+    return _rates({"misclassified": misclassified, "same_class": same_class}, clean_correct & fooled)
+
+
+def targeted_transfer(
+    label: Labels,
+    attack_target: Labels,
+    clean_correct: Mask,
+    source_prediction: Labels,
+    target_prediction: Labels,
+) -> dict[str, Estimate]:
+    """How often images that lead the source network towards `attack_target` mislead the target network.
+
+    `misclassified`: it errs.  `hits_target`: it says the attack's target.
+    `misclassified_given_fooled`, `hits_target_given_fooled`: the same among the images that it has right when
+    clean and on which the source says the attack's target; nan with n = 0 where there are none.
+    Images whose target is their own label (kind `rand` has them) attack nothing: no rate counts them.
+    """
+    attacked = attack_target != label
+    hits_target = target_prediction == attack_target
+    rates = {"misclassified": target_prediction != label, "hits_target": hits_target}
+    given = clean_correct & (source_prediction == attack_target)
+    return _rates({name: event[attacked] for name, event in rates.items()}, given[attacked])
+
+
+def _rates(events: dict[str, Mask], given: Mask) -> dict[str, Estimate]:
+    unconditional = {name: _share(event) for name, event in events.items()}
+    return unconditional | {f"{name}_given_fooled": _share(event[given]) for name, event in events.items()}
+
+
+def _share(event: Mask) -> Estimate:
+    return proportion(int(event.sum()), event.size)

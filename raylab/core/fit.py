@@ -1,0 +1,193 @@
+"""The one training loop: standard and adversarial, from the start and resumed."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from raylab.core import seeding
+from raylab.core.augment import Augmentation, draw, move
+from raylab.core.networks import Network
+from raylab.core.schedules import Schedule, factor
+
+OptimizerName = Literal["sgd", "adamw"]
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+
+# (network in eval mode, x, y, progress in [0, 1)) -> x.  Progress lets eps grow: at full strength from the
+# first step adversarial training can collapse to chance.  A state of its own would be lost on resuming.
+Adversary = Callable[[Network, Tensor, Tensor, float], Tensor]
+
+State = dict[str, Any]  # nothing but what torch.load(weights_only=True) takes
+
+
+class TrainingDiverged(ValueError):  # noqa: N818
+    """The loss or a weight is no longer finite: never a result."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the examples, as the learning network saw them: moved, attacked, in training mode."""
+
+    epoch: int  # the first is 1
+    loss: float  # mean over examples
+    accuracy: float
+
+
+def fit(
+    network: Network,  # trained in place, on the device where it is; left in eval mode
+    images: Tensor,  # (N, C, H, W), uint8, or float32 in [0, 1]
+    labels: Tensor,  # (N,) int64
+    ids: NDArray[np.int64],  # (N,)
+    *,
+    epochs: int,
+    batch_size: int,
+    optimizer: OptimizerName,
+    lr: float,
+    seed: int,
+    momentum: float = 0.9,  # sgd only
+    nesterov: bool = False,  # sgd only
+    weight_decay: float = 0.0,
+    schedule: Schedule = "one_cycle",
+    milestones: Sequence[int] = (),  # "step" only: the epochs after which gamma multiplies the learning rate
+    gamma: float = 0.1,
+    augment: Augmentation = "none",
+    label_smoothing: float = 0.0,
+    adversary: Adversary | None = None,
+    on_epoch: Callable[[Epoch, Callable[[], State]], None] | None = None,
+    resume: State | None = None,
+) -> list[Epoch]:
+    """Minimise the mean cross-entropy; the record of every epoch, those before `resume` included.
+
+    Order and augmentation are keyed by (seed, epoch, id), whatever the order of the rows in memory.
+    `on_epoch` gets the epoch's record and a function that copies the state: call it before returning, or not
+    at all.  Resumed from that state, with the same arguments, a training ends in the same bits.
+    Raises TrainingDiverged.
+    """
+    sizes = batch_sizes(len(ids), batch_size)
+    _check(network, images, labels, ids, smallest_batch=min(sizes, default=0))
+    device = network.head.weight.device
+    images, labels = images.to(device), labels.to(device)
+    descent = _optimizer(optimizer, network, lr, momentum, nesterov, weight_decay)
+    records = [] if resume is None else _restore(resume, network, descent, epochs)
+
+    total, turns = epochs * len(sizes), [epoch * len(sizes) for epoch in milestones]
+    for epoch in range(len(records), epochs):
+        order = torch.from_numpy(seeding.permutation(seed, f"shuffle/{epoch}", ids)).to(device)
+        moves = draw(augment, ids, (images.shape[2], images.shape[3]), seed=seed, epoch=epoch)
+        moves = None if moves is None else moves.to(device)
+        losses, hits = [], []  # left on the device: to read one is to wait for its step
+        network.train()
+        for step, rows in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
+            x, y = images[rows], labels[rows]
+            x = _decode(x if moves is None else move(x, moves[rows]), network)
+            if adversary is not None:
+                network.eval()
+                x = adversary(network, x, y, step / total)
+                network.train()
+            # The one place for a reduced precision: torch.autocast around these two lines.
+            logits = network(x)
+            loss = F.cross_entropy(logits, y, label_smoothing=label_smoothing)
+            descent.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            for group in descent.param_groups:
+                group["lr"] = lr * factor(schedule, step, total, milestones=turns, gamma=gamma)
+            descent.step()
+            losses.append(loss.detach())
+            hits.append((logits.argmax(1) == y).sum())
+        network.eval()
+        records.append(_record(epoch + 1, losses, hits, sizes))
+        _check_finite(records[-1], network)
+        if on_epoch is not None:
+            on_epoch(records[-1], lambda: _state(network, descent, records))
+    return records
+
+
+def batch_sizes(num_examples: int, batch_size: int) -> list[int]:
+    """Full batches and the rest; a rest of one joins the batch before: one example has no variance."""
+    if batch_size < 1:
+        raise ValueError(f"fit: batch_size must be at least 1, got {batch_size}")
+    sizes = [batch_size] * (num_examples // batch_size)
+    rest = num_examples % batch_size
+    if rest == 1 and sizes:
+        sizes[-1] += 1
+    elif rest:
+        sizes.append(rest)
+    return sizes
+
+
+def _optimizer(
+    name: OptimizerName, network: Network, lr: float, momentum: float, nesterov: bool, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Fused: one kernel for all parameters."""
+    weights = network.parameters()
+    match name:
+        case "sgd":
+            return torch.optim.SGD(weights, lr, momentum, 0.0, weight_decay, nesterov, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(weights, lr, weight_decay=weight_decay, fused=True)
+    raise ValueError(f"fit: unknown optimizer, got {name!r}; choose one of {', '.join(OPTIMIZERS)}")
+
+
+def _decode(images: Tensor, network: Network) -> Tensor:
+    """float32 in [0, 1], in the network's memory format."""
+    layout = torch.channels_last if network.prefers_channels_last else torch.contiguous_format
+    x = images.to(torch.float32, memory_format=layout)
+    return x / 255 if images.dtype == torch.uint8 else x
+
+
+def _record(epoch: int, losses: list[Tensor], hits: list[Tensor], sizes: list[int]) -> Epoch:
+    num_examples = sum(sizes)
+    loss = torch.stack(losses).cpu().double() @ torch.tensor(sizes, dtype=torch.float64)
+    return Epoch(epoch, loss.item() / num_examples, torch.stack(hits).sum().item() / num_examples)
+
+
+def _state(network: Network, descent: torch.optim.Optimizer, records: list[Epoch]) -> State:
+    state: State = {"network": network.state_dict(), "optimizer": descent.state_dict()}
+    state["records"] = [asdict(record) for record in records]
+    return copy.deepcopy(state)  # the next step writes into the live tensors
+
+
+def _restore(state: State, network: Network, descent: torch.optim.Optimizer, epochs: int) -> list[Epoch]:
+    records = [Epoch(**record) for record in state["records"]]
+    if len(records) > epochs:
+        raise ValueError(f"fit: resume: at most the {epochs} epochs asked for, got {len(records)}")
+    network.load_state_dict(state["network"])
+    descent.load_state_dict(state["optimizer"])
+    return records
+
+
+def _check_finite(record: Epoch, network: Network) -> None:
+    """The weights too: the step after the last loss may be the one that breaks them."""
+    finite = [tensor.isfinite().all() for tensor in network.state_dict().values()]
+    if not math.isfinite(record.loss) or not torch.stack(finite).all():
+        raise TrainingDiverged(
+            f"fit: epoch {record.epoch}: loss and weights must stay finite, got mean loss {record.loss}; "
+            "lower the learning rate"
+        )
+
+
+def _check(
+    network: Network, images: Tensor, labels: Tensor, ids: NDArray[np.int64], *, smallest_batch: int
+) -> None:
+    if not 0 < len(ids) == len(images) == len(labels):
+        got = f"{len(images)}, {len(labels)} and {len(ids)}"
+        raise ValueError(f"fit: images, labels and ids must be equally many and at least one, got {got}")
+    if images.dtype not in (torch.uint8, torch.float32):
+        raise ValueError(f"fit: images must be uint8, or float32 in [0, 1], got {images.dtype}; convert them")
+    low, high, num_classes = int(labels.min()), int(labels.max()), network.head.out_features
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"fit: labels must lie in [0, {num_classes}), got {low} to {high}; build it for all classes"
+        )
+    if smallest_batch < 2 and any(isinstance(layer, _BatchNorm) for layer in network.modules()):
+        raise ValueError(f"fit: BatchNorm needs batches of at least 2, got {smallest_batch}; enlarge it")

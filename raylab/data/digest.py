@@ -1,0 +1,65 @@
+"""The digest of raw files, remembered so that gigabytes are hashed once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from raylab.data.reader import RawFile
+
+MEMO = "raw-digests.json"  # {sha256 of the files' names, sizes and times: sha256 of their contents}
+
+
+def of_files(files: list[RawFile], cache: Path | None) -> str:
+    """sha256 of the files' roles and bytes in their order, never of their paths.
+
+    `cache` is the folder of a memo: as long as path, size and modification time stay, no file is read again.
+    """
+    seen = _fingerprint(files)
+    memo = _read(cache / MEMO) if cache else {}
+    if seen not in memo:
+        memo[seen] = _digest(files)
+        if cache:
+            _write(cache / MEMO, memo)
+    return memo[seen]
+
+
+def _digest(files: list[RawFile]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        with file.path.open("rb") as stream:
+            inner = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{json.dumps(file.role)} {inner}\n".encode())
+    return total.hexdigest()
+
+
+def _fingerprint(files: list[RawFile]) -> str:
+    seen = hashlib.sha256()
+    for file in files:
+        path = file.path.resolve()
+        status = path.stat()
+        seen.update(json.dumps([str(path), file.role, status.st_size, status.st_mtime_ns]).encode())
+    return seen.hexdigest()
+
+
+def _read(path: Path) -> dict[str, str]:
+    """What is remembered; nothing where the memo is absent or damaged, since it can be made again."""
+    try:
+        memo = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return memo if isinstance(memo, dict) else {}
+
+
+def _write(path: Path, memo: dict[str, str]) -> None:
+    # A folder that cannot be written costs time at the next start and no result, so it is no error here.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w") as stream:
+            json.dump(memo, stream)
+        Path(name).replace(path)

@@ -1,0 +1,147 @@
+"""What every reader of raw data gives, and the values it gives it in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Pixels = NDArray[Any]  # uint8 in 0..255 or float32 in [0, 1]
+
+SPLITS = ("train", "test")
+
+
+class DataError(ValueError):
+    """Raw data that is missing, broken or not what was said; the message says where and what to do."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a data set without decoding it."""
+
+    shape: tuple[int, int, int]  # (C, H, W)
+    class_names: tuple[str, ...]
+    rows: Mapping[str, int]  # by split
+    mean: tuple[float, ...]  # per channel, of pixels in [0, 1]: the constants of a network's first layer
+    std: tuple[float, ...]
+    note: str = ""  # what a report must say beside every number from this data
+
+    def __post_init__(self) -> None:
+        if not all(0.0 < value < math.inf for value in self.std):
+            raise DataError(f"data.std: finite and above 0, got {self.std}; images are divided by it")
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+
+class Images(NamedTuple):
+    """Rows of one split, in the order of their ids."""
+
+    ids: Ids  # (N,)
+    images: Pixels  # (N, C, H, W)
+    labels: NDArray[np.int64]  # (N,)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns of a data set."""
+        return {"id": self.ids, "image": self.images, "label": self.labels}
+
+
+class Labels(NamedTuple):
+    ids: Ids  # (N,), ascending
+    labels: NDArray[np.int64]  # (N,)
+
+
+class RawFile(NamedTuple):
+    path: Path
+    role: str  # what its place means for the data, such as the class of a folder; not its path
+
+
+class Reader(Protocol):
+    """One source with its options. `root` is the data root; embedded sources ignore it."""
+
+    def describe(self, root: Path) -> Description:
+        """Cheap: reads headers and labels, decodes one image at most."""
+
+    def labels(self, root: Path, split: str) -> Labels:
+        """Ids and labels of all rows of a split."""
+
+    def images(
+        self,
+        root: Path,
+        split: str,
+        ids: Ids,  # (N,), ascending
+    ) -> Pixels:  # (N, C, H, W)
+        """The images of these rows."""
+
+    def content(self, root: Path, split: str) -> list[RawFile] | str:
+        """The files whose bytes are this split, or the name and version of what generates it."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The first rows of every class, in the order of ids, which are kept; nothing set keeps everything.
+
+    Per class, because data are often stored by class and a plain prefix would then lack most of them.
+    """
+
+    per_class: int | None = None  # rows of a class; a class with fewer keeps what it has
+    fraction: float | None = None  # share of every class, in (0, 1], rounded up
+
+    def __post_init__(self) -> None:
+        if self.per_class is not None and self.fraction is not None:
+            raise ValueError("Cut: per_class or fraction, got both; leave one out")
+        if self.per_class is not None and self.per_class < 1:
+            raise ValueError(f"Cut.per_class: at least 1, got {self.per_class}")
+        if self.fraction is not None and not 0.0 < self.fraction <= 1.0:
+            raise ValueError(f"Cut.fraction: in (0, 1], got {self.fraction}")
+
+    def positions(
+        self,
+        labels: NDArray[np.int64],  # (N,)
+    ) -> NDArray[np.int64]:
+        """Ascending positions of the rows that are kept."""
+        if self.per_class is None and self.fraction is None:
+            return np.arange(len(labels))
+        kept = []
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            kept.append(rows[: self._count(len(rows))])
+        return np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))
+
+    def _count(self, rows: int) -> int:
+        if self.per_class is not None:
+            return self.per_class
+        return math.ceil((self.fraction or 0.0) * rows - 1e-9)  # 0.1 * 30 is 3.0000000000000004
+
+
+def check_labels(labels: NDArray[np.int64], num_classes: int, where: str) -> None:
+    """Raise DataError, naming the row, unless all labels lie in 0..num_classes-1."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise DataError(
+            f"{where}: row {wrong[0]}: labels lie in 0..{num_classes - 1}, got {labels[wrong[0]]}; "
+            "is the file of another data set, or are its labels withheld?"
+        )
+
+
+def per_channel(value: float | tuple[float, ...], channels: int, name: str) -> tuple[float, ...]:
+    """A constant for every channel; raises DataError where their number does not fit the images."""
+    values = (value,) * channels if isinstance(value, int | float) else value
+    if len(values) != channels:
+        raise DataError(f"{name}: one number, or one for each of {channels} channels, got {values}")
+    return tuple(values)
+
+
+def missing(searched: Path, expected: str) -> DataError:
+    """The error for files that are not there."""
+    return DataError(
+        f"{searched}: {expected} not found; set data.root=FOLDER (or the environment variable RAYLAB_DATA) "
+        "to the folder that holds it"
+    )

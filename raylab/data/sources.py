@@ -1,0 +1,139 @@
+"""The sources of labelled images by name, and the three things one asks of them: describe, read, content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+
+from raylab.core.seefar import World
+from raylab.data import digest
+from raylab.data.cifar import Cifar10, lossless_subset
+from raylab.data.embedded import Digits, seefar
+from raylab.data.folder import ImageFolder
+from raylab.data.idx import Idx
+from raylab.data.parquet import Parquet
+from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader
+
+Options = Mapping[str, object]
+Root = str | os.PathLike[str] | None
+
+FASHION_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to make a reader, with which options, and what a data root must hold for it."""
+
+    reader: Callable[..., Reader]
+    options: tuple[str, ...] = ()
+    files: str = ""  # empty: embedded, needs no root
+
+
+SOURCES: Mapping[str, Source] = {
+    "digits": Source(Digits, ("seed",)),
+    "seefar": Source(seefar, ("train_rows", "test_rows", *(field.name for field in fields(World)))),
+    "mnist": Source(
+        partial(Idx, "MNIST", tuple("0123456789"), 0.1307, 0.3081),
+        files="MNIST/raw/train-images-idx3-ubyte[.gz]",
+    ),
+    "fashion_mnist": Source(
+        partial(Idx, "FashionMNIST", FASHION_NAMES, 0.2860, 0.3530),
+        files="FashionMNIST/raw/train-images-idx3-ubyte[.gz]",
+    ),
+    "cifar10": Source(
+        Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"
+    ),
+    "cifar10_lossless_subset": Source(
+        lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"
+    ),
+    "parquet": Source(
+        Parquet,
+        ("folder", "image", "label", "class_names", "mean", "std", "size"),
+        files="train*.parquet and test*.parquet",
+    ),
+    "image_folder": Source(
+        ImageFolder, ("folder", "mean", "std", "size"), files="train/CLASS/*.png and test/CLASS/*.png"
+    ),
+}
+
+
+def describe(
+    name: str,
+    root: Root = None,
+    options: Options | None = None,
+    cuts: Mapping[str, Cut] | None = None,  # by split
+) -> Description:
+    """What a data set is, cheaply: before compute, so that a network that cannot take it is refused early.
+
+    Raises DataError for missing or broken files; at most one image is decoded, the others show in `read`.
+    """
+    reader, folder = _open(name, root, options)
+    description = reader.describe(folder)
+    rows = dict(description.rows)
+    for split, cut in (cuts or {}).items():
+        rows[split] = len(cut.positions(reader.labels(folder, _known(split)).labels))
+    return replace(description, rows=rows)
+
+
+def read(
+    name: str,
+    root: Root,
+    split: str,  # train or test
+    options: Options | None = None,
+    cut: Cut | None = None,
+) -> Images:
+    """The rows of a split in the order of their ids; only what a cut keeps is decoded."""
+    reader, folder = _open(name, root, options)
+    ids, labels = reader.labels(folder, _known(split))
+    kept = (cut or Cut()).positions(labels)
+    return Images(ids[kept], reader.images(folder, split, ids[kept]), labels[kept])
+
+
+def content(
+    name: str,
+    root: Root,
+    split: str,
+    options: Options | None = None,
+    cache: Path | None = None,  # folder of the memo of digests
+) -> str:
+    """What identifies raw data: the sha256 of a split's files, or the name and version of its generator."""
+    reader, folder = _open(name, root, options)
+    what = reader.content(folder, _known(split))
+    return what if isinstance(what, str) else digest.of_files(what, cache)
+
+
+def _open(name: str, root: Root, options: Options | None) -> tuple[Reader, Path]:
+    if name not in SOURCES:
+        raise DataError(f"data.source: one of {', '.join(SOURCES)}, got {name!r}")
+    source, given = SOURCES[name], dict(options or {})
+    unknown = [option for option in given if option not in source.options]
+    if unknown:
+        takes = ", ".join(source.options) or "none"
+        raise DataError(f"data.{unknown[0]}: no option of source {name}; its options: {takes}")
+    if source.files and (root is None or not Path(root).is_dir()):
+        problem = "no data root is given" if root is None else f"{root} is no folder"
+        raise DataError(
+            f"data.root: {problem}; source {name} reads {source.files} below it: set data.root=FOLDER or the "
+            "environment variable RAYLAB_DATA"
+        )
+    return source.reader(**given), Path(root or "")
+
+
+def _known(split: str) -> str:
+    if split not in SPLITS:
+        raise DataError(f"split: one of {', '.join(SPLITS)}, got {split!r}")
+    return split

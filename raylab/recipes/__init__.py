@@ -1,0 +1,1 @@
+"""What we want to know: a config and a plan of stages for each experiment. No Ray, no paths, no devices."""

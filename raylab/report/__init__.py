@@ -1,0 +1,1 @@
+"""Tables, verdicts, figures, text and HTML: artifacts in, something to read out."""

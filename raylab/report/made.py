@@ -1,0 +1,89 @@
+"""How a matrix was made: config, code, machines, the content of its data and sets, times. All from manifests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raylab.config import to_yaml
+from raylab.report.matrix import Matrix
+from raylab.store import Artifact
+
+
+@dataclass(frozen=True)
+class Content:
+    """One data set, by its bytes."""
+
+    name: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was recorded of one kind of artifact."""
+
+    kind: str
+    count: int
+    seconds: float  # added up over tasks; of maps, which run side by side, the longest round
+    added: bool
+
+
+@dataclass(frozen=True)
+class Made:
+    config: str  # YAML
+    commits: tuple[str, ...]  # "abc123 (changed since), 120 artifacts", the most used first
+    machines: tuple[str, ...]
+    packages: Mapping[str, str]  # of the newest artifact
+    argv: str
+    first: str  # ISO times of the first and last artifact
+    last: str
+    work: tuple[Work, ...]
+    contents: tuple[Content, ...]
+
+
+def made(matrix: Matrix) -> Made:
+    """Everything that the artifacts of a matrix say about their making."""
+    artifacts = list({a.key: a for a in matrix.artifacts.values()}.values())
+    origins = [_origin(a) for a in artifacts]
+    times = sorted(str(o["finished"]) for o in origins if o.get("finished"))
+    newest = matrix.provenance
+    sets = [(c, a) for c, a in matrix.artifacts.items() if c.role in ("data", "set")]
+    contents = [Content(str(a.manifest["name"]), a.rows, a.digest) for _, a in sorted(sets, key=lambda x: x[0].role)]
+    return Made(
+        to_yaml(matrix.config),
+        _counted(_commit(o) for o in origins),
+        _counted(f"{o.get('device', 'unknown device')} on {o.get('machine', 'unknown machine')}" for o in origins),
+        {"python": str(newest.get("python", "unknown")), **dict(newest.get("packages", {}))},
+        str(newest.get("argv", "")),
+        times[0] if times else "",
+        times[-1] if times else "",
+        tuple(_work(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in _kinds(artifacts)),
+        tuple(contents),
+    )
+
+
+def _origin(artifact: Artifact) -> Mapping[str, Any]:
+    return dict(artifact.manifest["provenance"])
+
+
+def _kinds(artifacts: list[Artifact]) -> list[str]:
+    return sorted({str(a.manifest["kind"]) for a in artifacts})
+
+
+def _work(kind: str, artifacts: list[Artifact]) -> Work:
+    seconds = [float(_origin(a).get("seconds", 0.0)) for a in artifacts]
+    added = kind in ("network", "data", "probe")
+    return Work(kind, len(artifacts), sum(seconds) if added else max(seconds), added)
+
+
+def _commit(origin: Mapping[str, Any]) -> str:
+    commit, dirty = str(origin.get("commit", "unknown"))[:12], origin.get("dirty")
+    return f"{commit}{' with uncommitted changes' if dirty else ''}"
+
+
+def _counted(values: Any) -> tuple[str, ...]:
+    found = Counter(values).most_common()
+    return tuple(value if len(found) == 1 else f"{value} ({count} artifacts)" for value, count in found)

@@ -1,0 +1,46 @@
+"""Numbers as people read them: one decimal of a percentage, the standard error beside it, and words where there is no value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from raylab.core.statistics import Coefficient, Estimate
+
+ABSENT = "–"
+
+
+def share(value: float, decimals: int = 1) -> str:
+    """A share in percent, without the sign: 73.4."""
+    if math.isnan(value):
+        return ABSENT
+    return f"{100 * value:.{decimals}f}".replace("-", "−")
+
+
+def number(estimate: Estimate) -> str:
+    """73.4 ± 1.2, in percent; without an error where none is known (one seed out of several had data)."""
+    if math.isnan(estimate.mean) or math.isnan(estimate.se):
+        return share(estimate.mean)
+    return f"{share(estimate.mean)} ± {share(estimate.se)}"
+
+
+def percent(estimate: Estimate) -> str:
+    """73.4 ± 1.2 %"""
+    return ABSENT if math.isnan(estimate.mean) else f"{number(estimate)} %"
+
+
+def span(estimates: Iterable[Estimate]) -> str:
+    """The smallest to the largest mean: 75–92 %."""
+    means = [e.mean for e in estimates if not math.isnan(e.mean)]
+    if not means:
+        return ABSENT
+    low, high = share(min(means), 0), share(max(means), 0)
+    return f"{low} %" if low == high else f"{low}–{high} %"
+
+
+def coefficient(value: Coefficient) -> str:
+    """0.93 [0.71, 0.98]"""
+    if math.isnan(value.value):
+        return ABSENT
+    interval = "no interval" if math.isnan(value.low) else f"{value.low:.2f}, {value.high:.2f}"
+    return f"{value.value:.2f} [{interval}]".replace("-", "−")

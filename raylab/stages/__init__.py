@@ -1,0 +1,1 @@
+"""One file per kind of artifact: its config, its factory, its body."""

@@ -1,0 +1,148 @@
+"""Constructed data sets: every image pushed towards a class by a source network and labelled with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.config import Config
+from raylab.core import objectives
+from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.construct import Kind, targets
+from raylab.core.pgd import descend
+from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.training import load_network
+
+Aim = Kind | Literal["untargeted"]
+
+
+class Attack(Config):
+    """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
+
+    norm: Literal["l2", "linf"] = "l2"
+    eps: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 20
+    step_size: Annotated[float, Field(gt=0, le=1000)] | None = None  # None: 2.5 eps / steps
+    iterate: Literal["best", "last"] = "best"  # of lowest loss (MadryLab/robustness), or the last (the paper is silent)
+
+    @model_validator(mode="after")
+    def _check(self) -> Attack:
+        if self.norm == "linf" and self.eps > 1:
+            raise ValueError(
+                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps}; 8/255 is 0.0314"
+            )
+        if self.step_size is not None and self.step_size * self.steps < self.eps:
+            raise ValueError(
+                f"step_size: {self.steps} steps of {self.step_size} cannot reach the radius eps={self.eps}; "
+                f"take at least {self.eps / self.steps:.3g}"
+            )
+        return self
+
+    @property
+    def ball(self) -> Ball:
+        return L2Ball(self.eps) if self.norm == "l2" else LinfBall(self.eps)
+
+    @property
+    def step(self) -> float:
+        return 2.5 * self.eps / self.steps if self.step_size is None else self.step_size
+
+
+@dataclass(frozen=True)
+class Construction:
+    """The identity of a constructed set, beside its data and its source network."""
+
+    aim: Aim
+    attack: Attack
+    num_classes: int
+    seed: int  # of the targets
+    split: str
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ConstructBody:
+    construction: Construction
+    over = "data"
+
+    @property
+    def compute(self) -> Compute:
+        return self.construction.compute
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        c = self.construction
+        network = load_network(inputs["model"], device)
+
+        def construct(batch: Batch) -> Batch:
+            ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
+            x = to_tensor(batch["image"], device)
+            if c.aim == "untargeted":
+                target = label
+                objective = objectives.away(network, torch.from_numpy(label).to(device))
+            else:
+                target = targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
+                objective = objectives.towards(network, torch.from_numpy(target).to(device))
+            ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
+            with torch.inference_mode():
+                said_best = network(ended.best).argmax(1).cpu().numpy()
+                said_last = network(ended.last).argmax(1).cpu().numpy()
+            best = c.attack.iterate == "best"
+            image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)
+            return {
+                "id": ids,
+                "image": image.contiguous().cpu().numpy(),
+                "label": target,
+                "source_label": label,
+                "source_prediction": said_best if best else said_last,
+                "other_prediction": said_last if best else said_best,  # on the iterate that was not kept
+                "loss": loss.cpu().numpy(),
+                **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+            }
+
+        return construct
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        """Success: the source says the target (or, untargeted, errs); `success_other`: of the examples whose target is
+        another class than their own."""
+        table = artifact.table().drop_columns(["image"])
+        rows = {name: table.column(name).to_numpy() for name in table.column_names}
+        hit = rows["source_prediction"] == rows["label"]
+        hit_other = rows["other_prediction"] == rows["label"]
+        if self.construction.aim == "untargeted":
+            hit, hit_other = ~hit, ~hit_other
+            changed = np.ones(len(hit), dtype=bool)
+        else:
+            changed = rows["label"] != rows["source_label"]
+        return {
+            "n": len(hit),
+            "success": float(hit.mean()),
+            "success_other": float(hit[changed].mean()) if changed.any() else None,
+            "success_of_the_other_iterate": float(hit_other.mean()),
+            "mean_loss": float(rows["loss"].mean()),
+        }
+
+
+def construct(
+    aim: Aim,
+    attack: Attack,
+    data: Stage,
+    model: Stage,
+    images: ImageSpec,
+    seed: int,
+    split: Literal["train", "test"],
+    compute: Compute,
+    *,
+    rows: int,
+    name: str,
+) -> Stage:
+    """`rand`, `other` and `det` of Ilyas et al. 2019, section 3.2, or (for measuring transfer) an untargeted attack."""
+    construction = Construction(aim, attack, images.num_classes, seed, split, compute)
+    inputs = {"data": data, "model": model}
+    return Stage("constructed", 1, construction, inputs, ConstructBody(construction), name, rows * attack.steps)

@@ -1,0 +1,30 @@
+"""What the stages have in common: the images they work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raylab.columns import Column
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What a network must know of its images."""
+
+    shape: tuple[int, int, int]  # channels, height, width
+    num_classes: int
+    mean: tuple[float, ...]  # a channel, of pixels in [0, 1]
+    std: tuple[float, ...]
+
+
+def to_tensor(
+    images: Column,  # (N, C, H, W), uint8 or float32 in [0, 1]
+    device: str,
+) -> Tensor:
+    """float32 in [0, 1] on the device."""
+    x = torch.from_numpy(np.require(images, requirements=("C", "W"))).to(device)  # Arrow's memory is read-only
+    return x.float() / 255 if x.dtype == torch.uint8 else x

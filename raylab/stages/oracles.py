@@ -1,0 +1,62 @@
+"""See-Far's oracles on constructed images: what they really show, whatever a network says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.core.seefar import World
+from raylab.stage import Compute, Metrics, Stage
+
+
+@dataclass(frozen=True)
+class Oracles:
+    """The identity of a reading, beside the images that are read."""
+
+    world: World
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ReadOraclesBody:
+    oracles: Oracles
+    over = "data"
+
+    @property
+    def compute(self) -> Compute:
+        return self.oracles.compute
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        del inputs, device  # matched filters in numpy
+        world = self.oracles.world
+
+        def read(batch: Batch) -> Batch:
+            kept = {name: column for name, column in batch.items() if name != "image"}
+            return kept | {
+                "shape_read": world.read_shape(batch["image"]),
+                "toogit_read": world.read_toogit(batch["image"]),
+            }
+
+        return read
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        """Shares of images whose shape still is the original one, and whose toogit now is the target's."""
+        rows = artifact.batch()
+        changed = rows["label"] != rows["source_label"]
+        return {
+            "n": len(rows["id"]),
+            "shape_kept": float(np.mean(rows["shape_read"] == rows["shape_class"])),
+            "toogit_is_target": float(np.mean((rows["toogit_read"] == rows["label"])[changed]))
+            if changed.any()
+            else None,
+        }
+
+
+def read_oracles(data: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
+    """Both oracles on every image of a constructed set."""
+    oracles = Oracles(world, compute)
+    return Stage("oracles", 1, oracles, {"data": data}, ReadOraclesBody(oracles), name, rows)

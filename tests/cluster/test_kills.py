@@ -1,0 +1,141 @@
+"""Processes end at any moment; a constructed set has the same bytes all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import sets
+import toy
+
+from raylab import runner
+from raylab.artifact import MANIFEST
+from raylab.cluster.sweep import TASKS
+from raylab.runner import InlineBackend
+from raylab.store import Store
+
+TESTS = Path(__file__).parent.parent
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("what the test waits for did not happen")
+        time.sleep(0.05)
+
+
+def finished_shards(folder: Path) -> int:
+    return len(list(folder.rglob("part-*.parquet.json")))
+
+
+def digests(store: Store) -> dict[str, str]:
+    return {name: store.require(stage).digest for name, stage in sets.constructed_sets().items()}
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The oracle: the same sets without Ray."""
+    store = Store(str(tmp_path_factory.mktemp("inline")))
+    runner.build(sets.constructed_sets(), store, InlineBackend(), toy.Recorder())
+    return store
+
+
+def start_driver(store: Path, actors: int, *arguments: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, str(TESTS / "sets.py"), str(store), str(actors), *arguments]
+    with (store.parent / "driver.log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_bytes_survive_the_end_of_an_actor(tmp_path: Path, inline: Store) -> None:
+    killed: list[int] = []
+
+    def kill_one_actor() -> None:
+        wait_for(lambda: finished_shards(tmp_path) >= 3)
+        actor = next(p for p in psutil.process_iter(["cmdline"]) if "MapWorker" in " ".join(p.info["cmdline"] or []))
+        os.kill(actor.pid, signal.SIGKILL)
+        killed.append(actor.pid)
+
+    killer = threading.Thread(target=kill_one_actor)
+    killer.start()
+    store = Store(str(tmp_path))
+    runner.build(sets.constructed_sets(), store, sets.backend(2), toy.Recorder())
+    killer.join()
+    assert killed
+    assert digests(store) == digests(inline)
+
+
+@pytest.mark.slow
+def test_the_bytes_survive_the_end_of_the_driver_and_finished_shards_are_not_computed_again(
+    tmp_path: Path, inline: Store
+) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    driver = start_driver(folder, actors=1)
+    wait_for(lambda: finished_shards(folder) >= 5 or driver.poll() is not None)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    done = {path: path.stat().st_mtime_ns for path in folder.rglob("part-*.parquet") if Path(f"{path}.json").exists()}
+    assert 5 <= len(done) < 45
+    assert not [path for path in folder.glob(f"constructed/*/{MANIFEST}") if len(done) < 15]
+    assert start_driver(folder, actors=2).wait(timeout=200) == 0, (tmp_path / "driver.log").read_text()
+    assert digests(Store(str(folder))) == digests(inline)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_task_goes_on_from_its_last_checkpoint_when_its_process_ends(tmp_path: Path) -> None:
+    stage = sets.counting_task(tmp_path)
+    steps = tmp_path / "steps"
+
+    def kill_the_trial() -> None:
+        wait_for(lambda: steps.exists() and len(steps.read_text().split()) >= 7)
+        names = ("ImplicitFunc", "trial")
+        worker = next(
+            p
+            for p in psutil.process_iter(["cmdline"])
+            if (line := " ".join(p.info["cmdline"] or [])).startswith("ray::") and any(n in line for n in names)
+        )
+        os.kill(worker.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_trial)
+    killer.start()
+    store = Store(str(tmp_path / "store"))
+    built = runner.build({"x": stage}, store, sets.backend(1), toy.Recorder())
+    killer.join()
+    taken = [int(step) for step in steps.read_text().split()]
+    assert sorted(set(taken)) == list(range(1, 13))
+    assert built["x"].metrics["resumed_at"] >= 5
+    assert len(taken) <= 14  # one step of the dead process, and perhaps one that was not yet kept
+    assert store.names(f"{store.root}/tune") == []
+    assert not list((tmp_path / "store").rglob(TASKS))
+
+
+@pytest.mark.slow
+def test_a_task_goes_on_from_its_last_checkpoint_when_the_driver_ends(tmp_path: Path) -> None:
+    folder, steps = tmp_path / "store", tmp_path / "steps"
+    driver = start_driver(folder, 1, str(tmp_path))
+    wait_for(lambda: (steps.exists() and len(steps.read_text().split()) >= 7) or driver.poll() is not None)
+    # A trial may be between a step and the driver's snapshot of its checkpoint: half a second is two steps.
+    time.sleep(0.5)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    time.sleep(3)  # the trial's process follows its driver
+    taken_before = steps.read_text().split()
+    assert len(taken_before) < 12
+    assert start_driver(folder, 1, str(tmp_path)).wait(timeout=200) == 0, (tmp_path / "driver.log").read_text()
+    built = Store(str(folder)).require(sets.counting_task(tmp_path))
+    assert built.metrics["resumed_at"] > 0
+    assert int(steps.read_text().split()[-1]) == 12

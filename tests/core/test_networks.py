@@ -1,0 +1,203 @@
+"""Every network of the table: shapes, head and features, normalisation, seeds, and the images that it must refuse."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from raylab.core.networks import NETWORKS, Network, build, check
+
+# A cheap shape for each, its least size among them, colours and greys, and an image that is not square.
+CASES = [
+    *[(name, (1, 8, 8), 10) for name in NETWORKS if NETWORKS[name].smallest <= 8],
+    *[(name, (3, 16, 16), 3) for name in ("linear", "mlp", "mlp_bottleneck16", "mixer", "cnn", "vgg_small")],
+    *[(name, (2, 13, 20), 2) for name in ("linear", "mlp", "mixer", "cnn", "vgg_small", "resnet9_w16", "resnet18")],
+    *[(name, (3, 32, 32), 10) for name in ("mixer", "cnn", "vgg_small", "resnet9_w16", "vgg16", "resnet18")],
+    ("inception_v3", (1, 9, 9), 2),
+    ("inception_v3", (3, 32, 32), 10),
+    ("densenet121", (3, 32, 32), 4),
+    ("mixer", (1, 28, 28), 10),
+]
+TORCHVISION = ("vgg16", "resnet18", "resnet50", "densenet121", "inception_v3")
+
+
+def make(name: str, shape: tuple[int, int, int] = (1, 8, 8), num_classes: int = 10, seed: int = 0) -> Network:
+    return build(name, shape, num_classes, [0.4] * shape[0], [0.2] * shape[0], seed)
+
+
+def pixels(shape: tuple[int, ...], batch: int = 2) -> torch.Tensor:
+    return torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("name", "shape", "num_classes"), CASES)
+def test_a_network_maps_images_to_logits_through_its_features_and_learns_everywhere(name, shape, num_classes):
+    network = make(name, shape, num_classes)
+    x = pixels(shape).requires_grad_()
+    network(x).square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    for parameter in network.parameters():  # in training mode, two images are enough for BatchNorm at the least size
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+    network.eval()
+    with torch.no_grad():
+        features, logits = network.features(x), network(x)
+    assert features.shape == (2, network.head.in_features)
+    assert logits.shape == (2, num_classes)
+    assert torch.equal(logits, network.head(features))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_normalisation_is_the_first_layer(name):
+    side = max(8, NETWORKS[name].smallest)
+    moved = build(name, (3, side, side), 4, [0.1, 0.5, 0.3], [0.2, 0.1, 0.4], seed=0).eval()
+    plain = build(name, (3, side, side), 4, [0.0] * 3, [1.0] * 3, seed=0).eval()
+    x = pixels((3, side, side))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in ([0.1, 0.5, 0.3], [0.2, 0.1, 0.4]))
+    with torch.no_grad():
+        assert torch.equal(moved(x), plain((x - mean) / std))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_are_a_function_of_the_seed_and_global_random_state_is_left_alone(name):
+    side = max(8, NETWORKS[name].smallest)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = make(name, (1, side, side), seed=5).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    again, other = (make(name, (1, side, side), seed=seed).state_dict() for seed in (5, 6))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["head.weight"], other["head.weight"])
+    assert not all(torch.equal(first[key], other[key]) for key in first if key.startswith("body")) or name == "linear"
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].smallest > 1])
+def test_the_least_size_is_the_true_one(name):
+    smallest = NETWORKS[name].smallest
+    assert make(name, (1, smallest, smallest))(pixels((1, smallest, smallest))).shape == (2, 10)
+    side = smallest - 1
+    body, _ = NETWORKS[name].body((1, side, side))
+    with pytest.raises(RuntimeError):
+        body(pixels((1, side, side)))
+    with pytest.raises(ValueError, match=rf"{name}: .*at least {smallest}x{smallest}, got {side}x{smallest}"):
+        check(name, (1, side, smallest), 10)
+
+
+def test_a_refusal_names_networks_that_would_do():
+    with pytest.raises(ValueError, match=r"choose a network that takes 8x8: linear, mlp, .*vgg_small.*resnet9") as error:
+        build("vgg16", (1, 8, 8), 10, [0.5], [0.25], 0)
+    assert "inception_v3" not in str(error.value).split("takes 8x8")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "num_classes", "message"),
+    [
+        ("resnet19", (3, 32, 32), 10, "did you mean 'resnet18'"),
+        ("transformer", (3, 32, 32), 10, "choose one of linear, mlp"),
+        ("mlp", (0, 8, 8), 10, "channels, height, width"),
+        ("mlp", (8, 8), 10, "channels, height, width"),
+        ("mlp", (1, 8, 8), 1, "at least 2 classes, got 1"),
+    ],
+)
+def test_impossible_requests_are_refused_with_a_remedy(name, shape, num_classes, message):
+    with pytest.raises(ValueError, match=message):
+        check(name, shape, num_classes)
+
+
+def test_refusal_comes_before_construction(monkeypatch):
+    def never(_shape):
+        raise AssertionError
+
+    monkeypatch.setattr("raylab.core.torchvision_bodies.vgg16", never)
+    with pytest.raises(ValueError, match="at least 32x32"):
+        make("vgg16", (3, 16, 16))
+
+
+@pytest.mark.parametrize(("mean", "std"), [([0.5], [0.0]), ([0.5, 0.5], [1.0, 1.0]), ([np.nan], [1.0]), ([0.5], [-1.0])])
+def test_impossible_normalisations_are_refused(mean, std):
+    with pytest.raises(ValueError, match="mean"):
+        build("mlp", (1, 8, 8), 10, mean, std, 0)
+
+
+def test_the_memory_format_of_the_images_does_not_change_a_bit():
+    network = make("resnet9_w16", (3, 32, 32)).eval()
+    x = pixels((3, 32, 32), batch=5)
+    with torch.no_grad():
+        assert torch.equal(network(x), network(x.contiguous(memory_format=torch.channels_last)))
+
+
+def test_convolutions_run_channels_last_and_the_others_do_not():
+    cnn, mlp = make("cnn", (3, 16, 16)), make("mlp", (3, 16, 16))
+    assert cnn.prefers_channels_last
+    assert not mlp.prefers_channels_last
+    weights = next(p for p in cnn.parameters() if p.ndim == 4)
+    assert weights.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_bottleneck_has_fewer_features_than_the_smallest_image_has_pixels():
+    assert make("mlp_bottleneck16").head.in_features == 16
+    assert make("mlp").head.in_features == 128
+
+
+@pytest.mark.parametrize("name", TORCHVISION[1:])
+def test_small_images_meet_a_small_stem_and_large_ones_the_original(name):
+    def stride_of_first(side: int) -> tuple[int, ...]:
+        body, _ = NETWORKS[name].body((3, side, side))
+        return next(layer for layer in body.modules() if isinstance(layer, torch.nn.Conv2d)).stride
+
+    assert stride_of_first(127) == (1, 1)
+    assert stride_of_first(128) == (2, 2)
+
+
+@pytest.mark.parametrize(("name", "side"), [("resnet18", 4), ("densenet121", 4), ("inception_v3", 6)])
+def test_a_small_stem_keeps_the_resolution(name, side):
+    """At 32x32 the last feature maps have the size of the literature's CIFAR versions; an ImageNet stem leaves 1x1."""
+    network = make(name, (3, 32, 32)).eval()
+    sizes = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.AdaptiveAvgPool2d):
+            layer.register_forward_hook(lambda _layer, inputs, _output: sizes.append(inputs[0].shape[2:]))
+    with torch.no_grad():
+        network(pixels((3, 32, 32)))
+    assert sizes == [(side, side)]
+
+
+def test_large_images_pass_through_the_original_stem():
+    network = make("resnet18", (1, 128, 130), 5)
+    assert network(pixels((1, 128, 130))).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_draws_from_the_global_random_state_while_learning(name):
+    side = max(8, NETWORKS[name].smallest)
+    network = make(name, (1, side, side))
+    before = torch.get_rng_state()
+    network(pixels((1, side, side))).sum().backward()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_torchvision_stays_away_until_one_of_its_networks_is_built():
+    """And then it is there, whatever torch it was compiled for: in a fresh process, under warnings as errors."""
+    code = (
+        "import sys; from raylab.core.networks import build\n"
+        "build('cnn', (1, 8, 8), 10, [.5], [.5], 0); assert 'torchvision' not in sys.modules\n"
+        "build('resnet18', (1, 8, 8), 10, [.5], [.5], 0); import torchvision.models"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+
+
+def test_a_failure_of_torchvision_that_is_not_the_known_one_is_not_hidden(monkeypatch):
+    from raylab.core import torchvision_compat
+
+    def broken(_name):
+        raise RuntimeError("undefined symbol")
+
+    torchvision_compat.load.cache_clear()
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(RuntimeError, match="undefined symbol"):
+        torchvision_compat.load()
