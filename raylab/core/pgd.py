@@ -39,17 +39,16 @@ def descend(
     Raises ValueError on bad arguments, and where a loss or a gradient was not finite.
     """
     _check_arguments(x, step_size, steps, bounds)
-    # The caller may be in inference mode, whose tensors carry no gradients: leave it, and copy x once.
+    # The caller may be in inference mode, whose tensors carry no gradients: leave it; z is a copy.
     with torch.inference_mode(False), torch.enable_grad():
-        x = x.detach().clone()
+        x = x.detach()
         z = x.clone() if start is None else _feasible_(start.detach().clone(), x, ball, bounds)
         best, best_loss = z.clone(), x.new_full((len(x),), math.inf)
-        check, ones = torch.zeros_like(best_loss), torch.ones_like(best_loss)
-        pixels = tuple(range(1, x.ndim))
+        check, pixels = torch.zeros_like(best_loss), tuple(range(1, x.ndim))
         for _ in range(steps):
             loss = _per_example(objective(z.requires_grad_()), x)
             # Of the input only: the usual loss.backward() fills the parameters' gradients too, and is slower.
-            (gradient,) = torch.autograd.grad(loss, z, grad_outputs=ones)
+            (gradient,) = torch.autograd.grad(loss, z, grad_outputs=torch.ones_like(loss))
             z, loss = z.detach(), loss.detach()
             best_loss = _keep_better_(best, best_loss, z, loss)
             check += gradient.sum(dim=pixels)  # carries any nan or inf; z would not, as sign(nan) is 0

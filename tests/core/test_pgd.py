@@ -195,9 +195,11 @@ def test_a_start_is_brought_into_the_ball_and_the_bounds_and_then_used(ball: Bal
         return z.flatten(1).sum(1)
 
     x = torch.full((2, 3), 0.98, dtype=torch.float64)
-    descend(watching, x, ball, 0.01, 1, start=x + torch.tensor([[5.0, -5.0, 0.0]]))
-    expected = (x + ball.project(torch.tensor([[5.0, -5.0, 0.0]], dtype=torch.float64))).clamp(0.0, 1.0)
-    torch.testing.assert_close(seen[0], expected.expand(2, 3))
+    far = torch.tensor([[5.0, -5.0, 0.0]], dtype=torch.float64).expand(2, 3)
+    start = x + far
+    descend(watching, x, ball, 0.01, 1, start=start)
+    torch.testing.assert_close(seen[0], (x + ball.project(far)).clamp(0.0, 1.0))
+    assert torch.equal(start, x + far)  # the caller's start is left alone
 
 
 @pytest.mark.parametrize("ball", BALLS)
@@ -239,3 +241,11 @@ def test_wrong_arguments_are_named(change: dict[str, object], message: str) -> N
     arguments = {"objective": lambda z: z.sum(1), "x": torch.zeros(2, 3), "step_size": 0.1, "steps": 2}
     with pytest.raises(ValueError, match=message):
         descend(**(arguments | change), ball=L2Ball(1.0))  # type: ignore[arg-type]
+
+
+def test_a_network_in_another_number_format_moves_a_float32_iterate() -> None:
+    """bf16 has 8 bits: its gradient signs agree with float32's where the weights are not near 0, as here."""
+    w = torch.tensor([[1.0], [-2.0], [0.5]])
+    result = descend(lambda z: (z.bfloat16() @ w.bfloat16())[:, 0], torch.full((2, 3), 0.5), LinfBall(0.1), 0.05, 4)
+    assert result.last.dtype == torch.float32
+    torch.testing.assert_close(result.last, 0.5 - 0.1 * w.sign().T.expand(2, 3))
