@@ -34,7 +34,7 @@ class Store:
         self.uri = uri
         try:
             if re.match(r"^[a-z][a-z0-9+.-]+://", uri):
-                self.filesystem, self.root = pafs.FileSystem.from_uri(uri)
+                self.filesystem, self.root = pafs.FileSystem.from_uri(_one_put(uri))
             else:
                 self.filesystem, self.root = pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
         except (pa.ArrowInvalid, OSError, ValueError) as error:
@@ -212,6 +212,13 @@ class Store:
                 f"store {self.uri!r}: cannot be written ({error}); choose another with `store:` in the site file, or "
                 "RAYLAB_HOME for the default"
             ) from error
+
+
+def _one_put(uri: str) -> str:
+    """An s3:// URI with which a small file is one PUT, and not a multi-part upload of three requests."""
+    if not uri.startswith("s3://") or "allow_delayed_open=" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
 def shard_name(index: int) -> str:

@@ -1,6 +1,6 @@
 """The constructed sets of a tiny teacher, and a driver that builds them: for tests that end processes.
 
-    python tests/sets.py STORE ACTORS [FOLDER]    # with FOLDER: a task that counts slowly and keeps its log there
+python tests/sets.py STORE ACTORS [FOLDER]    # with FOLDER: a task that counts slowly and keeps its log there
 """
 
 from __future__ import annotations

@@ -24,8 +24,6 @@ from raylab.stage import Stage
 from raylab.store import Store
 from raylab.worker import Worker
 
-logging.getLogger("ray.data").setLevel(logging.WARNING)  # raylab tells of its progress itself
-
 TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
 
 
@@ -57,6 +55,9 @@ def map_shards(
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = no_progress_seconds
     context.enable_progress_bars = False
+    for handler in logging.getLogger("ray.data").handlers:
+        if not hasattr(handler, "baseFilename") and handler.level < logging.ERROR:
+            handler.setLevel(logging.ERROR)  # the terminal is raylab's own progress; Ray's log file keeps everything
     by_key = {stage.key: stage for stage, _ in shards}
     room = _room(actors, gpus)
     limit = min(actors.max or room, len(shards))

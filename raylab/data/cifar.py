@@ -105,10 +105,10 @@ def _batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     data, labels = batch.get("data"), batch.get("labels")
     if not isinstance(data, np.ndarray) or not isinstance(labels, list):
         raise DataError(f"{path}: a batch of CIFAR-10 has `data` and `labels`, got {sorted(batch)}")
-    if data.shape != (len(labels), 3072) or not all(isinstance(label, int) for label in labels):
-        raise DataError(
-            f"{path}: {len(labels)} labels need data of shape ({len(labels)}, 3072), got {data.shape}"
-        )
+    if not all(isinstance(label, int) for label in labels):
+        raise DataError(f"{path}: labels must be whole numbers, got {labels[:3]}")
+    if data.shape != (len(labels), 3072):
+        raise DataError(f"{path}: {len(labels)} labels need data of shape ({len(labels)}, 3072), got {data.shape}")
     numbers = np.array(labels, dtype=np.int64)
     check_labels(numbers, len(CLASS_NAMES), str(path))
     return data.reshape(-1, *SHAPE), numbers

@@ -29,14 +29,13 @@ def decode(
     """One image; `size` scales its shorter side and cuts out the centre. DataError names `where`."""
     try:
         with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
-            if image.mode in DEEP_MODES:
-                raise DataError(
-                    f"{where}: 8 bits a channel are read, got mode {image.mode}; convert it first"
-                )
-            plain = image.convert("L" if image.mode in GREY_MODES else "RGB")
-    # Pillow raises SyntaxError for broken PNG chunks and ValueError for impossible sizes.
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            mode = image.mode
+            plain = image.convert("L" if mode in GREY_MODES else "RGB")
+    # Pillow raises SyntaxError for broken PNG chunks and ValueError for impossible headers.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: no readable image ({error}); remove or replace it") from error
+    if mode in DEEP_MODES:  # Pillow would clip them, not scale them
+        raise DataError(f"{where}: 8 bits a channel are read, got mode {mode}; convert it first")
     if size is not None:
         plain = _resize_and_crop(plain, size)
     pixels = np.asarray(plain, dtype=np.uint8)

@@ -15,9 +15,7 @@ from raylab.core.seefar import VERSION, World
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels
 
 DIGITS_TRAIN, DIGITS_TEST = 1437, 360
-DIGITS_SHA256 = (
-    "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"  # of pixels, then labels, as bytes
-)
+DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"  # of pixels, then labels, as bytes
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,10 @@ def seefar(seed: int = 0, train_rows: int = 3000, test_rows: int = 1000, **world
     for name, rows in (("train_rows", train_rows), ("test_rows", test_rows)):
         if rows < 1:
             raise DataError(f"data.{name}: at least 1, got {rows}")
-    return SeeFar(World(seed, **world), train_rows, test_rows)
+    try:
+        return SeeFar(World(seed, **world), train_rows, test_rows)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def _digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # (1797, 8, 8) in 0..16, (1797,)
@@ -82,7 +83,5 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # (1797, 8, 8) in
     pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
     found = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
     if found != DIGITS_SHA256:
-        raise DataError(
-            f"scikit-learn's digits: sha256 {DIGITS_SHA256}, got {found}; install another release"
-        )
+        raise DataError(f"scikit-learn's digits: sha256 {DIGITS_SHA256}, got {found}; install another release")
     return pixels, labels

@@ -16,6 +16,7 @@ from raylab.data.reader import (
     Labels,
     Pixels,
     RawFile,
+    check_size,
     missing,
     per_channel,
 )
@@ -30,9 +31,10 @@ class ImageFolder:
     folder: str = ""
     mean: float | tuple[float, ...] = 0.5
     std: float | tuple[float, ...] = 0.25
-    size: int | None = (
-        None  # scale the shorter side to this and cut out the centre; None: all are of one size
-    )
+    size: int | None = None  # scale the shorter side to this and cut out the centre; None: all are of one size
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
 
     def describe(self, root: Path) -> Description:
         rows = {split: len(self._files(root, split)) for split in SPLITS}
@@ -66,9 +68,7 @@ class ImageFolder:
         top, names = root / self.folder / split, self._classes(root)
         unknown = set(_folders(top)) - set(names)
         if unknown:
-            raise DataError(
-                f"{top}: class {min(unknown)} has no folder in train; the classes are {', '.join(names)}"
-            )
+            raise DataError(f"{top}: class {min(unknown)} has no folder in train; the classes are {', '.join(names)}")
         files = [
             (label, path)
             for label, name in enumerate(names)

@@ -45,9 +45,7 @@ class Idx:
         check_labels(labels, len(self.class_names), str(path))
         rows = read_sizes(self._find(root, split, IMAGES), 3)[0]
         if rows != len(labels):
-            raise DataError(
-                f"{path}: {len(labels)} labels for {rows} images; one of the two files is another one's"
-            )
+            raise DataError(f"{path}: {len(labels)} labels for {rows} images; one of the two files is another one's")
         return Labels(np.arange(rows), labels)
 
     def images(self, root: Path, split: str, ids: Ids) -> Pixels:
@@ -79,9 +77,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         sizes = _header(stream, path, dimensions)
         payload = stream.read()
     if len(payload) != math.prod(sizes):
-        raise DataError(
-            f"{path}: the header says {sizes}, {math.prod(sizes)} bytes, got {len(payload)}; copy it again"
-        )
+        raise DataError(f"{path}: the header says {sizes}, {math.prod(sizes)} bytes, got {len(payload)}; copy it again")
     return np.frombuffer(payload, dtype=np.uint8).reshape(sizes)
 
 

@@ -21,6 +21,7 @@ from raylab.data.reader import (
     Pixels,
     RawFile,
     check_labels,
+    check_size,
     missing,
     per_channel,
 )
@@ -41,10 +42,11 @@ class Parquet:
     size: int | None = None  # scale the shorter side to this and cut out the centre
     jpeg_note: str = ""  # the description's note where the images are JPEG
 
+    def __post_init__(self) -> None:
+        check_size(self.size)
+
     def describe(self, root: Path) -> Description:
-        rows = {
-            split: sum(file.metadata.num_rows for _, file in self._files(root, split)) for split in SPLITS
-        }
+        rows = {split: sum(file.metadata.num_rows for _, file in self._files(root, split)) for split in SPLITS}
         shape, first = self._first(root)
         return Description(
             shape=shape,
@@ -127,9 +129,7 @@ class Parquet:
                     for row, encoded in zip(wanted, column.take(wanted - start).to_pylist(), strict=True):
                         where = f"{path}: row {row - first_row}"
                         if encoded is None:
-                            raise DataError(
-                                f"{where}: no bytes in column {name}; embed the images in the file"
-                            )
+                            raise DataError(f"{where}: no bytes in column {name}; embed the images in the file")
                         yield encoded, where
                 start = end
 
@@ -141,8 +141,7 @@ def _require(path: Path, file: pq.ParquetFile, names: tuple[str, ...], option: s
         if name in there:
             return name
     raise DataError(
-        f"{path}: column {' or '.join(names)} not found among {', '.join(there)}; "
-        f"name it with data.{option}=COLUMN"
+        f"{path}: column {' or '.join(names)} not found among {', '.join(there)}; name it with data.{option}=COLUMN"
     )
 
 
@@ -153,9 +152,7 @@ def _bytes_column(column: pa.ChunkedArray, path: Path, name: str) -> pa.Array:
     if pa.types.is_struct(array.type) and array.type.get_field_index("bytes") >= 0:
         array = array.field("bytes")
     if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
-        raise DataError(
-            f"{path}: column {name}: encoded images (struct<bytes, path> or binary), got {array.type}"
-        )
+        raise DataError(f"{path}: column {name}: encoded images (struct<bytes, path> or binary), got {array.type}")
     return array
 
 

@@ -103,7 +103,5 @@ def load(path: Path) -> dict[str, Any]:
             raise pickle.UnpicklingError(f"a dict is expected, got {type(value).__name__}")
         names = {key.decode() if isinstance(key, bytes) else str(key): item for key, item in value.items()}
     except _DAMAGED as error:
-        raise DataError(
-            f"{path}: refused as a pickle of CIFAR-10: {error}; copy the original file again"
-        ) from error
+        raise DataError(f"{path}: refused as a pickle of CIFAR-10: {error}; copy the original file again") from error
     return {key: item.values if isinstance(item, _Array) else item for key, item in names.items()}

@@ -118,7 +118,7 @@ class Cut:
     def _count(self, rows: int) -> int:
         if self.per_class is not None:
             return self.per_class
-        return math.ceil((self.fraction or 0.0) * rows - 1e-9)  # 0.1 * 30 is 3.0000000000000004
+        return math.ceil((self.fraction or 0.0) * rows - 1e-9)  # 0.07 * 100 is 7.000000000000001
 
 
 def check_labels(labels: NDArray[np.int64], num_classes: int, where: str) -> None:
@@ -129,6 +129,12 @@ def check_labels(labels: NDArray[np.int64], num_classes: int, where: str) -> Non
             f"{where}: row {wrong[0]}: labels lie in 0..{num_classes - 1}, got {labels[wrong[0]]}; "
             "is the file of another data set, or are its labels withheld?"
         )
+
+
+def check_size(size: int | None) -> None:
+    """Raise DataError unless images can be scaled to this."""
+    if size is not None and size < 1:
+        raise DataError(f"data.size: at least 1 pixel, got {size}")
 
 
 def per_channel(value: float | tuple[float, ...], channels: int, name: str) -> tuple[float, ...]:

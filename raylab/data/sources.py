@@ -54,12 +54,8 @@ SOURCES: Mapping[str, Source] = {
         partial(Idx, "FashionMNIST", FASHION_NAMES, 0.2860, 0.3530),
         files="FashionMNIST/raw/train-images-idx3-ubyte[.gz]",
     ),
-    "cifar10": Source(
-        Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"
-    ),
-    "cifar10_lossless_subset": Source(
-        lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"
-    ),
+    "cifar10": Source(Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"),
+    "cifar10_lossless_subset": Source(lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"),
     "parquet": Source(
         Parquet,
         ("folder", "image", "label", "class_names", "mean", "std", "size"),

@@ -1,0 +1,72 @@
+"""Digits and See-Far as sources."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from raylab import data
+from raylab.core.seefar import World
+from raylab.data import embedded
+from raylab.data.embedded import seefar
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_digits_are_split_without_overlap_and_keep_their_rows_as_ids(seed: int) -> None:
+    bunch = load_digits()
+    train = data.read("digits", None, "train", {"seed": seed})
+    test = data.read("digits", None, "test", {"seed": seed})
+    np.testing.assert_array_equal(np.sort(np.concatenate([train.ids, test.ids])), np.arange(1797))
+    for split in (train, test):
+        assert split.images.dtype == np.float32
+        np.testing.assert_array_equal(split.images[:, 0] * 16, bunch.images[split.ids])
+        np.testing.assert_array_equal(split.labels, bunch.target[split.ids])
+        assert (np.diff(split.ids) > 0).all()
+    description = data.describe("digits", None, {"seed": seed})
+    assert description.rows == {"train": len(train.ids), "test": len(test.ids)} == {"train": 1437, "test": 360}
+    assert description.shape == train.images.shape[1:] == (1, 8, 8)
+
+
+def test_the_seed_chooses_the_split_of_the_digits() -> None:
+    one, two = (data.read("digits", None, "test", {"seed": seed}).ids for seed in (0, 1))
+    assert 20 < len(np.intersect1d(one, two)) < 130  # 72 expected of two independent splits, sd 7
+
+
+def test_other_digits_than_the_known_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "DIGITS_SHA256", "0" * 64)
+    with pytest.raises(data.DataError, match=r"scikit-learn's digits: sha256 0{64}, got 87ff"):
+        data.read("digits", None, "train")
+
+
+def test_seefar_reads_its_world() -> None:
+    options = {"seed": 4, "train_rows": 50, "test_rows": 20, "toogit_reliability": 0.1}
+    world = seefar(**options).world
+    assert world == World(4).without_toogits()
+    for split, rows in (("train", 50), ("test", 20)):
+        ids, images, labels = data.read("seefar", None, split, options)
+        sample = world.sample(split, rows)
+        np.testing.assert_array_equal(ids, sample["id"])
+        np.testing.assert_array_equal(images, sample["image"])
+        np.testing.assert_array_equal(labels, sample["label"])
+    assert data.describe("seefar", None, options).rows == {"train": 50, "test": 20}
+
+
+def test_a_cut_of_seefar_holds_the_same_images() -> None:
+    whole, part = (data.read("seefar", None, "train", {"train_rows": 300}, cut) for cut in (None, data.Cut(3)))
+    assert len(part.ids) == 30
+    np.testing.assert_array_equal(part.images, whole.images[part.ids])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"train_rows": 0}, r"data\.train_rows: at least 1, got 0"), ({"size": 8}, r"World\.size: .* got 8")],
+)
+def test_impossible_options_of_seefar_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(data.DataError, match=message):
+        data.describe("seefar", None, options)
+
+
+def test_embedded_content_names_generator_and_version() -> None:
+    assert data.content("seefar", None, "train") == "raylab seefar 1"
+    assert data.content("digits", None, "test").startswith("scikit-learn digits sha256 87ff")

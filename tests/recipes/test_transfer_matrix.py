@@ -1,0 +1,153 @@
+"""The plan of the transfer matrix: what a seed changes, what cells share, what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from raylab.core import networks
+from raylab.recipes.transfer_matrix import Cell, Controls, StudentRecipes, TransferMatrix, plan
+from raylab.stage import Stage, closure
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import DigitsData, SeeFarData
+from raylab.stages.training import Recipe, Training
+
+SMALL: dict[str, Any] = {"sources": ("linear", "mlp"), "targets": ("mlp", "cnn"), "seeds": (0, 1)}
+
+
+def small(**changed: Any) -> dict[Cell, Stage]:
+    return plan(TransferMatrix(**{**SMALL, **changed}))
+
+
+def training(stage: Stage) -> Training:
+    """Of the network that a stage evaluates."""
+    config = stage.inputs["model"].config
+    assert isinstance(config, Training)
+    return config
+
+
+def test_every_pair_kind_and_seed_has_a_student_and_its_controls() -> None:
+    cells = small()
+    students = Counter(cell.control for cell in cells if cell.role == "student")
+    pairs, kinds, seeds = 4, 2, 2
+    assert students == {
+        "": pairs * kinds * seeds,
+        "unperturbed": 2 * kinds * seeds,  # no source is behind it: one for each target
+        "random_labels": pairs * kinds * seeds,
+        "untrained": pairs * kinds * seeds,
+    }
+    assert Counter(cell.role for cell in cells)["transfer"] == pairs * 2 * seeds
+
+
+def test_a_seed_changes_the_split_the_source_its_targets_and_the_student() -> None:
+    cells = small()
+    first, second = (cells[Cell("student", seed, "mlp", "mlp", "rand")] for seed in (0, 1))
+    made = [stage.inputs["model"].inputs["data"] for stage in (first, second)]
+    sources = [stage.inputs["model"].config for stage in made]
+    assert training(first).seed != training(second).seed
+    assert sources[0].seed != sources[1].seed  # type: ignore[attr-defined]
+    assert made[0].config.seed != made[1].config.seed  # type: ignore[attr-defined]
+    assert made[0].inputs["data"].key != made[1].inputs["data"].key
+    assert first.inputs["data"].key != second.inputs["data"].key
+
+
+def test_source_student_and_independent_network_of_one_architecture_are_three_networks() -> None:
+    cells = small()
+    source = training(cells[Cell("source", 0, "mlp")]).seed
+    student = training(cells[Cell("student", 0, "mlp", "mlp", "rand")]).seed
+    standard = training(cells[Cell("standard", 0, target="mlp")]).seed
+    assert len({source, student, standard}) == 3
+
+
+def test_the_unperturbed_control_differs_from_the_student_in_its_images_only() -> None:
+    cells = small()
+    student = cells[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
+    control = cells[Cell("student", 0, "", "cnn", "rand", "unperturbed")].inputs["model"]
+    a, b = student.config, control.config
+    assert isinstance(a, Training)
+    assert isinstance(b, Training)
+    assert (a.network, a.recipe, a.seed) == (b.network, b.recipe, b.seed)
+    assert (a.labels, b.labels) == (None, "rand")
+    assert b.labels_seed == student.inputs["data"].config.seed  # type: ignore[attr-defined]
+    assert control.inputs["data"].key == student.inputs["data"].inputs["data"].key
+
+
+def test_students_are_tested_on_the_untouched_test_set() -> None:
+    for cell, stage in small().items():
+        if cell.role in ("student", "source", "standard"):
+            assert stage.inputs["data"].kind == "data"
+            assert stage.inputs["data"].config.split == "test"  # type: ignore[attr-defined]
+
+
+def test_two_matrices_share_what_is_the_same() -> None:
+    """Another budget needs no other source; another keep needs no other set."""
+    base = {stage.key for stage in closure(small().values())}
+    other_eps = small(attack=Attack(eps=1.25))
+    assert {s.key for s in closure(other_eps.values()) if s.kind == "data"} <= base
+    assert other_eps[Cell("source", 0, "mlp")].key in base
+    other_keep = small(keep="success")
+    assert {s.key for s in closure(other_keep.values()) if s.kind == "constructed"} <= base
+    assert other_keep[Cell("student", 0, "mlp", "cnn", "rand")].key not in base
+
+
+def test_recipes_of_students_are_by_kind_and_learning_rates_by_network() -> None:
+    cells = small(
+        students=StudentRecipes(det=Recipe(epochs=3)),
+        network_lr={"linear": 0.01},
+        sources=("linear",),
+        targets=("mlp",),
+    )
+    assert training(cells[Cell("student", 0, "linear", "mlp", "det")]).recipe.epochs == 3
+    assert training(cells[Cell("student", 0, "linear", "mlp", "rand")]).recipe.epochs == 12
+    assert training(cells[Cell("source", 0, "linear")]).recipe.lr == 0.01
+
+
+def test_controls_can_be_confined_and_turned_off() -> None:
+    off = small(controls=Controls(unperturbed=False, random_labels=False, untrained=False))
+    assert {cell.control for cell in off} == {""}
+    few = small(controls=Controls(sources=("mlp",), targets=("cnn",)))
+    assert {(c.source, c.target) for c in few if c.control == "untrained" and c.target} == {("mlp", "cnn")}
+
+
+def test_on_see_far_students_are_asked_which_feature_they_follow() -> None:
+    cells = small(data=SeeFarData(name="seefar"))
+    assert sum(cell.role == "usage" for cell in cells) == 16
+    assert sum(cell.role == "oracles" for cell in cells) == 8
+    assert not [cell for cell in small() if cell.role in ("usage", "oracles")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sources": ("mlpp",)}, "did you mean 'mlp'"),
+        ({"sources": ()}, "at least 1 item"),
+        ({"seeds": (1, 1)}, "each at most once"),
+        ({"controls": {"sources": ("vgg16",)}}, "not among sources"),
+        ({"attack": {"eps": -1.0}}, "greater than 0"),
+        ({"epochs": 3}, "Extra inputs"),
+    ],
+)
+def test_a_wrong_config_is_refused(changed: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TransferMatrix(**{**SMALL, **changed})
+
+
+def test_a_network_that_cannot_take_the_images_is_refused_by_the_plan() -> None:
+    with pytest.raises(ValueError, match="vgg16: images must be at least 32x32"):
+        small(targets=("vgg16",))
+
+
+def test_a_plan_runs_nothing_and_is_the_same_every_time(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "build", lambda *_: pytest.fail("a network was built"))
+    assert {c: s.key for c, s in small().items()} == {c: s.key for c, s in small().items()}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_embedded_default_is_the_digits_matrix() -> None:
+    config = TransferMatrix()
+    assert isinstance(config.data, DigitsData)
+    assert (len(config.sources), len(config.targets), len(config.seeds)) == (4, 4, 3)

@@ -1,0 +1,105 @@
+"""When the code behind a kind of artifact changes, somebody must say whether its meaning did.
+
+If it did, bump the version of the stage: old artifacts are then no longer found. If it did not, record so:
+
+    python tests/test_versions.py "why the results are the same"
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RECORD = Path(__file__).parent / "versions.json"
+
+# The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
+CODE = {
+    "data": ["stages/dataset.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py"],
+    "probe": ["stages/dataset.py", "core/seefar.py", "core/seeding.py"],
+    "network": [
+        "stages/training.py", "stages/images.py", "core/fit.py", "core/networks.py", "core/bodies.py",
+        "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py", "core/construct.py",
+        "worker.py",
+    ],
+    "constructed": [
+        "stages/construction.py", "stages/images.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
+        "core/construct.py", "core/seeding.py", "core/networks.py", "worker.py",
+    ],
+    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", "core/networks.py", "worker.py"],
+    "neighbours": ["stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "worker.py"],
+    "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
+}  # fmt: skip
+
+
+def meaning(path: Path) -> str:
+    """The code without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                body[0] = ast.Expr(ast.Constant(...))
+    return ast.dump(tree)
+
+
+def code(kind: str) -> str:
+    total = hashlib.sha256()
+    for pattern in CODE[kind]:
+        paths = sorted((ROOT / "raylab").glob(pattern))
+        assert paths, f"{pattern} names no file"
+        for path in paths:
+            total.update(meaning(path).encode())
+    return total.hexdigest()[:16]
+
+
+def versions() -> dict[str, int]:
+    """The version of each kind as its factory writes it: Stage("kind", version, ...)."""
+    found = {}
+    for path in (ROOT / "raylab" / "stages").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Stage":
+                kind, version = node.args[:2]
+                assert isinstance(kind, ast.Constant)
+                assert isinstance(version, ast.Constant)
+                found[str(kind.value)] = int(str(version.value))
+    return found
+
+
+def current() -> dict[str, dict[str, object]]:
+    return {kind: {"version": version, "code": code(kind)} for kind, version in sorted(versions().items())}
+
+
+def test_every_kind_of_stage_lists_its_code() -> None:
+    assert set(versions()) == set(CODE)
+
+
+def test_changed_code_has_a_new_version_or_a_stated_reason() -> None:
+    recorded = json.loads(RECORD.read_text())["kinds"]
+    undecided = [kind for kind, now in current().items() if recorded.get(kind) != now]
+    assert undecided == [], (
+        f"the code behind {', '.join(undecided)} changed. Did its results? Then bump the version in its factory. In any "
+        'case record it: python tests/test_versions.py "why"'
+    )
+
+
+def test_layout_and_comments_are_not_meaning_and_numbers_are(tmp_path: Path) -> None:
+    def of(text: str) -> str:
+        (tmp_path / "x.py").write_text(text)
+        return meaning(tmp_path / "x.py")
+
+    assert of('"""Doc."""\nx = 1  # why') == of('"""Other."""\n\nx   =  1')
+    assert of("x = 1") != of("x = 2")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    known = json.loads(RECORD.read_text()) if RECORD.exists() else {"kinds": {}, "history": []}
+    changed = [kind for kind, now in current().items() if known["kinds"].get(kind) != now]
+    known["history"].append({"kinds": changed, "why": sys.argv[1]})
+    RECORD.write_text(json.dumps({"kinds": current(), "history": known["history"]}, indent=1) + "\n")
