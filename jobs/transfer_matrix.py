@@ -1,0 +1,46 @@
+"""Do the perturbations of one network teach another?  (Ilyas et al. 2019, section 3.2 and figure 3)
+
+    python jobs/transfer_matrix.py                                        # the embedded digits, on this machine
+    python jobs/transfer_matrix.py configs/transfer_matrix/mnist.yaml attack.eps=1.5
+    ray job submit --working-dir . -- python jobs/transfer_matrix.py configs/transfer_matrix/cifar10.yaml
+"""
+
+from contextlib import ExitStack
+
+from raylab import cli, runner
+from raylab.progress import Progress
+from raylab.recipes.transfer_matrix import TransferMatrix, plan
+from raylab.report.files import files
+from raylab.report.matrix import matrix
+from raylab.report.page import page
+from raylab.report.publication import parent, publication
+from raylab.report.text import as_text, preview
+
+
+def main() -> None:
+    with cli.job(TransferMatrix, plan, __doc__) as (studies, site):  # bad input ends here, before a GPU is asked for
+        cells = {(study.key, cell): stage for study in studies for cell, stage in study.cells.items()}
+        if site.dry_run:
+            print(preview(cells, site.store))
+            return
+        with ExitStack() as open_runs:
+            runs = [
+                open_runs.enter_context(
+                    site.tracker.job(f"transfer/{study.config.study}", parent(study.config, study.key))
+                )
+                for study in studies
+            ]
+            built = runner.build(cells, site.store, site.backend, Progress())  # what the store lacks; again: resumes
+            matrices = [
+                matrix(study.config, study.key, {cell: built[study.key, cell] for cell in study.cells}, "", tuple("0123456789"))
+                for study in studies
+            ]
+            html = page(matrices).encode()
+            for run, result in zip(runs, matrices, strict=True):
+                run.publish(publication(result, {**files(result), "report.html": html}))
+        print(*[as_text(result) for result in matrices], sep="\n\n")
+        print(f"\npage      {site.keep_report('transfer_matrix', html)}")
+
+
+if __name__ == "__main__":
+    main()
