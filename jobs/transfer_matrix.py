@@ -1,8 +1,8 @@
 """Do the perturbations of one network teach another?  (Ilyas et al. 2019, section 3.2 and figure 3)
 
-    python jobs/transfer_matrix.py                                        # the embedded digits, on this machine
-    python jobs/transfer_matrix.py configs/transfer_matrix/mnist.yaml attack.eps=1.5
-    ray job submit --working-dir . -- python jobs/transfer_matrix.py configs/transfer_matrix/cifar10.yaml
+python jobs/transfer_matrix.py                                        # the embedded digits, on this machine
+python jobs/transfer_matrix.py configs/transfer_matrix/mnist.yaml attack.eps=1.5
+ray job submit --working-dir . -- python jobs/transfer_matrix.py configs/transfer_matrix/cifar10.yaml
 """
 
 from contextlib import ExitStack
@@ -11,7 +11,8 @@ from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.transfer_matrix import TransferMatrix, plan
 from raylab.report.files import files
-from raylab.report.matrix import matrix
+from raylab.report.gallery import draw
+from raylab.report.matrix import measured
 from raylab.report.page import page
 from raylab.report.publication import parent, publication
 from raylab.report.text import as_text, preview
@@ -31,14 +32,14 @@ def main() -> None:
                 for study in studies
             ]
             built = runner.build(cells, site.store, site.backend, Progress())  # what the store lacks; again: resumes
-            matrices = [
-                matrix(study.config, study.key, {cell: built[study.key, cell] for cell in study.cells}, "", tuple("0123456789"))
+            galleries = [
+                draw(measured(study.config, study.key, {cell: built[study.key, cell] for cell in study.cells}))
                 for study in studies
             ]
-            html = page(matrices).encode()
-            for run, result in zip(runs, matrices, strict=True):
-                run.publish(publication(result, {**files(result), "report.html": html}))
-        print(*[as_text(result) for result in matrices], sep="\n\n")
+            html = page(galleries).encode()
+            for run, gallery in zip(runs, galleries, strict=True):
+                run.publish(publication(gallery.matrix, {**files(gallery), "report.html": html}))
+        print(*[as_text(gallery.matrix) for gallery in galleries], sep="\n\n")
         print(f"\npage      {site.keep_report('transfer_matrix', html)}")
 
 

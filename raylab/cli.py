@@ -1,10 +1,15 @@
 """From argv to studies and a site, and from exceptions to exit codes: the only module that knows clusters and trackers.
 
     def main() -> None:
-        with cli.job(TransferMatrix, plan, __doc__) as (studies, site):
-            ...
+        with cli.job(TransferMatrix, plan, __doc__) as (studies, site):  # bad input ends here, before compute
+            cells = {(study.key, cell): stage for study in studies for cell, stage in study.cells.items()}
+            if site.dry_run:
+                print(preview(cells, site.store))
+                return
+            built = runner.build(cells, site.store, site.backend, Progress())
+            print(as_text(built))
 
-Exit codes: 0 done, 1 something failed while building (everything else is kept), 2 bad input, 130 stopped.
+Exit codes: 0 done; 1 something could not be built (all else is kept); 2 bad input, nothing was computed; 130 stopped.
 """
 
 from __future__ import annotations
@@ -14,17 +19,18 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from types import FrameType
 from typing import Generic, NoReturn, TypeVar
 
-from raylab import config as configs
 from raylab.artifact import StoreError
 from raylab.backend import Backend
-from raylab.config import Config, ConfigError
+from raylab.config import Config, ConfigError, load, to_yaml
 from raylab.identity import fingerprint
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
@@ -35,7 +41,8 @@ from raylab.tracking import NullTracker, Tracker, TrackerError
 Given = TypeVar("Given", bound=Config)
 Cell = TypeVar("Cell", bound=Hashable)
 
-BAD_INPUT, FAILED, STOPPED = 2, 1, 130
+FAILED, BAD_INPUT, STOPPED = 1, 2, 130
+SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
 @dataclass(frozen=True)
@@ -54,80 +61,124 @@ class Study(Generic[Given, Cell]):
 @contextmanager
 def job(
     config: type[Given],
-    plan: Callable[[Given], Mapping[Cell, Stage]],
+    plan: Callable[[Given], Mapping[Cell, Stage]],  # its ValueError is bad input
     doc: str | None,
-    argv: Sequence[str] | None = None,
+    argv: Sequence[str] | None = None,  # None: the process's own
 ) -> Iterator[tuple[list[Study[Given, Cell]], Site]]:
     """The studies that the command line asks for, on its site; whatever happens inside ends in an exit code.
 
-    Everything that can be known to be wrong is found here, before compute: configs, data, networks, site, store, tracker.
+    All that can be known to be wrong is found on entering: configs, data, networks, store, tracker, GPUs.
     """
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    command = shlex.join([Path(sys.executable).name, sys.argv[0], *arguments])
-    signal.signal(signal.SIGTERM, _interrupt)  # `ray job stop` and Kubernetes ask this way: stop as after Ctrl-C
-    site: Site | None = None
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:  # `ray job stop` and Kubernetes ask with SIGTERM: the same clean stop as after Ctrl-C
+        before = signal.signal(signal.SIGTERM, _interrupt)
+    command, site = _command(argv), None
     try:
-        try:
-            parsed = _parser(doc).parse_args(arguments)
-            studies = [Study(given, plan(given)) for given in _configs(config, parsed.settings)]
-            site = _site(parsed.site, parsed.dry_run)
-        except (ConfigError, StoreError, TrackerError, ValueError) as error:
-            _end(BAD_INPUT, str(error))
+        arguments = _parser(config, doc).parse_intermixed_args(argv)
+        site_path = arguments.site or os.environ.get("RAYLAB_SITE")
+        configs, file = _loaded(config, arguments.settings, site_path)
+        studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
         yield studies, site
-    except KeyboardInterrupt:
-        kept = "" if site is None else f" What is finished is kept in {site.store.uri}."
-        _end(STOPPED, f"Stopped.{kept} To go on: {command}")
+    except ConfigError as error:
+        _end(BAD_INPUT, str(error))
     except (BuildFailed, StoreError, TrackerError) as error:
         _end(FAILED, str(error))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # While Ray starts, its own handler of SIGTERM stands in the place of ours: it exits with the signal's number.
+        if isinstance(stop, SystemExit) and stop.code != signal.SIGTERM:
+            raise
+        if in_main_thread:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the clean-up too; nothing can be torn
+        kept = f" What is finished is kept in {site.store.uri}." if site else ""
+        _end(STOPPED, f"Stopped.{kept} To go on:\n  {command}")
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, before)
 
 
-def _configs(config: type[Given], settings: Sequence[str]) -> list[Given]:
-    """One of each file, all with the same overrides; without files the embedded default."""
-    overrides = [text for text in settings if _is_override(text)]
-    files = [text for text in settings if not _is_override(text)]
-    found, problems = [], []
-    for file in files or [None]:
+def _loaded(config: type[Given], settings: Sequence[str], site_path: str | None) -> tuple[dict[str, Given], SiteFile]:
+    """The configs by where they come from, all with the same changes, and the site file. Raises ConfigError."""
+    changes = [text for text in settings if _is_change(text)]
+    files: dict[str, Path | str] = {text: Path(text) for text in settings if not _is_change(text)}
+    configs, file = dict[str, Given](), SiteFile()
+    problems: dict[str, None] = {}  # as an ordered set: a wrong change is wrong in every file
+    for origin, source in (files or {"embedded default": "{}"}).items():
         try:
-            source = "{}" if file is None else Path(file)
-            found.append(configs.load(config, source, overrides, origin="embedded default" if file is None else None))
+            configs[origin] = load(config, source, changes, origin)
         except ConfigError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            problems |= dict.fromkeys(error.problems)
+    try:
+        file = load(SiteFile, Path(site_path)) if site_path else file
+    except ConfigError as error:
+        problems |= dict.fromkeys(error.problems)
     if problems:
+        raise ConfigError(list(problems))
+    return configs, file
+
+
+def _ready(
+    configs: Mapping[str, Given],
+    plan: Callable[[Given], Mapping[Cell, Stage]],
+    file: SiteFile,
+    site_origin: str,
+    dry_run: bool,
+) -> tuple[list[Study[Given, Cell]], Site]:
+    """Plans, and a site that can be used. Raises ConfigError with all that is in the way."""
+    studies: list[Study[Given, Cell]] = []
+    problems: list[str] = []
+    for origin, given in configs.items():
+        try:
+            studies.append(Study(given, plan(given)))
+        except ValueError as error:
+            problems.append(f"{origin}: {error}")
+    site: Site | None = None
+    try:
+        site = _site(file, dry_run)
+        if not dry_run:
+            where = f"store     {site.store.uri}\ntracking  {site.tracker.describe()}\nreports   {site.reports}"
+            print(where, file=sys.stderr, flush=True)
+            problems += [f"{site_origin}: {line}" for line in _obstacles(site)]
+    except (StoreError, ValueError) as error:
+        problems.append(f"{site_origin}: {error}")
+    if problems or site is None:
         raise ConfigError(problems)
-    return found
+    return studies, site
 
 
-def _is_override(text: str) -> bool:
+def _is_change(text: str) -> bool:
     """key.path=value, where a file's name may hold a "=" too."""
     return "=" in text and not text.endswith((".yaml", ".yml"))
 
 
-def _site(path: str | None, dry_run: bool) -> Site:
-    path = path or os.environ.get("RAYLAB_SITE")
-    file = configs.load(SiteFile, Path(path)) if path else SiteFile()
-    store = Store(file.store or str(home() / "store"))
-    backend, tracker = _backend(file), NullTracker() if dry_run else _tracker(file)
-    site = Site(file, store, backend, tracker, home() / "reports", dry_run)
-    if not dry_run:
-        print(f"store     {store.uri}\ntracking  {tracker.describe()}", file=sys.stderr, flush=True)
-        store.check_writable()
-        tracker.check()
-    if hasattr(backend, "check"):
-        backend.check()
-    return site
+def _site(file: SiteFile, dry_run: bool) -> Site:
+    """Opens, but does not start, connect or write."""
+    store, reports = Store(file.store or str(home() / "store")), home() / "reports"
+    if dry_run:  # shows and does nothing: neither Ray nor MLflow is worth its seconds of importing
+        return Site(file, store, InlineBackend(), NullTracker(), reports, dry_run)
+    return Site(file, store, _backend(file), _tracker(file), reports)
+
+
+def _obstacles(site: Site) -> Iterator[str]:
+    """What would fail hours later."""
+    checks = [site.store.check_writable, site.check_reports, site.tracker.check]
+    checks += [check] if (check := getattr(site.backend, "check", None)) else []
+    for check in checks:
+        try:
+            check()
+        except (StoreError, TrackerError, ValueError) as error:
+            yield from str(error).splitlines()
 
 
 def _backend(file: SiteFile) -> Backend:
     if file.backend == "ray":
-        from raylab.cluster.backend import RayBackend  # Ray takes a second to import: not for a typing error
+        from raylab.cluster.backend import RayBackend  # Ray takes a second to import: not for a misspelt key
 
         return RayBackend(file)
-    device = file.device
-    if device == "auto":
-        import torch
+    import torch
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return InlineBackend(device)
+    if file.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda, but PyTorch finds no CUDA here; use auto or cpu")
+    return InlineBackend("cuda" if file.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _tracker(file: SiteFile) -> Tracker:
@@ -139,19 +190,34 @@ def _tracker(file: SiteFile) -> Tracker:
     return MlflowTracker(uri, str(home() / "mlartifacts"))
 
 
-def _parser(doc: str | None) -> argparse.ArgumentParser:
+def _parser(config: type[Config], doc: str | None) -> argparse.ArgumentParser:
+    try:
+        defaults = f"keys and their defaults:\n{indent(to_yaml(config()), '  ')}"
+    except ValueError:  # a config with a required key has no default to show
+        defaults = None
     parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=doc, epilog=defaults, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument(
         "settings",
         nargs="*",
         metavar="CONFIG.yaml | key.path=value",
-        help="experiment configs (several make several studies in one run) and changes to all of them",
+        help="experiment configs (several make several studies in one run), and changes to all of them",
     )
-    parser.add_argument("--site", metavar="SITE.yaml", help="where and how to run (default: RAYLAB_SITE, or this machine)")
-    parser.add_argument("--dry-run", action="store_true", help="show what exists and what would be built; write nothing")
+    parser.add_argument(
+        "--site", metavar="SITE.yaml", help="where and how to run (default: RAYLAB_SITE, or this machine)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what exists and what would be built; write nothing"
+    )
     return parser
+
+
+def _command(argv: Sequence[str] | None) -> str:
+    """What to type to go on."""
+    said = [f"{name}={shlex.quote(os.environ[name])} " for name in SAID_BEFORE if name in os.environ]
+    words = sys.orig_argv if argv is None else [Path(sys.executable).name, sys.argv[0], *argv]
+    return "".join(said) + shlex.join(words)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -2,42 +2,32 @@
 
     load(TransferMatrix, Path("digits.yaml"), ["attack.eps=0.25", "seeds=[0, 1]"])
 
-pydantic alone would stop at the first rule of a model (`@model_validator(mode="after")`), and run none of them beside a
-wrong field. So where anything is wrong, every rule is run once more, alone, on a model that lacks the wrong fields: a
-rule that reads one of those cannot be judged and is passed over, all others are heard.
+pydantic alone stops at the first rule of a model (`@model_validator(mode="after")`), and hears none beside a wrong
+field. So where anything is wrong, every rule is asked once more, alone, about a model that lacks the wrong fields: one
+that reads such a field cannot be judged and is passed over, all others count.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from raylab import document
-from raylab.document import ConfigError, Document, Place, Problem, dotted
+from raylab import document, schema
+from raylab.document import COMMAND_LINE, ConfigError, Document, Place, Problem, dotted
 from raylab.identity import canonical
+from raylab.objections import RULE_FAILED, objections
 
 __all__ = ["Config", "ConfigError", "as_dict", "load", "to_yaml"]
 
 Model = TypeVar("Model", bound=BaseModel)
+RULE_ERRORS = (ValueError, AssertionError)
 _ABSENT = object()
-
-RULES = {
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "tuple_type": "must be a list",
-    "finite_number": "must be a finite number",
-    "missing": "is required",
-    "extra_forbidden": "unknown key",
-    "invalid_key": "keys must be text",
-} | dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be `key: value` lines")
 
 
 class Config(BaseModel):
@@ -47,14 +37,14 @@ class Config(BaseModel):
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
-    """What identifies the config, as plain values: fields declared with `exclude=True` say where, and are left out."""
+    """What identifies a config, as plain values: fields declared with `exclude=True` say where, and are left out."""
     return dict(canonical(config))
 
 
 def to_yaml(config: BaseModel) -> str:
-    """The same as YAML text that `load` reads back."""
+    """The same as YAML, which `load` reads back."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width = None, 100
+    yaml.default_flow_style, yaml.width = None, 10_000  # short lists on one line, which is never folded
     yaml.representer.sort_base_mapping_type_on_output = False  # the order of the fields
     stream = io.StringIO()
     yaml.dump(as_dict(config), stream)
@@ -64,128 +54,113 @@ def to_yaml(config: BaseModel) -> str:
 def load(
     model: type[Model],
     source: Path | str,  # a file, or YAML text
-    overrides: Sequence[str] = (),  # key.path=value
-    origin: str | None = None,  # what messages call the source; None: the file's path
+    overrides: Sequence[str] = (),  # key.path=value, in YAML 1.2
+    origin: str = "",  # what messages call the source; "": the file's path
 ) -> Model:
     """Raises ConfigError with every problem, each as `file:line: dotted.path: rule, got value; remedy`."""
-    problems: list[Problem] = []
+    changes, problems = list[tuple[Place, Any]](), list[Problem]()
+    for text in overrides:
+        try:
+            changes.append(document.override(text))
+        except ValueError as error:
+            problems.append((COMMAND_LINE, 0, str(error)))
     try:
         read = document.read(source, origin)
     except ConfigError as error:
-        for text in overrides:  # what they say about the file's keys waits until there are any
-            _override(model, Document("", {}), text, problems)
-        raise ConfigError(error.problems + ConfigError.of(problems).problems) from error
-    for text in overrides:
-        _override(model, read, text, problems)
+        raise ConfigError(error.problems + ConfigError.listing(problems).problems) from error
+    for place, value in changes:
+        problems += _change(model, read, place, value)
     try:
         loaded = model.model_validate(read.values)
     except ValidationError as error:
-        problems += _field_problems(model, read, error)
-        bad = {_place(model, read.values, e["loc"]) for e in error.errors() if not _is_rule(e)}
-        _judge(model, read.values, (), bad, read, problems)
+        problems += _problems(model, read, error.errors())
     else:
         if not problems:
             return loaded
-    raise ConfigError.of(problems)
+    raise ConfigError.listing(problems)
 
 
-# -- the command line
-
-
-def _override(model: type[BaseModel], read: Document, text: str, problems: list[Problem]) -> None:
-    try:
-        place, value = document.override(text)
-    except ValueError as error:
-        problems.append((document.COMMAND_LINE, 0, str(error)))
-        return
-    inside: dict[str, Any] = read.values
+def _change(model: type[BaseModel], read: Document, place: Place, value: Any) -> list[Problem]:
+    """Set one value. A section that the file leaves out starts from its default, so that the rest of it stays."""
     annotation: Any = model
+    inside: Any = read.values
     for depth, key in enumerate(place[:-1], start=1):
-        default = _default(_model(annotation, inside), key)
-        annotation = _inner(annotation, inside, key)
-        if key not in inside and isinstance(default, BaseModel):
-            tags = {tag for m in _models(annotation) if len(_models(annotation)) > 1 for tag in _tags(m)}
-            inside[str(key)] = {} if place[depth] in tags else _written(default)
-        inside = inside.setdefault(str(key), {})
+        field = schema.field_of(annotation, inside, key)
+        annotation = schema.inner(annotation, inside, key)
+        if key not in inside:
+            default = field.get_default(call_default_factory=True) if field else None
+            inside[key] = _section(default, schema.tags(schema.models(annotation)), place[depth])
+        inside = inside[key]
         if not isinstance(inside, dict):
-            what = f"has no keys of its own, got {dotted(place)}; set {dotted(place[:depth])} as a whole"
-            problems.append((document.COMMAND_LINE, 0, f"{dotted(place[:depth])}: {what}"))
-            return
-    inside[str(place[-1])] = value
+            here = dotted(place[:depth])
+            return [(COMMAND_LINE, 0, f"{dotted(place)}: {here} has no keys of its own; set it whole, {here}=...")]
+    inside[place[-1]] = value
     read.overridden.add(place)
+    return []
 
 
-def _default(model: type[BaseModel] | None, key: str | int) -> object:
-    field = model.model_fields.get(str(key)) if model else None
-    return field.get_default(call_default_factory=True) if field and not field.is_required() else None
+def _section(default: object, tags: Sequence[str], key: str | int) -> dict[str, Any]:
+    if isinstance(default, BaseModel) and key not in tags:  # another tag is another model, with defaults of its own
+        return schema.written(default, tags)
+    return dict(default) if isinstance(default, Mapping) else {}
 
 
-def _written(value: BaseModel) -> dict[str, Any]:
-    """The shortest mapping that makes this value: what a file would say, so that one of its keys can be changed."""
-    short = {
-        name: _written(item) if isinstance(item := getattr(value, name), BaseModel) else item
-        for name in type(value).model_fields
+def _problems(model: type[BaseModel], read: Document, errors: Sequence[ErrorDetails]) -> list[Problem]:
+    by_place: dict[Place, list[ErrorDetails]] = {}
+    for error in errors:
+        by_place.setdefault(schema.place_of(model, read.values, error), []).append(error)
+    found = [(place, line) for place, here in by_place.items() for line in objections(model, read.values, place, here)]
+    wrong = {
+        place
+        for place, here in by_place.items()
+        if any(error["type"] not in RULE_FAILED for error in here)
+        or not schema.models(schema.descend(model, read.values, place)[0])
     }
-    for name in [name for name in short if name not in _tags(type(value))]:
-        shorter = {key: item for key, item in short.items() if key != name}
+    _judge(model, read.values, (), wrong, found)
+    return [read.problem(place, text) for place, text in found]
+
+
+def _judge(annotation: Any, values: Any, place: Place, wrong: set[Place], found: list[tuple[Place, str]]) -> Any:
+    """Ask the rules of all models at and below a place. Returns the value there, _ABSENT where it is wrong."""
+    if place in wrong:
+        return _ABSENT
+    if (model := schema.model_for(annotation, values)) is not None and isinstance(values, dict):
+        return _judge_model(model, values, place, wrong, found)
+    if not isinstance(values, dict | tuple):
+        return values
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    judged = {
+        key: _judge(schema.inner(annotation, values, key), item, (*place, key), wrong, found) for key, item in items
+    }
+    if any(item is _ABSENT for item in judged.values()):
+        return _ABSENT
+    return judged if isinstance(values, dict) else tuple(judged.values())
+
+
+def _judge_model(
+    model: type[BaseModel], values: dict[str, Any], place: Place, wrong: set[Place], found: list[tuple[Place, str]]
+) -> Any:
+    rules = {name: rule.info.mode for name, rule in model.__pydantic_decorators__.model_validators.items()}
+    try:
+        for name in [name for name, mode in rules.items() if mode == "before"]:
+            values = getattr(model, name)(values)
+    except RULE_ERRORS:
+        return _ABSENT
+    given = {}
+    for name, field in model.model_fields.items():
+        if name in values:
+            given[name] = _judge(field.annotation, values[name], (*place, name), wrong, found)
+        elif not field.is_required():
+            given[name] = field.get_default(call_default_factory=True)
+    partial = model.model_construct(**{name: value for name, value in given.items() if value is not _ABSENT})
+    for name in model.model_fields:
+        if given.get(name, _ABSENT) is _ABSENT:
+            partial.__dict__.pop(name, None)  # model_construct has put a default there
+    for name in [name for name, mode in rules.items() if mode == "after"]:
         try:
-            if type(value).model_validate(shorter) == value:
-                short = shorter
-        except ValidationError:
+            getattr(partial, name)()
+        except RULE_ERRORS as error:
+            found.append((place, str(error)))
+        except Exception:  # it reads a field that is absent
             continue
-    return short
-
-
-# -- types
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a value of this type may be."""
-    if get_origin(annotation) is Annotated:
-        return _models(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [model for one in get_args(annotation) for model in _models(one)]
-    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
-
-
-def _tags(model: type[BaseModel]) -> dict[str, object]:
-    """Fields with one possible value: what tells the models of a union apart."""
-    literals = {n: get_args(f.annotation) for n, f in model.model_fields.items() if get_origin(f.annotation) is Literal}
-    return {name: values[0] for name, values in literals.items() if len(values) == 1}
-
-
-def _model(annotation: Any, values: Any) -> type[BaseModel] | None:
-    """The model that these values are meant for, of a union the one with their tag."""
-    models = _models(annotation)
-    if len(models) > 1 and isinstance(values, dict):
-        models = [m for m in models if any(values.get(tag) == value for tag, value in _tags(m).items())]
-    return models[0] if len(models) == 1 else None
-
-
-def _inner(annotation: Any, values: Any, key: str | int) -> Any:
-    """The type of what lies under a key or a position; None where the types do not tell."""
-    if model := _model(annotation, values):
-        field = model.model_fields.get(str(key))
-        return field.annotation if field else None
-    if get_origin(annotation) is Annotated:
-        return _inner(get_args(annotation)[0], values, key)
-    if get_origin(annotation) in (Union, UnionType):
-        return next((t for one in get_args(annotation) if (t := _inner(one, values, key)) is not None), None)
-    if get_origin(annotation) is tuple and isinstance(key, int):
-        types = get_args(annotation)
-        return types[0] if types[-1] is ... else types[min(key, len(types) - 1)]
-    return None
-
-
-def _place(model: type[BaseModel], values: Any, location: Sequence[str | int]) -> Place:
-    """The keys of an error's location, without the tags and type names that pydantic puts between them."""
-    place, annotation = [], model
-    steps = iter(location)
-    for step in steps:
-        if isinstance(values, dict) and len(_models(annotation)) > 1:
-            step = next(steps, None)
-        if (isinstance(step, str) and isinstance(values, dict)) or (isinstance(step, int) and isinstance(values, tuple)):
-            place.append(step)
-            annotation = _inner(annotation, values, step)
-            values = values.get(step) if isinstance(values, dict) else values[step : step + 1]
-    return tuple(place)
+    return partial

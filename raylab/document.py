@@ -28,7 +28,7 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
     @classmethod
-    def of(cls, problems: Sequence[Problem]) -> ConfigError:
+    def listing(cls, problems: Sequence[Problem]) -> ConfigError:
         listed = sorted(set(problems))
         return cls([f"{o}:{line}: {what}" if line else f"{o}: {what}" for o, line, what in listed])
 
@@ -44,18 +44,17 @@ class Document:
 
     def problem(self, place: Place, what: str) -> Problem:
         """What is wrong at a place: of the command line where that set it, else of the nearest line of the file."""
-        for length in range(len(place), -1, -1):
-            if place[:length] in self.overridden:
-                return COMMAND_LINE, 0, f"{dotted(place)}: {what}"
-            if place[:length] in self.lines:
-                break
-        line = self.lines.get(place[:length], 0) if length else 0
-        return self.origin, line, f"{dotted(place)}: {what}" if place else what
+        what = f"{dotted(place)}: {what}" if place else what
+        around = [place[:length] for length in range(len(place), 0, -1)]
+        below = place and place not in self.lines and any(p[: len(place)] == place for p in self.overridden)
+        if below or any(place in self.overridden for place in around):
+            return COMMAND_LINE, 0, what
+        return self.origin, next((self.lines[place] for place in around if place in self.lines), 0), what
 
 
 def read(
     source: Path | str,  # a file, or YAML text
-    origin: str | None = None,
+    origin: str = "",  # what messages call it
 ) -> Document:
     """Raises ConfigError where there is no such file, or no YAML mapping in it."""
     origin = origin or (str(source) if isinstance(source, Path) else "config")
@@ -65,7 +64,7 @@ def read(
         if isinstance(values, dict):
             _note_lines(_yaml().compose(text), (), lines)
     except YAMLProblem as error:
-        raise ConfigError.of([(origin, error.line, f"not YAML 1.2: {error}")]) from error
+        raise ConfigError.listing([(origin, error.line, f"not YAML 1.2: {error}")]) from error
     if values is None:
         raise ConfigError([f"{origin}: nothing in it; write `key: value` lines, or {{}} for the defaults alone"])
     if not isinstance(values, dict):

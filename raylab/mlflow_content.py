@@ -1,4 +1,4 @@
-"""What MLflow is to hold of a record: names it allows, params as text, curves as steps, and a fingerprint of it all."""
+"""What MLflow is to hold of a record: allowed names, params as text, curves as steps, and a digest of it all."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def _names(names: Iterable[str], whose: str) -> dict[str, str]:
     for name in names:
         safe = posixpath.normpath(re.sub(r"[^\w\-. :/]", "_", name)).lstrip("./") or "_"
         if safe in allowed.values():
-            raise ValueError(f"record {whose!r}: {name!r} is the second name that MLflow would call {safe!r}; rename it")
+            raise ValueError(f"record {whose!r}: {name!r} is the second name that becomes {safe!r}; rename it")
         allowed[name] = safe
     return allowed

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raylab.backend import Backend
 from raylab.config import Config
 from raylab.store import Store
 from raylab.tracking import Tracker
 
+
+def _whole_above_one(gpus: float) -> float:
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"more than one GPU must be a whole number, got {gpus}; use 1, 2, ... or a fraction below 1")
+    return gpus
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=64)]
-
-
-def _whole_above_one(gpus: float | None, where: str) -> None:
-    if gpus is not None and gpus > 1 and gpus != int(gpus):
-        raise ValueError(
-            f"{where}: more than one GPU must be a whole number, got {gpus}; use 1, 2, ... or a fraction below 1"
-        )
+Gpus = Annotated[float, Field(ge=0, le=64), AfterValidator(_whole_above_one)]  # a fraction shares a GPU
 
 
 class Actors(Config):
@@ -31,15 +33,14 @@ class Actors(Config):
     min: PositiveInt = 1
     max: PositiveInt | None = None  # None: as many as the cluster has room for
     cpus: Share = 1.0
-    gpus: Annotated[float, Field(ge=0, le=64)] | None = None  # a fraction shares a GPU; None: 1 where there are GPUs
+    gpus: Gpus | None = None  # None: 1 where there are GPUs
     memory_gb: Share | None = None
     shards_per_task: PositiveInt = 8  # handed over together: 20-120 s of work pays for a hand-over
 
     @model_validator(mode="after")
     def _check(self) -> Actors:
-        _whole_above_one(self.gpus, "actors.gpus")
         if self.max is not None and self.max < self.min:
-            raise ValueError(f"actors.max must be at least actors.min, got {self.max} < {self.min}")
+            raise ValueError(f"max must be at least min, got {self.max} < {self.min}; raise max or lower min")
         return self
 
 
@@ -47,15 +48,10 @@ class Trials(Config):
     """The trials that Ray Tune trains networks in."""
 
     cpus: Share = 1.0
-    gpus: Annotated[float, Field(ge=0, le=64)] | None = None
+    gpus: Gpus | None = None
     memory_gb: Share | None = None
     max_concurrent: PositiveInt | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
-
-    @model_validator(mode="after")
-    def _check(self) -> Trials:
-        _whole_above_one(self.gpus, "trials.gpus")
-        return self
 
 
 class SiteFile(Config):
@@ -81,6 +77,22 @@ class Site:
     tracker: Tracker
     reports: Path  # folder for HTML pages
     dry_run: bool = False
+
+    def check_reports(self) -> None:
+        """Raises ValueError where no page can be written."""
+        try:
+            self.reports.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.reports):
+                pass
+        except OSError as error:
+            raise ValueError(f"reports {self.reports}: cannot be written ({error}); set RAYLAB_HOME") from error
+
+    def keep_report(self, name: str, html: bytes) -> Path:
+        """Write a page into the folder of reports, and return its path."""
+        self.reports.mkdir(parents=True, exist_ok=True)
+        path = self.reports / f"{name}.html"
+        path.write_bytes(html)
+        return path
 
 
 def home() -> Path:

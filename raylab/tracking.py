@@ -25,10 +25,10 @@ class DataRef:
 
 @dataclass(frozen=True)
 class Record:
-    """One run of a tracker. Parents of an experiment with the same key are the same run, and so are the children of a
-    parent: telling it twice changes nothing. (Two parents may share a cell; each then has a child of its own for it.)
+    """One run of a tracker. Parents of an experiment with the same key are the same run, and so are children of a
+    parent: telling it twice changes nothing. (Two parents may share a cell: each has a child of its own for it.)
 
-    Metrics and curves share one set of names. A value that is not finite is left out: nothing can be drawn there, and
+    Metrics and curves share one set of names. A value that is not finite is left out: there is nothing to draw, and
     databases disagree about it.
     """
 
@@ -36,7 +36,7 @@ class Record:
     name: str
     params: Mapping[str, Param] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
-    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # metric -> value after epoch 1, 2, ...
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # metric -> after epoch 1, 2, ...
     inputs: tuple[DataRef, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str = ""  # Markdown: what a person reads first
@@ -57,7 +57,7 @@ class Run(Protocol):
     def publish(self, publication: Publication) -> None:
         """Write what is not yet written: afterwards the parent's children are exactly these.
 
-        Raises ValueError where the parent's key is not the one that was opened, TrackerError where writing fails.
+        Raises ValueError where the parent's key is not the one opened, TrackerError where writing fails.
         """
 
 
@@ -68,10 +68,10 @@ class Tracker(Protocol):
         """Where people find the results, in words for a terminal."""
 
     def check(self) -> None:
-        """Raises TrackerError, within seconds, where this tracker cannot be written: before anything is computed."""
+        """Raises TrackerError, within seconds, where this cannot be written: before anything is computed."""
 
     def job(self, experiment: str, parent: Record) -> AbstractContextManager[Run]:
-        """Open (or find again) the parent run; leaving with an exception marks it failed or killed, and says so there.
+        """Open (or find again) the parent run; leaving with an exception marks it failed or killed.
 
         Raises TrackerError where it cannot be opened or closed.
         """

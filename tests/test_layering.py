@@ -22,6 +22,7 @@ FLOORS = [
     ("raylab.report", 4),  # renders what recipes name
     ("raylab.mlflow_tracker", 3),
     ("raylab.mlflow_content", 3),
+    ("raylab.mlflow_connection", 3),
     ("raylab.cli", 5),
     ("raylab", 1),
 ]
@@ -35,7 +36,7 @@ FORBIDDEN = {
 }
 ONLY_IN = {
     "ray": ("raylab.cluster",),
-    "mlflow": ("raylab.mlflow_tracker", "raylab.mlflow_content"),
+    "mlflow": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.mlflow_connection"),
     "raylab.cluster": ("raylab.cluster", "raylab.cli"),
     "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
     "torchvision": ("raylab.core.torchvision_compat", "raylab.core.torchvision_bodies"),

@@ -82,8 +82,8 @@ def test_changed_code_has_a_new_version_or_a_stated_reason() -> None:
     recorded = json.loads(RECORD.read_text())["kinds"]
     undecided = [kind for kind, now in current().items() if recorded.get(kind) != now]
     assert undecided == [], (
-        f"the code behind {', '.join(undecided)} changed. Did its results? Then bump the version in its factory. In any "
-        'case record it: python tests/test_versions.py "why"'
+        f"the code behind {', '.join(undecided)} changed. Did its results? Then bump the version in its factory. And "
+        'record it: python tests/test_versions.py "why"'
     )
 
 

@@ -16,7 +16,7 @@ DEFAULTS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # raylab shows its own progress
     "RAY_AIR_NEW_OUTPUT": "0",  # the older output is the one that can be silenced (sweep.py)
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are in the store; no csv, json, tensorboard beside them
-    # Tune takes a snapshot at every checkpoint, and would warn of that at every checkpoint: they are half a minute apart.
+    # Tune takes a snapshot at every checkpoint and warns of that; they are half a minute apart.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the job, not only the Tuner
 }

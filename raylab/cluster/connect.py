@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
+from typing import Any
 
 import ray
 
@@ -34,6 +37,7 @@ def connect(cpus: int | None, gpus: int | None = None) -> None:
     passed = {n: os.environ[n] for n in PROPAGATED if n in os.environ and n not in given}
     runtime_env = {"env_vars": passed} if passed else None
     address = os.environ.get("RAY_ADDRESS")
+    handler = signal.getsignal(signal.SIGTERM)
     if not address:
         # "local": a bare init() would join any cluster that Ray's temporary folder names.
         ray.init(
@@ -47,6 +51,7 @@ def connect(cpus: int | None, gpus: int | None = None) -> None:
             log_to_driver=False,
             runtime_env=runtime_env,
         )
+        _keep(handler)
         return
     try:
         ray.init(address=address, namespace="raylab", logging_level="warning", runtime_env=runtime_env)
@@ -55,6 +60,14 @@ def connect(cpus: int | None, gpus: int | None = None) -> None:
             f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({error}); start one, or unset RAY_ADDRESS to "
             "use this machine, and where the cluster asks for a token set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
+    _keep(handler)
+
+
+def _keep(handler: Any) -> None:
+    """The driver's own handler of SIGTERM again: Ray's, put by init, loses the exit code inside its calls, and the one
+    below it aborts the process 3 s later, however it is cleaning up (ray-project/ray, pull request 64830)."""
+    if handler not in (None, signal.SIG_DFL) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def assigned_device() -> str:

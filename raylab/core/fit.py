@@ -30,7 +30,7 @@ Adversary = Callable[[Network, Tensor, Tensor, float], Tensor]
 State = dict[str, Any]  # nothing but what torch.load(weights_only=True) takes
 
 
-class TrainingDiverged(ValueError):  # noqa: N818
+class TrainingDiverged(ValueError):
     """The loss or a weight is no longer finite: never a result."""
 
 
@@ -79,6 +79,7 @@ def fit(
     images, labels = images.to(device), labels.to(device)
     descent = _optimizer(optimizer, network, lr, momentum, nesterov, weight_decay)
     records = [] if resume is None else _restore(resume, network, descent, epochs)
+    network.eval()  # also where no epoch is left
 
     total, turns = epochs * len(sizes), [epoch * len(sizes) for epoch in milestones]
     for epoch in range(len(records), epochs):
@@ -176,9 +177,7 @@ def _check_finite(record: Epoch, network: Network) -> None:
         )
 
 
-def _check(
-    network: Network, images: Tensor, labels: Tensor, ids: NDArray[np.int64], *, smallest_batch: int
-) -> None:
+def _check(network: Network, images: Tensor, labels: Tensor, ids: NDArray[np.int64], *, smallest_batch: int) -> None:
     if not 0 < len(ids) == len(images) == len(labels):
         got = f"{len(images)}, {len(labels)} and {len(ids)}"
         raise ValueError(f"fit: images, labels and ids must be equally many and at least one, got {got}")
@@ -186,8 +185,6 @@ def _check(
         raise ValueError(f"fit: images must be uint8, or float32 in [0, 1], got {images.dtype}; convert them")
     low, high, num_classes = int(labels.min()), int(labels.max()), network.head.out_features
     if low < 0 or high >= num_classes:
-        raise ValueError(
-            f"fit: labels must lie in [0, {num_classes}), got {low} to {high}; build it for all classes"
-        )
+        raise ValueError(f"fit: labels must lie in [0, {num_classes}), got {low} to {high}; build it for all classes")
     if smallest_batch < 2 and any(isinstance(layer, _BatchNorm) for layer in network.modules()):
         raise ValueError(f"fit: BatchNorm needs batches of at least 2, got {smallest_batch}; enlarge it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -29,9 +29,16 @@ def _network(name: str) -> str:
     return name
 
 
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"each at most once, got {list(values)}")
+    return values
+
+
 NetworkName = Annotated[str, AfterValidator(_network)]
-Names = Annotated[tuple[NetworkName, ...], Field(min_length=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Names = Annotated[tuple[NetworkName, ...], Field(min_length=1), AfterValidator(_distinct)]
+Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(_distinct)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class StudentRecipes(Config):
@@ -61,8 +68,8 @@ class TransferMatrix(Config):
     data: DataConfig = DigitsData()
     sources: Names = ("linear", "mlp", "cnn", "vgg_small")
     targets: Names = ("linear", "mlp", "cnn", "vgg_small")
-    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("rand", "det")
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    kinds: Kinds = ("rand", "det")
+    seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack()
     keep: Keep = "all"
     train: Recipe = Recipe()
@@ -74,10 +81,6 @@ class TransferMatrix(Config):
 
     @model_validator(mode="after")
     def _check(self) -> TransferMatrix:
-        for name in ("sources", "targets", "kinds", "seeds"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name}: each at most once, got {list(values)}")
         for name in ("sources", "targets"):
             extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
             if extra:
@@ -86,15 +89,19 @@ class TransferMatrix(Config):
 
 
 class Cell(NamedTuple):
-    """One thing that is measured. Roles and what is in their other fields ("" where a field has no meaning):
+    """One thing that is measured. Roles, and which of the other fields they use:
 
-    data         the clean training images (what a constructed set is compared with)
-    network      source="" target kind, or source target kind: the trained student (its learning curve)
-    source       source: the source on the test set          standard   target: an independent network on the test set
-    set          source kind: the constructed training set   neighbours source kind (source="" kind="": clean images)
-    student      source target kind: the student on the test set; `control` names the control it belongs to, if any
-    transfer     source target kind (kind: "untargeted" or "det", the aim): the independent network on attacked test images
-    oracles      source kind: See-Far's oracles on the set   usage      source target kind: the student on conflict images
+    data        -                     the clean training set
+    network     source                a source; target: an independent network; source target kind: a student
+    source      source                a source on the test set
+    standard    target                an independently trained network on the test set
+    set         source kind           a constructed training set
+    neighbours  source kind           its 1-nearest-neighbour check; neither: that of the clean images
+    student     source target kind    a student on the test set; `control` names the control it belongs to, if any
+    attacked    source kind           attacked test images; kind is the aim, "untargeted" or "det"
+    transfer    source target kind    an independent network on them
+    oracles     source kind           See-Far's oracles on a set
+    usage       source target kind    a student on images whose features disagree
     """
 
     role: str
@@ -134,10 +141,12 @@ class _SeedPlan:
         c, seed = self.config, self.seed
         yield Cell("data", seed), self.data.train
         for target, network in self.standard.items():
+            yield Cell("network", seed, target=target), network
             yield Cell("standard", seed, target=target), self._on_test(network, f"standard {target}")
         if c.neighbours:
             yield Cell("neighbours", seed), self._neighbours(self.data.train, "clean images")
         for source, network in self.sources.items():
+            yield Cell("network", seed, source), network
             yield Cell("source", seed, source), self._on_test(network, f"source {source}")
             yield from self._transfer(source)
             yield from self._students(source, network, c.targets)
@@ -145,8 +154,9 @@ class _SeedPlan:
             for kind in c.kinds:
                 for target in c.targets:
                     student = self._network(target, "student", kind=kind, relabelled=True)
-                    cell = Cell("student", seed, "", target, kind, "unperturbed")
-                    yield cell, self._on_test(student, f"{target} on unperturbed {kind}")
+                    place = (seed, "", target, kind, "unperturbed")
+                    yield Cell("network", *place), student
+                    yield Cell("student", *place), self._on_test(student, f"{target} on unperturbed {kind}")
         for control in ("random_labels", "untrained"):
             if getattr(c.controls, control):
                 for source in c.sources if c.controls.sources is None else c.controls.sources:

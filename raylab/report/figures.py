@@ -1,32 +1,26 @@
-"""Figures of a matrix: heat maps, transfer against learning, controls. A table in, pictures out."""
+"""Figures of a matrix: heat maps, transfer against learning, controls."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from raylab.core.statistics import Estimate
 from raylab.report.matrix import CONTROLS, Matrix, Row
 from raylab.report.numbers import coefficient, number, percent, share
-from raylab.report.picture import COLOURS, LINE, MARKERS, SOFT, Picture, contrast_ink, style
+from raylab.report.picture import COLOURS, INK, LINE, MARKERS, SOFT, Picture, contrast_ink, style
 
 TRANSFER = "targeted hits_target"  # the rate that is drawn: y + 1, unconditional
 SPOKEN = {"unperturbed": "unperturbed images", "random_labels": "random-label source", "untrained": "untrained source"}
 _CONTROL_MARKERS = {"unperturbed": ("o", "#7a8793"), "random_labels": ("^", "#d55e00"), "untrained": ("s", "#cc79a7")}
-
-
-def pictures(matrix: Matrix) -> tuple[Picture, ...]:
-    """All of this file's figures, in the order in which a page shows them."""
-    kinds = matrix.config.kinds
-    drawn = [heat_map(matrix, kind) for kind in kinds] + [transfer_map(matrix)]
-    drawn += [scatter(matrix, kind) for kind in kinds]
-    return (*drawn, *(controls(matrix, kind) for kind in kinds if has_controls(matrix, kind)))
 
 
 def heat_map(matrix: Matrix, kind: str) -> Picture:
@@ -35,12 +29,16 @@ def heat_map(matrix: Matrix, kind: str) -> Picture:
     def lines(row: Row) -> tuple[str, ...]:
         return (f"± {share(row.accuracy.se)}", *([f"p1 {share(row.p1.mean)}"] if kind == "det" else []))
 
-    figure = _grid(matrix, kind, lambda row: row.accuracy, lines, f"{kind}: accuracy of the student, %", "student", "Blues")
+    figure = _grid(
+        matrix, kind, lambda row: row.accuracy, lines, f"{kind}: accuracy of the student, %", "student", "Blues"
+    )
     what = f"Accuracy on untouched test images of students trained on {kind} sets"
     p1 = "; p1 is the share of test images that it calls label + 1, as the visible content of its training images says"
     chance = f"Chance is {100 / len(matrix.class_names):.3g} %"
     caption = f"{what}{p1 if kind == 'det' else ''}. {chance}; {_spread(matrix)}."
-    return Picture(f"heat_map_{kind}", figure, _spoken(matrix, kind, what, lambda r: r.accuracy), _with_note(matrix, caption))
+    return Picture(
+        f"heat_map_{kind}", figure, _spoken(matrix, kind, what, lambda r: r.accuracy), _with_note(matrix, caption)
+    )
 
 
 def transfer_map(matrix: Matrix) -> Picture:
@@ -65,14 +63,15 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(config.sources)}
     marker = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(config.targets)}
     with style():
-        figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+        figure = Figure(figsize=(5.6, max(4.0, 0.9 + 0.2 * len(colour) + 0.2 * len(marker))), layout="constrained")
         axes = figure.add_subplot()
         for source in config.sources:
             for target in config.targets:
                 points = [p for p in matrix.points if (p.kind, p.source, p.target) == (kind, source, target)]
                 x, y = 100 * np.array([p.transfer for p in points]), 100 * np.array([p.learned for p in points])
-                look = {"color": colour[source], "marker": marker[target], "linewidths": 0}
-                axes.scatter(x, y, s=14, alpha=0.45, **look)
+                look: dict[str, Any] = {"color": colour[source], "marker": marker[target], "linewidths": 0}
+                if len(points) > 1:
+                    axes.scatter(x, y, s=14, alpha=0.45, **look)
                 axes.scatter([x.mean()], [y.mean()], s=75, alpha=0.95, **look)
         axes.axhline(100 / len(matrix.class_names), color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         axes.annotate(
@@ -82,18 +81,21 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         axes.set(xlabel="targeted transfer to an independent network, %", ylabel="accuracy of the student, %")
         axes.set(xlim=(0, _top(axes.get_xlim()[1])), ylim=(0, _top(axes.get_ylim()[1])))
         axes.set_title(f"{kind}: transfer and learning")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         _calm(axes, grid="both")
         figure.legend(handles=_source_and_student(colour, marker), loc="outside right upper", labelspacing=0.45)
     views = matrix.correlations[kind]
     pooled, within = views["pooled"], views["within_source"]
     r = (
-        f"Pearson r {coefficient(pooled.pearson)} over all {pooled.n} points, {coefficient(within.pearson)} within each "
-        f"source (n = {within.n}); 95 % intervals resample sources and targets. The first also counts that stronger sources "
-        "teach more; the second does not."
+        f"Pearson r {coefficient(pooled.pearson)} over all {pooled.n} points, {coefficient(within.pearson)} "
+        f"within each source (n = {within.n}); 95 % intervals resample sources and targets. The first also "
+        "counts that stronger sources teach more; the second does not."
     )
     if not can_correlate(matrix, kind):
         r = "A correlation takes at least two sources and two targets."
-    caption = f"Large: means over seeds; small: single seeds. {r}"
+    marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
+    caption = f"{marks} {r}"
     alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {r}"
     return Picture(f"scatter_{kind}", figure, alt, caption)
 
@@ -121,16 +123,20 @@ def controls(matrix: Matrix, kind: str) -> Picture:
                 mark, colour = _CONTROL_MARKERS[name]
                 _dot(axes, estimate, place + offset, mark, colour, size=5, hollow=True)
             if kind == "det":
-                _dot(axes, row.p1, place, "|", "#000000", size=9)
+                _dot(axes, row.p1, place, "|", INK, size=9)
             _dot(axes, row.accuracy, place, "o", "#0072b2", size=7)
         axes.axvline(100 / len(matrix.class_names), color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set_yticks(places, [f"{row.source} → {row.target}" for row in rows])
-        axes.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.5), xlabel="% of test images; bars: standard error; dotted: chance")
+        axes.set(
+            xlim=(-2, 102),
+            ylim=(len(rows) - 0.5, -0.5),
+            xlabel="% of test images; bars: standard error; dotted: chance",
+        )
         axes.set_title(f"{kind}: the student against its controls")
         _calm(axes, grid="x")
         figure.legend(handles=_control_legend(rows, kind), loc="outside lower center", ncols=3)
     said = "; ".join(f"{row.source} to {row.target}: student {percent(row.accuracy)}{_beside(row)}" for row in rows)
-    rule = " The black stroke is p1, what the visible rule would say." if kind == "det" else ""
+    rule = " The upright stroke is p1, what the visible rule would say." if kind == "det" else ""
     caption = f"Source → student. A control that was not run for a row is absent.{rule}"
     return Picture(f"controls_{kind}", figure, f"Students of {kind} sets beside their controls. {said}.", caption)
 
@@ -149,7 +155,9 @@ def _grid(
     means = np.array([[value(row).mean for row in line] for line in rows])
     scale = mpl.colormaps[colours]
     with style():
-        figure = Figure(figsize=(max(3.4, 1.05 + 0.74 * len(targets)), 0.95 + 0.64 * len(sources)), layout="constrained")
+        figure = Figure(
+            figsize=(max(3.4, 1.05 + 0.74 * len(targets)), 0.95 + 0.64 * len(sources)), layout="constrained"
+        )
         axes = figure.add_subplot()
         for i, line in enumerate(rows):
             for j, row in enumerate(line):
@@ -164,7 +172,9 @@ def _grid(
                 for k, text in enumerate(small):
                     axes.text(j, i - up + 0.33 + 0.23 * k, text, ha="center", va="center", color=ink, fontsize=7.5)
         axes.set(xlim=(-0.5, len(targets) - 0.5), ylim=(len(sources) - 0.5, -0.5))
-        axes.set_xticks(range(len(targets)), targets)
+        crowded = max(map(len, targets)) > 9
+        turn: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+        axes.set_xticks(range(len(targets)), targets, **turn)
         axes.set_yticks(range(len(sources)), sources)
         axes.set(xlabel=columns, ylabel="source")
         axes.set_title(title)
@@ -206,20 +216,22 @@ def _dot(axes: Axes, estimate: Estimate, y: float, marker: str, colour: str, siz
 
 
 def _control_legend(rows: Sequence[Row], kind: str) -> list[Line2D]:
-    look = {"linestyle": "none", "markersize": 6}
+    look: dict[str, Any] = {"linestyle": "none", "markersize": 6}
     handles = [Line2D([], [], marker="o", color="#0072b2", label="student", **look)]
     for name in CONTROLS:
         if any(name in row.controls for row in rows):
             mark, colour = _CONTROL_MARKERS[name]
-            handles.append(Line2D([], [], marker=mark, color=colour, markerfacecolor="white", label=SPOKEN[name], **look))
+            handles.append(
+                Line2D([], [], marker=mark, color=colour, markerfacecolor="white", label=SPOKEN[name], **look)
+            )
     if kind == "det":
-        handles.append(Line2D([], [], marker="|", color="#000000", label="p1, the visible rule", **look))
+        handles.append(Line2D([], [], marker="|", color=INK, label="p1, the visible rule", **look))
     return handles
 
 
 def _source_and_student(colour: dict[str, str], marker: dict[str, str]) -> list[Line2D]:
     """One column: the sources by colour, then the students by marker."""
-    look = {"linestyle": "none", "markersize": 6.5}
+    look: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
     sources = [Line2D([], [], marker="o", color=c, label=name, **look) for name, c in colour.items()]
     students = [Line2D([], [], marker=m, color=SOFT, label=name, **look) for name, m in marker.items()]
     first, gap, second = (Line2D([], [], label=text, linestyle="none") for text in ("source", " ", "student"))
@@ -231,7 +243,7 @@ def _top(limit: float) -> float:
     return min(102.0, 10 * math.ceil(limit / 10))
 
 
-def _calm(axes: Axes, grid: str) -> None:
+def _calm(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from raylab.artifact import Artifact
 from raylab.config import to_yaml
 from raylab.report.matrix import Matrix
-from raylab.store import Artifact
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from raylab.artifact import Artifact
 from raylab.core import evaluate as measures
 from raylab.core.statistics import Correlation, Estimate, correlate, over_seeds, proportion
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
-from raylab.artifact import Artifact
 
 CONTROLS = ("unperturbed", "random_labels", "untrained")
 NEIGHBOURS_TRUSTED = 0.8  # accuracy on clean images below which the 1-nearest-neighbour check decides nothing
@@ -76,9 +76,13 @@ class Point:
     learned: float  # accuracy of the student
 
 
-def matrix(
-    config: TransferMatrix, key: str, artifacts: Artifacts, note: str, class_names: tuple[str, ...]
-) -> Matrix:
+def measured(config: TransferMatrix, key: str, artifacts: Artifacts) -> Matrix:
+    """As `matrix`, with the note and the class names that the data set itself has."""
+    about = artifacts[Cell("data", config.seeds[0])].metrics
+    return matrix(config, key, artifacts, about["note"], tuple(about["class_names"]))
+
+
+def matrix(config: TransferMatrix, key: str, artifacts: Artifacts, note: str, class_names: tuple[str, ...]) -> Matrix:
     """All statistics of one config from the per-example results of its cells."""
     reader = _Reader(config, artifacts)
     rows = tuple(
@@ -193,7 +197,7 @@ class _Reader:
             return self._transfer[source, target, seed]
         clean = self.columns(Cell("standard", seed, target=target))
         right = dict(zip(clean["id"].tolist(), clean["correct"].tolist(), strict=True))
-        rates = {}
+        rates: dict[str, Estimate] = {}
         for aim, name in (("untargeted", "untargeted"), ("det", "targeted")):
             judged = self.columns(Cell("transfer", seed, source, target, aim))
             clean_correct = np.array([right[i] for i in judged["id"].tolist()], dtype=bool)
@@ -237,7 +241,7 @@ class _Reader:
             if value is None:
                 found.append(Estimate(math.nan, math.nan, 0, 1))
             else:
-                found.append(proportion(round(value * n), n))
+                found.append(Estimate(value, math.sqrt(value * (1 - value) / n), n, 1))
         return _mean(found)
 
     def share(self, cell: Cell, column: str) -> Estimate:
@@ -258,8 +262,8 @@ def _mean(seeds: Sequence[Estimate]) -> Estimate:
 
 
 def _difference(of: BySeed, minus: BySeed) -> Estimate:
-    """Paired by seed. The standard error is that over seeds together with that of the examples, for three seeds can agree
-    by chance."""
+    """Paired by seed. The standard error is that over seeds together with that of the examples, for three seeds can
+    agree by chance."""
     shared = [seed for seed in of if seed in minus]
     sampled = math.sqrt(sum(of[s].se ** 2 + minus[s].se ** 2 for s in shared)) / max(len(shared), 1)
     n = sum(of[seed].n for seed in shared)

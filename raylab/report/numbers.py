@@ -1,4 +1,4 @@
-"""Numbers as people read them: one decimal of a percentage, the standard error beside it, and words where there is no value."""
+"""Numbers as people read them: one decimal of a percentage, the standard error beside it."""
 
 from __future__ import annotations
 
@@ -44,3 +44,10 @@ def coefficient(value: Coefficient) -> str:
         return ABSENT
     interval = "no interval" if math.isnan(value.low) else f"{value.low:.2f}, {value.high:.2f}"
     return f"{value.value:.2f} [{interval}]".replace("-", "−")
+
+
+def unbroken(text: str) -> str:
+    """The same with no-break spaces where a line must not end: between a number and its sign."""
+    for loose in (" %", "± ", " ±", "p1 ", " + 1"):
+        text = text.replace(loose, loose.replace(" ", "\u00a0"))
+    return text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from raylab.report.picture import SOFT, Picture, style
 COUNT = 6
 READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
 FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)
+SIDE, PITCH, ROW, LEFT, TOP = 0.88, 0.96, 1.2, 0.3, 0.05  # inches
 Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
 
 
@@ -35,7 +38,7 @@ class Example:
 
 
 def examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
-    """The first examples by row, each of another class and with a new label: not chosen for how they look or succeed."""
+    """The first examples by row, each of another class and with a new label: not chosen for looks or success."""
     made = matrix.artifacts[Cell("set", seed, source, "", kind)].batch(0, READ_ROWS)
     clean = matrix.artifacts[Cell("data", seed)].batch(0, READ_ROWS)
     where = {int(example): row for row, example in enumerate(clean["id"])}
@@ -66,45 +69,51 @@ def panel(matrix: Matrix, source: str, kind: str, seed: int) -> Picture | None:
     if not shown:
         return None
     factor, grey = magnification(shown), shown[0].original.shape[0] == 1
+    tops = [TOP + ROW * row for row in range(3)]
     with style():
-        figure = Figure(figsize=(0.5 + 0.95 * len(shown), 3.9), layout="constrained")
-        grid = figure.subplots(3, len(shown), squeeze=False)
+        figure = Figure(figsize=(LEFT + PITCH * len(shown), tops[2] + ROW + 0.15))
+        axes = figure.add_axes((0, 0, 1, 1))  # one sheet, measured in inches from its upper left corner
+        for top, text in zip(tops, ("original", f"perturbation × {factor}", "constructed"), strict=True):
+            axes.text(LEFT - 0.12, top + SIDE / 2, text, rotation=90, ha="center", va="center", fontsize=8)
         for column, example in enumerate(shown):
+            left = LEFT + PITCH * column
             noise = factor * example.perturbation
+            _image(axes, left, tops[0], example.original)
             if grey:
-                grid[1, column].imshow(noise[0], cmap="PuOr", vmin=-0.5, vmax=0.5, interpolation="none")
+                _image(axes, left, tops[1], noise, cmap="PuOr", vmin=-0.5, vmax=0.5)
             else:
-                _image(grid[1, column], np.clip(0.5 + noise, 0, 1))
-            _image(grid[0, column], example.original)
-            _image(grid[2, column], example.constructed)
-            grid[0, column].set_xlabel(_brief(example.was))
-            grid[2, column].set_xlabel(_brief(example.labelled), fontweight="bold")
-            verdict = "source agrees" if example.fooled else "source does not"
-            grid[2, column].text(
-                0.5, -0.27, verdict, transform=grid[2, column].transAxes, ha="center", va="top", fontsize=7.5, color=SOFT
-            )
-        for row, text in enumerate(("original", f"perturbation × {factor}", "constructed")):
-            grid[row, 0].set_ylabel(text, fontsize=8)
-        for axes in grid.flat:
-            axes.set(xticks=[], yticks=[])
-            for side in axes.spines.values():
-                side.set_visible(False)
+                _image(axes, left, tops[1], np.clip(0.5 + noise, 0, 1))
+            _image(axes, left, tops[2], example.constructed)
+            said = "source agrees" if example.fooled else "source does not"
+            below: dict[str, Any] = {"ha": "center", "va": "top"}
+            middle = left + SIDE / 2
+            axes.text(middle, tops[0] + SIDE + 0.05, _brief(example.was), **below)
+            axes.text(middle, tops[2] + SIDE + 0.05, _brief(example.labelled), fontweight="bold", **below)
+            axes.text(middle, tops[2] + SIDE + 0.22, said, fontsize=7.5, color=SOFT, **below)
+        width, height = figure.get_size_inches()
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.set_axis_off()
     attack = matrix.config.attack
     zero = "white is no change" if grey else "grey is no change"
     caption = (
-        f"{kind} from {source}, seed {seed}: the first training images of different classes whose label changes, whether or not "
-        f"the attack succeeded. Below an original its class, below a constructed image its new label, and whether the source "
-        f"says it. {attack.norm.upper()} radius {attack.eps:g}; perturbations are shown × {factor} ({zero})."
+        f"{kind} from {source}, seed {seed}: the first training images of different classes whose label changes, "
+        "whether or not the attack succeeded. Below an original its class, below a constructed image its new "
+        "label, and whether the source says it. "
+        f"{attack.norm.upper()} radius {attack.eps:g}; perturbations are shown × {factor} ({zero})."
     )
-    said = "; ".join(f"{e.was} relabelled {e.labelled}{'' if e.fooled else ' (the source does not say so)'}" for e in shown)
-    alt = f"Original images, perturbations magnified {factor} times and constructed images of {kind} from {source}: {said}."
+    said = "; ".join(
+        f"{e.was} relabelled {e.labelled}{'' if e.fooled else ' (the source does not say so)'}" for e in shown
+    )
+    alt = f"Originals, perturbations magnified {factor} times and constructed images of {kind} from {source}: {said}."
     return Picture(f"panel_{kind}_{source}", figure, alt, caption)
 
 
-def _image(axes: object, image: Pixels) -> None:
+def _image(axes: Axes, left: float, top: float, image: Pixels, **colours: Any) -> None:
     """One image, pixel for pixel; three channels are colours, and of another number only the first is shown."""
     shown = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="none")  # type: ignore[attr-defined]
+    box = (left, left + SIDE, top + SIDE, top)
+    look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} | colours
+    axes.imshow(shown, extent=box, aspect="auto", interpolation="none", **look)
 
 
 def _unit(image: NDArray[np.generic]) -> Pixels:

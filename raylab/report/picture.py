@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
@@ -13,10 +14,10 @@ from matplotlib.figure import Figure
 
 INK, SOFT, LINE = "#1b2733", "#5b6875", "#c9d1d9"  # text, lesser text, rules
 # Okabe and Ito's colours without their yellow (too pale for a point on white), then three that keep apart from them.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31", "#882255", "#999999")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#785ef0", "#8c6d31", "#882255", "#999999")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "<", "*")
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.hashsalt": "raylab",  # ids that do not change from run to run
     "svg.fonttype": "none",  # text stays text
     "font.family": "DejaVu Sans",  # comes with matplotlib; wider than most, so the fonts of a browser fit
@@ -39,6 +40,7 @@ _STYLE = {
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "image.composite_image": False,  # small images stay small: the viewer enlarges them
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -46,6 +48,7 @@ _STYLE = {
 # Inside the file, so that an image on a dark page turns with it; text on coloured cells is black or white, and stays.
 _DARK = f"""<style>@media (prefers-color-scheme: dark) {{
 text[style*="{INK}"] {{fill: #e6ebf0 !important}} text[style*="{SOFT}"] {{fill: #a9b4bf !important}}
+[style*="stroke: {INK}"] {{stroke: #e6ebf0 !important}}
 path[style*="stroke: {LINE}"], path[style*="stroke: #e6eaee"] {{stroke: #3a4550 !important}}
 }}</style>"""
 
@@ -59,11 +62,20 @@ class Picture:
     alt: str  # the numbers themselves where they are few
     caption: str
 
+    def __post_init__(self) -> None:
+        """Lay out once: a second pass would move things by a hair, and with them every byte."""
+        with style():
+            engine = self.figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(self.figure)
+                self.figure.set_layout_engine("none")
+
     @property
     def width(self) -> int:
         """Natural width, in CSS pixels."""
-        return round(self.figure.get_size_inches()[0] * 96)
+        return round(96 * float(self.figure.get_size_inches()[0]))
 
+    @cached_property
     def svg(self) -> bytes:
         """Equal figures give equal bytes: no date, no random ids."""
         text = self._save("svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}).decode()

@@ -1,15 +1,15 @@
-"""A matrix as runs of a tracker: one parent, one child a cell. A pure function of the artifacts, so it can be told again."""
+"""A matrix as runs of a tracker: one parent, one child a cell. A pure function of the artifacts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 
+from raylab.artifact import Artifact
 from raylab.identity import canonical_json, fingerprint, short
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
 from raylab.report.matrix import Matrix, Row
 from raylab.report.verdict import verdict
-from raylab.artifact import Artifact
 from raylab.tracking import DataRef, Param, Publication, Record
 
 
@@ -36,21 +36,19 @@ def publication(matrix: Matrix, files: Mapping[str, bytes]) -> Publication:
     opened = parent(matrix.config, matrix.key)
     metrics = dict(_summary(matrix))
     sentences = [
-        f"- {row.source} -> {row.target}: {verdict(row, matrix.config.data, matrix.neighbours_clean).sentence}"
+        f"- {row.kind}, {row.source} -> {row.target}: "
+        f"{verdict(row, matrix.config.data, matrix.neighbours_clean).sentence}"
         for row in matrix.rows
     ]
     note = "\n".join([*([matrix.note, ""] if matrix.note else []), *sentences])
     provenance = matrix.provenance
     tags = {
         **opened.tags,
-        "mlflow.note.content": note,
         "raylab.commit": str(provenance["commit"]),
         "raylab.machine": str(provenance["machine"]),
     }
-    inputs = tuple(
-        _ref(a, f"{cell.role} {cell.seed}") for cell, a in matrix.artifacts.items() if cell.role == "data"
-    )
-    record = Record(opened.key, opened.name, opened.params, metrics, inputs=inputs, tags=tags)
+    inputs = tuple(_ref(a, f"{cell.role} {cell.seed}") for cell, a in matrix.artifacts.items() if cell.role == "data")
+    record = Record(opened.key, opened.name, opened.params, metrics, inputs=inputs, tags=tags, note=note)
     return Publication(record, tuple(_children(matrix)), files)
 
 

@@ -53,21 +53,21 @@ def size_notes(size: Size) -> tuple[str, ...]:
     worst = 100 * math.sqrt(0.25 / size.test)
     plural = "seed" if size.seeds == 1 else "seeds"
     notes = [
-        f"{size.train:,} training and {size.test:,} test images a seed, {size.seeds} {plural}: the test images alone make "
-        f"the accuracy of one network uncertain by up to ± {worst:.1f} points."
+        f"{size.train:,} training and {size.test:,} test images a seed, {size.seeds} {plural}: the test images "
+        f"alone make the accuracy of one network uncertain by up to ± {worst:.1f} points."
     ]
     if size.seeds == 1:
         notes.append("One seed says nothing about another network, split or world: no row can be judged.")
     else:
         t = float(stats.t.ppf(CONFIDENCE, size.seeds - 1))
         notes.append(
-            f"With {size.seeds} seeds a difference counts here when it exceeds {t:.1f} of its standard errors (Student's t): "
-            f"{'small effects stay unseen' if size.seeds < 5 else 'effects below that stay unseen'}."
+            f"With {size.seeds} seeds a difference counts here when it exceeds {t:.1f} of its standard errors "
+            f"(Student's t): {'small effects' if size.seeds < 5 else 'effects below that'} stay unseen."
         )
     if size.full_train is not None and size.train < size.full_train:
         notes.append(
-            f"The whole data set has {size.full_train:,} training images, and this run uses {share(size.train / size.full_train, 0)} "
-            "% of them: published numbers are not to be expected here."
+            f"The whole data set has {size.full_train:,} training images, and this run uses "
+            f"{share(size.train / size.full_train, 0)} % of them: published numbers are not to be expected here."
         )
     if size.det_controls is None:
         notes.append("Only det can contradict what the images show; without it rand and other stay weak tests.")
@@ -75,14 +75,17 @@ def size_notes(size: Size) -> tuple[str, ...]:
         notes.append("Some det sets have no control here: nothing can be said of them.")
     if size.success < FLIPPED:
         notes.append(
-            f"The attack leads no source to its target in more than {share(size.success, 0)} % of the images. A push too small to "
-            "flip a network is still a consistent signal: what students learn may be leakage of robust features."
+            f"The attack leads no source to its target in more than {share(size.success, 0)} % of the images. A push "
+            "too small to flip a network is still a consistent signal: what students learn may be leakage of "
+            "robust features."
         )
     if size.able < ABLE:
         notes.append(
-            f"The best ordinary network reaches {share(size.able, 0)} % on clean images. Sources this weak have little to pass on: "
-            "no effect at this size does not mean no effect."
+            f"The best ordinary network reaches {share(size.able, 0)} % on clean images. Sources this weak have "
+            "little to pass on: no effect at this size does not mean no effect."
         )
     if not size.truth_known:
-        notes.append("There is no robust source among the controls yet, and without one no leakage of robust features is excluded.")
+        notes.append(
+            "There is no robust source among the controls yet: without one, leakage of robust features is not excluded."
+        )
     return tuple(notes)

@@ -1,8 +1,9 @@
 """One sentence for a row: what its numbers allow to be said, and no more.
 
-D_rand above chance is no evidence for non-robust features, and D_det above p1 alone is not either: both happen in See-Far
-worlds that have none (at eps 1.0, or with more data at 0.8). What separates them is the pair of attack success and targeted
-transfer together with a robust source; until a row carries a robust source, the strongest verdict is "leakage not excluded".
+D_rand above chance is no evidence for non-robust features, and D_det above p1 alone is not either: both happen in
+See-Far worlds that have none (at eps 1.0, or with more data at 0.8). What separates them is the pair of attack success
+and targeted transfer together with a robust source; until a row carries a robust source, the strongest verdict is
+"leakage not excluded".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BADGES: dict[Code, str] = {
     "no_effect": "no effect",
     "above_controls": "above controls",
     "true_features": "true by the oracles",
-    "no_features_exist": "no features exist",
+    "no_features_exist": "no such feature",
 }
 
 
@@ -69,13 +70,13 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
         rule = f", {won} the visible rule gives (p1 {percent(row.p1)})"
     return Verdict(
         "above_controls",
-        f"{got}, {number(row.above[name])} points above {_spoken(name)}{missing}{rule}; leakage of robust features is not "
-        f"excluded{_look(row, neighbours_clean)}.",
+        f"{got}, {number(row.above[name])} points above {_spoken(name)}{missing}{rule}; leakage of robust features "
+        f"is not excluded{_look(row, neighbours_clean)}.",
     )
 
 
 def _look(row: Row, clean: Estimate | None) -> str:
-    """What the 1-nearest-neighbour check adds: nothing where it does not work on clean images, or sees hardly any target."""
+    """What the 1-NN check adds: nothing where it does not work on clean images, or sees hardly any target."""
     target = row.neighbours_target
     if clean is None or target is None or clean.mean < NEIGHBOURS_TRUSTED or not target.mean > VISIBLE:
         return ""
@@ -88,8 +89,8 @@ def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -
     if data.toogit_reliability <= chance:
         return Verdict(
             "no_features_exist",
-            f"The student reaches {percent(row.accuracy)} in a world whose toogits say nothing: whatever this number is, it is "
-            "leakage of the shape, and no claim is made.",
+            f"The student reaches {percent(row.accuracy)} in a world whose toogits say nothing: whatever this number "
+            "is, it is leakage of the shape, and no claim is made.",
         )
     if blind.code != "above_controls" or not row.usage:
         return blind
@@ -98,15 +99,15 @@ def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -
     if follow_n.mean > follow_r.mean and flipped.mean > 0.5:
         return Verdict(
             "true_features",
-            f"The student reaches {percent(row.accuracy)}, and by the oracles it is true here: the toogit was turned to the "
-            f"target in {percent(flipped)} of the images, the shape kept in {percent(kept)}, and where the two disagree the "
-            f"student follows the toogit in {percent(follow_n)}.",
+            f"The student reaches {percent(row.accuracy)}, and the oracles know why: the toogit was turned to the "
+            f"target in {percent(flipped)} of the images, the shape kept in {percent(kept)}, and where the two "
+            f"disagree the student follows the toogit in {percent(follow_n)}.",
         )
     return Verdict(
         "above_controls",
-        f"The student reaches {percent(row.accuracy)}, above the controls; by the oracles the toogit was turned to the target in "
-        f"{percent(flipped)} of the images, and where toogit and shape disagree the student follows the toogit in "
-        f"{percent(follow_n)} and the shape in {percent(follow_r)}.",
+        f"The student reaches {percent(row.accuracy)}, above the controls; by the oracles the toogit was turned to "
+        f"the target in {percent(flipped)} of the images, and where toogit and shape disagree the student follows the "
+        f"toogit in {percent(follow_n)} and the shape in {percent(follow_r)}.",
     )
 
 

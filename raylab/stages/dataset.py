@@ -134,9 +134,7 @@ class Data:
     train: Stage
     test: Stage
     images: ImageSpec
-    class_names: tuple[str, ...]
     rows: Mapping[str, int]
-    note: str  # what a report must say beside every number from this data
     world: World | None = None  # of See-Far
 
 
@@ -154,6 +152,8 @@ class RawData:
 class ReadBody:
     raw: RawData
     root: str | None
+    class_names: tuple[str, ...]
+    note: str  # what a report must say beside every number from this data
     in_driver = True  # raw files are where the driver is
 
     def run(self, context: TaskContext) -> Metrics:
@@ -161,7 +161,7 @@ class ReadBody:
         for index, low in enumerate(range(0, len(batch["id"]), PART_ROWS)):
             table = columns.to_table({name: column[low : low + PART_ROWS] for name, column in batch.items()})
             context.write(f"part-{index:05d}.parquet", columns.to_parquet(table), table.num_rows)
-        return {"rows": len(batch["id"])}
+        return {"rows": len(batch["id"]), "class_names": self.class_names, "note": self.note}
 
     def _read(self) -> Batch:
         data, split, seed = self.raw.data, self.raw.split, self.raw.seed
@@ -209,11 +209,18 @@ def open_data(data: Any, seed: int) -> Data:
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
         identity = RawData(data, split, seed, content)
-        return Stage("data", 1, identity, {}, ReadBody(identity, root), f"{data.name} {split} seed {seed}")
+        return Stage(
+            "data",
+            1,
+            identity,
+            {},
+            ReadBody(identity, root, about.class_names, about.note),
+            f"{data.name} {split} seed {seed}",
+        )
 
     world = data.world(seed) if isinstance(data, SeeFarData) else None
     images = ImageSpec(about.shape, about.num_classes, about.mean, about.std)
-    return Data(stage("train"), stage("test"), images, about.class_names, about.rows, about.note, world)
+    return Data(stage("train"), stage("test"), images, about.rows, world)
 
 
 def probe(world: World, kind: str, count: int = 1000) -> Stage:

@@ -51,7 +51,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Recipe(Config):
     """How a network is trained. `preset` names a published recipe for the fields that are not given."""
 
-    preset: str | None = Field(default=None, exclude=True)  # the values are the identity, not what they are called
+    # The values are the identity, not what they are called.
+    preset: Literal["ilyas2019_standard", "ilyas2019_rand", "ilyas2019_det", "small"] | None = Field(None, exclude=True)
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 12
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     optimizer: OptimizerName = "adamw"
@@ -70,10 +71,7 @@ class Recipe(Config):
     def _fill(cls, given: Any) -> Any:
         if not isinstance(given, Mapping) or given.get("preset") is None:
             return given
-        preset = given["preset"]
-        if preset not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-        return {**PRESETS[preset], **given}
+        return {**PRESETS.get(given["preset"], {}), **given}
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from raylab.stages.evaluation import evaluate
 from raylab.stages.images import to_tensor
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
-from raylab.stages.training import Recipe, load_network, train
+from raylab.stages.training import PRESETS, Recipe, load_network, train
 from raylab.store import Store
 
 DIGITS = DigitsData(per_class=20)
@@ -142,6 +142,12 @@ def test_training_depends_on_seed_recipe_labels_and_keep() -> None:
     ]
     assert len({s.key for s in different}) == len(different)
     assert stage(labels_seed=7).key == stage().key  # without new labels their seed means nothing
+
+
+def test_every_recipe_that_can_be_named_is_there() -> None:
+    names = set(get_args(get_args(Recipe.model_fields["preset"].annotation)[0]))
+    assert names == set(PRESETS)
+    assert Recipe(preset="ilyas2019_det").augment == "none"
 
 
 def test_a_named_recipe_is_the_recipe_it_names() -> None:

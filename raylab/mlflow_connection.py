@@ -1,0 +1,120 @@
+"""A connection to MLflow: which URIs are taken, how long is waited, and what people are told when it fails."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+# The first is read while mlflow is imported; the others would mix lines and bars into a job's output.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import sqlalchemy
+from mlflow import MlflowClient
+
+from raylab.tracking import TrackerError
+
+SERVERS = ("http", "https", "databricks")
+# Scheme of a database -> how its driver spells the timeout of a connection ("": no driver-independent way).
+DATABASES = {"sqlite": "timeout", "postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": ""}
+QUICK_SECONDS = 5  # for whatever must not keep a person waiting
+
+
+def scheme(uri: str) -> str:
+    """As in SERVERS and DATABASES: ``postgresql`` of ``postgresql+psycopg2://...``."""
+    return urlsplit(uri).scheme.split("+")[0] or uri
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client; a database is created where there is none, and is known to be writable.
+
+    Raises ValueError for a URI that is not taken, and whatever drivers raise where a database cannot be opened.
+    """
+    kind = scheme(uri)
+    if kind in SERVERS:
+        return MlflowClient(uri)
+    if kind not in DATABASES:
+        known = ", ".join([*SERVERS, *DATABASES])
+        raise ValueError(f"a tracking URI begins with one of {known}; a folder becomes sqlite:////folder/mlflow.db")
+    # All that it complains of is raised as well, and that a database was made is no news.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    url = sqlalchemy.make_url(uri)
+    if kind != "sqlite":
+        _try_once(url, {DATABASES[kind]: QUICK_SECONDS} if DATABASES[kind] else {})
+        return MlflowClient(uri)
+    path = Path(url.database or "mlflow.db")
+    if not path.is_absolute():
+        raise ValueError(f"relative paths differ between working directories; write sqlite:///{path.absolute()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone_in(path.parent):
+        _try_once(url, {DATABASES[kind]: QUICK_SECONDS}, "BEGIN IMMEDIATE")  # takes the lock of a writer
+        return MlflowClient(uri)
+
+
+@contextmanager
+def explained(uri: str, what: str, remedy: str) -> Iterator[None]:
+    """Any failure inside becomes a TrackerError: databases, HTTP and object stores raise errors of their own."""
+    outside = sys.exception()
+    try:
+        yield
+    except Exception as error:
+        raise TrackerError(f"MLflow at {public(uri)}: {what} ({_cause(error, outside)}); {remedy}") from error
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """One attempt, seconds: MLflow's own patience is minutes, right for publishing and wrong for a check."""
+    wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(QUICK_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+def public(uri: str) -> str:
+    """The URI without its password."""
+    return re.sub(r"://([^/@:]*):[^/@]*@", r"://\1:***@", uri)
+
+
+def _cause(error: BaseException, outside: BaseException | None) -> str:
+    """The bottom of a chain of exceptions, in a line (the refused connection, not three layers above it); not as deep
+    as one that was being handled before any of this began."""
+    while (deeper := error.__cause__ or error.__context__) not in (None, outside):
+        error = deeper
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _try_once(url: sqlalchemy.URL, connect_args: dict[str, int], statement: str = "SELECT 1") -> None:
+    """MLflow itself retries for most of an hour."""
+    engine = sqlalchemy.create_engine(url, connect_args=connect_args)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One driver at a time creates a database: two at once break each other's migrations."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no such locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

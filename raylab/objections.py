@@ -1,0 +1,114 @@
+"""What is said about a wrong value: the rule, what was given, and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from raylab import schema
+from raylab.document import Place, YAMLProblem, did_you_mean, dotted, parse
+from raylab.schema import Models
+
+RULE_FAILED = ("value_error", "assertion_error")  # pydantic's names for what a validator has raised
+
+RULES = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "none_required": "must be null",
+    "finite_number": "must be a finite number",
+    "invalid_key": "keys must be text",
+} | dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be `key: value` lines")
+LONGEST = 60  # characters of a value in a message
+
+
+def objections(model: type[BaseModel], values: Any, place: Place, errors: Sequence[ErrorDetails]) -> list[str]:
+    """Lines for people about errors of pydantic's at one place; one line where every type of a union is missed."""
+    missed = [error for error in errors if error["type"] in RULES]
+    if len(missed) < 2:
+        return [_line(model, values, place, error) for error in errors]
+    wanted = " or ".join(dict.fromkeys(RULES[error["type"]].removeprefix("must be ") for error in missed))
+    lines = [_line(model, values, place, error) for error in errors if error not in missed]
+    return [*lines, _said(f"must be {wanted}", missed[0]["input"], _default(model, values, place))]
+
+
+def _line(model: type[BaseModel], values: Any, place: Place, error: ErrorDetails) -> str:
+    kind, given, details = error["type"], error["input"], error.get("ctx", {})
+    if kind in RULE_FAILED:
+        return str(details["error"])
+    if kind == "extra_forbidden":
+        return f"unknown key; {_known(model, values, place)}"
+    if kind == "missing":
+        return "required, got nothing; add it"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _tag(schema.models(schema.descend(model, values, place[:-1])[0]), str(place[-1]), given)
+    rule = RULES.get(kind) or error["msg"].replace("Input should", "must")
+    remedy = _remedy(kind, given, re.findall(r"'([^']*)'", str(details.get("expected", ""))))
+    return _said(rule, given, remedy or _default(model, values, place))
+
+
+def _said(rule: str, given: object, remedy: str) -> str:
+    return f"{rule}, got {shown(given)}" + (f"; {remedy}" if remedy else "")
+
+
+def shown(value: object) -> str:
+    """As one would write it in a file, on one line; text in quotes."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _known(model: type[BaseModel], values: Any, place: Place) -> str:
+    """The key that may have been meant: here, or elsewhere by the same name; else all there are."""
+    here = schema.model_for(*schema.descend(model, values, place[:-1]))
+    names = list(here.model_fields) if here else []
+    elsewhere = [name for name in schema.keys(model) if name.rsplit(".", 1)[-1] == place[-1] and name != dotted(place)]
+    if (close := did_you_mean(place[-1], names)) is None and elsewhere:
+        return f"did you mean {elsewhere[0]}?"
+    return close or f"known here: {', '.join(names)}"
+
+
+def _tag(models: Models, tag: str, given: Any) -> str:
+    choices = [choice for model in models for choice in get_args(model.model_fields[tag].annotation)]
+    if tag not in given:
+        return f"required, got nothing; one of {', '.join(choices)}"
+    return _said(f"must be one of {', '.join(choices)}", given[tag], did_you_mean(given[tag], choices) or "")
+
+
+def _remedy(kind: str, given: Any, choices: Sequence[str]) -> str:
+    if choices:
+        return did_you_mean(given, choices) or ""
+    if kind in ("int_type", "float_type") and isinstance(given, str) and _number(given):
+        return "remove the quotes"
+    if kind == "int_type" and isinstance(given, float) and given.is_integer():
+        return f"write {int(given)}"
+    if kind == "bool_type" and str(given).lower() in ("yes", "no", "on", "off"):
+        return f"write {'true' if str(given).lower() in ('yes', 'on') else 'false'}"
+    if kind == "string_type" and isinstance(given, int | float):
+        return f'write "{shown(given)}"'
+    if kind == "tuple_type" and not isinstance(given, dict | None):
+        return f"write [{given if isinstance(given, str) else shown(given)}]"
+    return ""
+
+
+def _number(text: str) -> bool:
+    try:
+        return isinstance(parse(text), int | float)
+    except YAMLProblem:
+        return False
+
+
+def _default(model: type[BaseModel], values: Any, place: Place) -> str:
+    """The default of a field as a remedy, where it is short enough to be one."""
+    if not place:
+        return ""
+    field = schema.field_of(*schema.descend(model, values, place[:-1]), place[-1])
+    if field is None or field.is_required() or isinstance(field.default, BaseModel | None):
+        return ""
+    return f"the default is {shown(field.get_default(call_default_factory=True))}"

@@ -1,0 +1,41 @@
+"""What things are called on the page and in the terminal."""
+
+from __future__ import annotations
+
+from raylab.report.matrix import Matrix
+from raylab.stages.dataset import SeeFarData
+
+CHANCE = 0.1  # of See-Far's ten classes
+VIEWS = {
+    "pooled": "all pairs",
+    "off_diagonal": "different architectures",
+    "within_source": "within each source",
+    "within_source_off_diagonal": "within, different architectures",
+}
+KINDS = {
+    "rand": "the new label is drawn from all classes",
+    "other": "the new label is drawn from the other classes",
+    "det": "the new label is the next class",
+}
+NAMES = {
+    "digits": "Digits",
+    "seefar": "See-Far",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar10_lossless_subset": "CIFAR-10, lossless subset",
+    "parquet": "Parquet images",
+    "image_folder": "Image folder",
+}
+
+
+def heading(matrix: Matrix) -> str:
+    """What tells this matrix from the others of a run: data, world, attack."""
+    config = matrix.config
+    words = [NAMES.get(config.data.name, config.data.name)]
+    if isinstance(config.data, SeeFarData):
+        mute = {"toogits": config.data.toogit_reliability, "shapes": config.data.shape_reliability}
+        words += [f"a world whose {name} say nothing" for name, told in mute.items() if told <= CHANCE]
+    norm = {"l2": "L2", "linf": "Linf"}[config.attack.norm]
+    kept = {"all": "", "success": ", successes only", "failed": ", failures only"}[config.keep]
+    return f"{', '.join(words)}: {norm} radius {config.attack.eps:g}{kept}"

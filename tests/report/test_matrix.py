@@ -1,0 +1,137 @@
+"""The table from per-example results that were written by hand, against numbers that were counted by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raylab import columns
+from raylab.artifact import Artifact
+from raylab.recipes.transfer_matrix import Cell, TransferMatrix
+from raylab.report.matrix import examples, matrix
+from raylab.stage import Stage
+from raylab.store import Store
+
+CONFIG = TransferMatrix(sources=("mlp",), targets=("linear",), kinds=("det",), seeds=(0, 1), neighbours=0)
+IDS = [10, 11, 12, 13]  # four test images, of the classes 0, 1, 2, 3
+
+
+def artifact(store: Store, name: str, rows: Mapping[str, Any], metrics: Mapping[str, object], at: str = "") -> Artifact:
+    stage = Stage("handmade", 1, name, {}, body=None, name=name)  # type: ignore[arg-type]
+    table = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
+    part = store.put_part(stage, "part-00000.parquet", columns.to_parquet(table), table.num_rows)
+    return store.commit(stage, [part], metrics, {"finished": at, "commit": name})
+
+
+def evaluated(said: list[int], labels: list[int] | None = None) -> dict[str, Any]:
+    """Four images and what a network says of them."""
+    label = np.array([0, 1, 2, 3] if labels is None else labels)
+    return {
+        "id": np.array(IDS),
+        "label": label,
+        "logits": np.eye(4)[said],
+        "prediction": np.array(said),
+        "correct": np.array(said) == label,
+        "next_class": np.array(said) == (label + 1) % 4,
+    }
+
+
+def judged(said: list[int], label: list[int], source_says: list[int]) -> dict[str, Any]:
+    """Attacked images: their new label, what the source makes of them, and what an independent network says."""
+    rows = evaluated(said, label)
+    return rows | {"source_label": np.array([0, 1, 2, 3]), "source_prediction": np.array(source_says)}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> dict[Cell, Artifact]:
+    store = Store(str(tmp_path))
+    found: dict[Cell, Artifact] = {}
+
+    def add(cell: Cell, rows: Mapping[str, Any], at: str = "2026-01-01", **metrics: object) -> None:
+        found[cell] = artifact(store, str(tuple(cell)), rows, {"n": 4, **metrics}, at)
+
+    det = {"source": "mlp", "target": "linear", "kind": "det"}
+    students = {0: [0, 1, 2, 0], 1: [0, 2, 3, 0]}  # 3 of 4 right; then 1 right, 3 next classes
+    unperturbed = {0: [1, 2, 3, 0], 1: [0, 2, 3, 1]}  # 0 right; then 1
+    standard = {0: [0, 1, 2, 0], 1: [0, 1, 2, 3]}  # the first errs on the last image
+    for seed in (0, 1):
+        add(Cell("student", seed, **det), evaluated(students[seed]), at=f"2026-01-0{2 + seed}")
+        add(Cell("student", seed, "", "linear", "det", "unperturbed"), evaluated(unperturbed[seed]))
+        add(Cell("standard", seed, target="linear"), evaluated(standard[seed]), accuracy=(0.75, 1.0)[seed])
+        add(Cell("source", seed, "mlp"), evaluated([0, 1, 2, 3]), accuracy=1.0)
+        success = {"success_other": (0.5, 0.75)[seed], "success_of_the_other_iterate": 0.25}
+        add(Cell("set", seed, "mlp", "", "det"), {"id": IDS}, **success)
+        # Towards label + 1: the source gives in on images 0, 1 and 3, the independent network on 0 and 2; it also
+        # errs on 3.
+        attacked = judged([1, 1, 3, 2], label=[1, 2, 3, 0], source_says=[1, 2, 2, 0])
+        add(Cell("transfer", seed, "mlp", "linear", "det"), attacked)
+        # Away from the label: the source errs on 0, 1 and 2; the network makes its error on 0, another on 1.
+        away = judged([3, 0, 2, 3], label=[0, 1, 2, 3], source_says=[3, 2, 1, 3])
+        add(Cell("transfer", seed, "mlp", "linear", "untargeted"), away)
+    return found
+
+
+def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifact]) -> None:
+    row = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
+    assert [row.by_seed[seed].mean for seed in (0, 1)] == [0.75, 0.25]
+    assert row.accuracy.mean == 0.5
+    assert row.accuracy.se == pytest.approx(0.25)  # sd .3536 / sqrt(2)
+    assert (row.accuracy.n, row.accuracy.seeds) == (8, 2)
+    assert row.p1.mean == pytest.approx((1 / 4 + 3 / 4) / 2)  # image 3 called 0 is a next class, too
+    assert row.success.mean == pytest.approx(0.625)
+    assert row.success_last.mean == pytest.approx(0.25)
+    assert row.controls["unperturbed"].mean == pytest.approx(0.125)
+    assert row.above["unperturbed"].mean == pytest.approx((0.75 + 0.0) / 2)
+    assert set(row.controls) == {"unperturbed"}
+    assert row.neighbours_target is None
+    # sqrt of .375^2 over seeds and the binomial errors of four shares of 4 images.
+    sampled = (0.75 * 0.25 + 0 + 0.25 * 0.75 + 0.25 * 0.75) / 4
+    assert row.above["unperturbed"].se == pytest.approx(math.sqrt(0.375**2 + sampled / 4))
+
+
+def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[Cell, Artifact]) -> None:
+    row = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
+    by_seed = row.transfer_by_seed
+    assert by_seed[0]["targeted hits_target"].mean == 0.5
+    assert by_seed[0]["targeted misclassified"].mean == 0.75
+    # Of those that the source takes for the target (0, 1, 3) seed 0's network has 0 and 1 right when clean.
+    assert by_seed[0]["targeted hits_target_given_fooled"].mean == 0.5
+    assert by_seed[0]["targeted hits_target_given_fooled"].n == 2
+    assert by_seed[1]["targeted hits_target_given_fooled"].mean == pytest.approx(1 / 3)
+    assert by_seed[0]["untargeted misclassified"].mean == 0.5
+    assert by_seed[0]["untargeted same_class"].mean == 0.25
+    assert by_seed[0]["untargeted same_class_given_fooled"].mean == pytest.approx(1 / 3)
+    assert row.transfer["targeted hits_target_given_fooled"].mean == pytest.approx((1 / 2 + 1 / 3) / 2)
+
+
+def test_the_newest_artifact_says_where_the_matrix_comes_from(made: dict[Cell, Artifact]) -> None:
+    found = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d"))
+    assert found.provenance["finished"] == "2026-01-03"
+    assert "'student', 1, 'mlp'" in found.provenance["commit"]
+
+
+def test_the_points_of_the_scatter_are_pairs_and_seeds(made: dict[Cell, Artifact]) -> None:
+    points = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).points
+    assert [(p.seed, p.transfer, p.learned) for p in points] == [(0, 0.5, 0.75), (1, 0.5, 0.25)]
+
+
+def test_one_seed_keeps_the_error_of_its_sample(made: dict[Cell, Artifact]) -> None:
+    config = CONFIG.model_copy(update={"seeds": (0,)})
+    row = matrix(config, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
+    assert row.accuracy.seeds == 1
+    assert row.accuracy.se == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
+    assert row.success.se == pytest.approx(math.sqrt(0.5 * 0.5 / 4))
+
+
+def test_examples_join_all_students_with_their_cells(made: dict[Cell, Artifact]) -> None:
+    table = examples(matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")))
+    assert table.num_rows == 4 * 2 * 2  # images, seeds, student and control
+    controls = table.column("control").to_pylist()
+    assert controls.count("unperturbed") == controls.count("") == 8
+    correct = [c for c, o in zip(table.column("correct").to_pylist(), controls, strict=True) if o == ""]
+    assert sum(correct) == 4

@@ -1,0 +1,128 @@
+"""`ray job submit` against a head with token authentication, started here and ended by its own id."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+JOB = ["python", "jobs/transfer_matrix.py", "study=submitted", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]"]
+SMALL = ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
+SMALL += ["controls.random_labels=false"]
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A head node in this checkout, and the environment in which its clients speak to it."""
+    folder = tmp_path_factory.mktemp("head")
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    dashboard, path = free_port(), f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYLAB_"))}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "PATH": path}
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
+    ports = {"--port": free_port(), "--dashboard-port": dashboard, "--dashboard-agent-listen-port": free_port()}
+    ports |= {"--ray-client-server-port": free_port()}
+    command = ["ray", "start", "--head", "--block", "--num-cpus=2", "--num-gpus=0", "--disable-usage-stats"]
+    command += ["--dashboard-host=127.0.0.1", f"--object-store-memory={150 * 2**20}"]
+    command += [f"{flag}={port}" for flag, port in ports.items()]
+    # A short folder: the path of a Unix socket may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="rh-", dir="/tmp", ignore_cleanup_errors=True) as temporary:
+        with (folder / "head.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, f"--temp-dir={temporary}"], env=environment, cwd=ROOT, stdout=log, stderr=log
+            )
+        address = f"http://127.0.0.1:{dashboard}"
+        try:
+            wait_until_it_answers(address, process, folder / "head.log")
+            yield environment | {"RAY_API_SERVER_ADDRESS": address}
+        finally:
+            process.send_signal(signal.SIGTERM)  # --block ends what it started, and nothing else
+            process.wait(timeout=60)
+
+
+def wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/api/gcs_healthz", timeout=2).read()
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    raise TimeoutError(f"the head did not start:\n{log.read_text()[-2000:]}")
+
+
+def submit(
+    head: Mapping[str, str], home: Path, *options: str, entrypoint: list[str]
+) -> subprocess.CompletedProcess[str]:
+    runtime = json.dumps({"env_vars": {"RAYLAB_HOME": str(home)}})
+    command = ["ray", "job", "submit", *options, "--runtime-env-json", runtime, "--", *entrypoint]
+    return subprocess.run(command, env=dict(head), cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+
+
+def runs(home: Path) -> list[tuple[str, str]]:
+    """(name, status) of every run in the home's MLflow."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return sorted((run.info.run_name, run.info.status) for run in client.search_runs(experiments))
+
+
+def test_a_job_with_its_working_directory_succeeds_and_its_runs_are_tracked(
+    head: Mapping[str, str], tmp_path: Path
+) -> None:
+    done = submit(head, tmp_path, "--working-dir", ".", entrypoint=[*JOB, *SMALL])
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "succeeded" in done.stdout
+    names = [name for name, status in runs(tmp_path) if status == "FINISHED"]
+    assert len(names) == 2  # the matrix and its one cell
+    assert any("rand mlp" in name for name in names)
+    assert (tmp_path / "reports" / "transfer_matrix.html").stat().st_size > 10_000
+
+
+def test_in_an_installed_checkout_the_bare_command_is_enough_and_resumes(
+    head: Mapping[str, str], tmp_path: Path
+) -> None:
+    first = submit(head, tmp_path, entrypoint=[*JOB, *SMALL])
+    assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-2000:]
+    again = submit(head, tmp_path, entrypoint=[*JOB, *SMALL])
+    assert again.returncode == 0, again.stdout[-3000:]
+    assert "nothing to build" in again.stdout
+    assert len(runs(tmp_path)) == 2
+
+
+def test_bad_input_fails_the_job_and_not_the_head(head: Mapping[str, str], tmp_path: Path) -> None:
+    done = submit(head, tmp_path, entrypoint=[*JOB, "attack.eps=-1"])
+    assert done.returncode != 0
+    assert "attack.eps" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_without_the_token_nothing_is_accepted(head: Mapping[str, str], tmp_path: Path) -> None:
+    stranger = {name: value for name, value in head.items() if not name.startswith("RAY_AUTH")}
+    wrong = {**stranger, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    for environment in (stranger, wrong):
+        assert submit(environment, tmp_path, entrypoint=JOB).returncode != 0
+    assert not (tmp_path / "mlflow.db").exists()
