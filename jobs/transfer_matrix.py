@@ -40,7 +40,7 @@ def main() -> None:
             for run, gallery in zip(runs, galleries, strict=True):
                 run.publish(publication(gallery.matrix, {**files(gallery), "report.html": html}))
         print(*[as_text(gallery.matrix) for gallery in galleries], sep="\n\n")
-        print(f"\npage      {site.keep_report('transfer_matrix', html)}")
+        print(f"\npage      {site.keep_report('transfer_matrix', html)}\ntracking  {site.tracker.describe()}")
 
 
 if __name__ == "__main__":

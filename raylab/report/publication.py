@@ -44,7 +44,7 @@ def publication(matrix: Matrix, files: Mapping[str, bytes]) -> Publication:
     provenance = matrix.provenance
     tags = {
         **opened.tags,
-        "raylab.commit": str(provenance["commit"]),
+        "mlflow.source.git.commit": str(provenance["commit"]),
         "raylab.machine": str(provenance["machine"]),
     }
     inputs = tuple(_ref(a, f"{cell.role} {cell.seed}") for cell, a in matrix.artifacts.items() if cell.role == "data")
@@ -92,7 +92,7 @@ def _child(matrix: Matrix, row: Row, seed: int) -> Record:
     curves = {f"train_{name}": tuple(network.metrics[name]) for name in ("loss", "accuracy")}
     return Record(
         fingerprint({"matrix": matrix.key, "student": student.key}),
-        f"{row.kind} {row.source} -> {row.target} seed {seed}",
+        f"{row.source} -> {row.target} {row.kind} {seed}",
         params,
         {name: value for name, value in metrics.items() if not math.isnan(value)},
         curves,
