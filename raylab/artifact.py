@@ -35,6 +35,7 @@ class Part:
     rows: int | None
     bytes: int
     sha256: str
+    device: str = ""  # that computed it, of a shard: provenance, no part of the digest
 
     @property
     def name(self) -> str:
@@ -105,6 +106,11 @@ class Artifact:
         if not pieces:
             raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
         return pa.concat_tables(pieces)
+
+    def without_images(self) -> columns.Batch:
+        """All columns but `image`, of all rows."""
+        table = self.table()
+        return columns.to_batch(table.drop_columns([n for n in ("image",) if n in table.column_names]))
 
     def batch(self, start: int = 0, stop: int | None = None) -> columns.Batch:
         """The same rows as numpy arrays by column."""

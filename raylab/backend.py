@@ -24,6 +24,10 @@ class Outcome:
 OnOutcome = Callable[[Outcome], None]
 
 
+class BackendFailed(Exception):
+    """The execution itself failed, not one of its stages: no progress for too long, or workers that cannot start."""
+
+
 class Backend(Protocol):
     """Where stages run. Outcomes are reported in the driver's thread; an error of one stage does not end the others."""
 

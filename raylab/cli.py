@@ -208,7 +208,7 @@ def _parser(config: type[Config], doc: str | None) -> argparse.ArgumentParser:
         "--site", metavar="SITE.yaml", help="where and how to run (default: RAYLAB_SITE, or this machine)"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="show what exists and what would be built; write nothing"
+        "--dry-run", action="store_true", help="show what exists and what would be built; build nothing"
     )
     return parser
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from raylab import provenance
 from raylab.artifact import Artifact, Part
-from raylab.backend import Backend, Listener, OnOutcome, Outcome
+from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
 from raylab.stage import Stage, closure, is_task, rounds
-from raylab.store import Store
+from raylab.store import Store, shard_name
 from raylab.worker import Silent, Worker, shard_count
 
 Cell = TypeVar("Cell", bound=Hashable)
@@ -64,6 +64,7 @@ def attempt_shard(worker: Worker, stage: Stage, index: int) -> Outcome:
     try:
         return Outcome(stage, index, worker.run_shard(stage, index))
     except Exception as error:
+        worker.store.forget_attempts(stage, shard_name(index))
         return Outcome(stage, index, error=describe(error))
 
 
@@ -190,10 +191,14 @@ def _build_maps(stages: list[Stage], store: Store, backend: Backend, listener: L
     for stage in stages:
         if len(parts[stage]) == counts[stage]:  # a driver that died between the last shard and the manifest
             finish(stage)
+    broken = ""
     if todo:
-        backend.map_shards(todo, store, on_outcome)
+        try:
+            backend.map_shards(todo, store, on_outcome)
+        except BackendFailed as error:
+            broken = f": {error}"
     for stage in stages:
         if len(parts[stage]) < counts[stage] and stage not in failed:
             lacking = sorted(set(range(counts[stage])) - parts[stage].keys())
-            failed[stage] = f"the backend ended without shards {lacking}"
+            failed[stage] = f"the backend ended without shards {lacking}{broken}"
     return failed

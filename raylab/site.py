@@ -62,9 +62,18 @@ class SiteFile(Config):
     tracking: str | None = None  # an MLflow URI, or "none"; None: MLFLOW_TRACKING_URI, or SQLite at <home>/mlflow.db
     device: Literal["auto", "cpu", "cuda"] = "auto"  # of the inline backend; Ray's workers follow what Ray assigns
     cpus: PositiveInt | None = None  # of a cluster that is started here; None: all
-    no_progress_seconds: PositiveInt = 300  # Ray Data gives up after so long without any shard
+    autoscaling: bool = False  # of a cluster whose nodes come when they are asked for: do not judge it by those it has
+    no_progress_seconds: PositiveInt = 1800  # Ray Data gives up when no hand-over of shards has ended for so long
     actors: Actors = Actors()
     trials: Trials = Trials()
+
+    @model_validator(mode="after")
+    def _check(self) -> SiteFile:
+        if self.autoscaling and None in (self.actors.max, self.actors.gpus, self.trials.gpus):
+            raise ValueError(
+                "autoscaling: nodes that will come cannot be counted; name actors.max, actors.gpus and trials.gpus"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -24,7 +24,7 @@ from raylab.identity import canonical, short
 from raylab.stage import Stage
 
 SCHEMA = 1  # of the manifest
-MAX_ATTEMPTS = 3  # at one shard or task: one that kills its process is given up, not tried for ever
+MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 
 
 class Store:
@@ -114,9 +114,9 @@ class Store:
         self.put(f"{self.folder(stage)}/{path}", data)
         return Part(path, rows, len(data), hashlib.sha256(data).hexdigest())
 
-    def put_shard(self, stage: Stage, index: int, data: bytes, rows: int) -> Part:
+    def put_shard(self, stage: Stage, index: int, data: bytes, rows: int, device: str = "") -> Part:
         """The part, then its sidecar: a shard counts once the sidecar is there."""
-        part = self.put_part(stage, shard_name(index), data, rows)
+        part = replace(self.put_part(stage, shard_name(index), data, rows), device=device)
         self.put(f"{self.folder(stage)}/{shard_name(index)}.json", json.dumps(asdict(part)).encode())
         return part
 
@@ -193,13 +193,6 @@ class Store:
         """The names of the files in a folder, sorted; empty where there is no such folder."""
         selector = pafs.FileSelector(folder, allow_not_found=True)
         return sorted(i.base_name for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File)
-
-    def manifests(self) -> Iterator[Artifact]:
-        """Every artifact of the store."""
-        selector = pafs.FileSelector(self.root, allow_not_found=True, recursive=True)
-        for info in self.filesystem.get_file_info(selector):
-            if info.base_name == MANIFEST and (data := self.get(info.path)) is not None:
-                yield Artifact(self, info.path.rsplit("/", 1)[0], json.loads(data))
 
     def check_writable(self) -> None:
         """Raises StoreError where this process cannot write and read here."""

@@ -17,7 +17,7 @@ from raylab import columns
 from raylab.artifact import Artifact, Part
 from raylab.columns import Batch
 from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
-from raylab.store import MAX_ATTEMPTS, Store
+from raylab.store import MAX_ATTEMPTS, Store, shard_name
 
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 
@@ -55,18 +55,24 @@ class Worker:
             parts.append(self.store.put_part(stage, f"{attempt}/{name}", data, rows))
 
         context = TaskContext(self._inputs(stage), self.device, write, reporter)
-        metrics = cast(Task, stage.body).run(context)
-        return self.store.commit(stage, parts, metrics, self._provenance(time.monotonic() - started))
+        try:
+            metrics = cast(Task, stage.body).run(context)
+        finally:
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()  # the worker is used again, and others may share its GPU
+        return self.store.commit(stage, parts, metrics, self._provenance(time.monotonic() - started, self._device()))
 
     def run_shard(self, stage: Stage, index: int) -> Part:
         """Compute and commit rows [index * shard_rows, (index + 1) * shard_rows) of a mapped stage.
 
         Raises GivenUp where earlier starts at this shard ended their process MAX_ATTEMPTS times.
         """
+        if (artifact := self.store.find(stage)) is not None:  # committed meanwhile, by another driver
+            return artifact.parts[index]
         if (done := self.store.shard(stage, index)) is not None:
             return done
-        body, what = cast(MapBatches, stage.body), f"shard-{index:05d}"
-        if self.store.attempt(stage, what) > MAX_ATTEMPTS:
+        body = cast(MapBatches, stage.body)
+        if self.store.attempt(stage, shard_name(index)) > MAX_ATTEMPTS:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         fix_numerics(self.device)
         source = self.store.require(stage.inputs[body.over])
@@ -79,13 +85,14 @@ class Worker:
             results.append(function({name: c[low : low + body.compute.batch_rows].copy() for name, c in rows.items()}))
         joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
         table = columns.to_table(joined)
-        return self.store.put_shard(stage, index, columns.to_parquet(table), table.num_rows)
+        return self.store.put_shard(stage, index, columns.to_parquet(table), table.num_rows, self._device())
 
     def finish(self, stage: Stage, parts: list[Part], seconds: float) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""
         draft = self.store.unfinished(stage, parts, {})
         metrics = cast(MapBatches, stage.body).summarise(draft)
-        artifact = self.store.commit(stage, parts, metrics, self._provenance(seconds))
+        devices = ", ".join(sorted({part.device for part in parts}))
+        artifact = self.store.commit(stage, parts, metrics, self._provenance(seconds, devices))
         self.store.tidy(stage)
         return artifact
 
@@ -102,8 +109,13 @@ class Worker:
         self._open.move_to_end(stage.key)
         return self._open[stage.key]
 
-    def _provenance(self, seconds: float) -> dict[str, object]:
-        device = torch.cuda.get_device_name() if self.device.startswith("cuda") else "cpu"
+    def _device(self) -> str:
+        """By name: bits depend on the model of a GPU."""
+        if self.device.startswith("cuda") and torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+        return self.device
+
+    def _provenance(self, seconds: float, device: str) -> dict[str, object]:
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         return {**self.provenance, "device": device, "seconds": round(seconds, 3), "finished": finished}
 

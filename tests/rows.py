@@ -32,7 +32,7 @@ def row(source: str = "mlp", target: str = "mlp", kind: str = "rand", **changed:
         accuracy=estimate(0.88),
         p1=estimate(0.02),
         success=estimate(0.6),
-        success_last=estimate(0.6),
+        success_other=estimate(0.6),
         controls={"unperturbed": estimate(0.1)},
         above={"unperturbed": estimate(0.78)},
         neighbours_original=estimate(0.9),

@@ -10,10 +10,11 @@ import toy
 
 from raylab import runner
 from raylab.artifact import MANIFEST
-from raylab.backend import OnOutcome
+from raylab.backend import BackendFailed, OnOutcome
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.stage import Compute, Stage, closure, rounds
 from raylab.store import Store
+from raylab.worker import Worker
 
 
 def build(cells: dict[str, Stage], store: Store, backend: runner.Backend | None = None) -> toy.Recorder:
@@ -111,6 +112,39 @@ def test_shards_meet_in_fixed_batches_whatever_is_resumed(store: Store) -> None:
     stage = toy.squares(toy.numbers(27), shard_rows=12, batch_rows=4)
     build({"x": stage}, store)
     assert store.require(stage).batch()["met"].tolist() == [4] * 24 + [3] * 3
+
+
+def test_a_late_worker_leaves_a_committed_artifact_alone(store: Store) -> None:
+    stage = toy.squares(toy.numbers(30))
+    build({"x": stage}, store)
+    done = store.require(stage)
+    before = {p: p.stat().st_mtime_ns for p in Path(done.folder).rglob("*")}
+    assert Worker(store, "cpu", {}).run_shard(stage, 1) == done.parts[1]
+    assert {p: p.stat().st_mtime_ns for p in Path(done.folder).rglob("*")} == before
+
+
+def test_the_manifest_says_on_what_every_shard_was_computed(store: Store) -> None:
+    """A set that was begun on one device and finished on another is not told from either."""
+    stage = toy.squares(toy.numbers(20))
+    build({"data": toy.numbers(20)}, store)
+    Worker(store, "cpu", {}).run_shard(stage, 0)
+    part = store.shard(stage, 0)
+    assert part is not None
+    store.put_shard(stage, 1, store.get(f"{store.folder(stage)}/{part.path}") or b"", 10, device="NVIDIA H200")
+    build({"x": stage}, store)
+    assert store.require(stage).manifest["provenance"]["device"] == "NVIDIA H200, cpu"
+
+
+def test_a_backend_that_stops_fails_what_it_did_not_do_and_keeps_the_rest(store: Store) -> None:
+    class Stopping(InlineBackend):
+        def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
+            super().map_shards(shards[:1], store, on_outcome)
+            raise BackendFailed("no progress for too long")
+
+    stage = toy.squares(toy.numbers(30))
+    with pytest.raises(BuildFailed, match=r"without shards \[1, 2\]: no progress for too long"):
+        build({"x": stage}, store, Stopping())
+    assert store.shard(stage, 0) is not None
 
 
 def test_a_committed_stage_keeps_no_notes_of_its_making(store: Store) -> None:

@@ -18,7 +18,9 @@ PROPAGATED = (
     "AWS_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "AWS_REGION",
+    "AWS_DEFAULT_REGION",
     "GOOGLE_APPLICATION_CREDENTIALS",
 )
 OBJECT_STORE_BYTES = 200 * 2**20  # rows are pointers to shards: a local cluster needs next to nothing

@@ -16,9 +16,9 @@ import ray.data
 from ray import cloudpickle
 from ray.data import ActorPoolStrategy
 
-from raylab.backend import OnOutcome, Outcome
+from raylab.backend import BackendFailed, OnOutcome, Outcome
 from raylab.cluster.connect import assigned_device
-from raylab.runner import attempt_shard
+from raylab.runner import attempt_shard, describe
 from raylab.site import Actors
 from raylab.stage import Stage
 from raylab.store import Store
@@ -50,7 +50,7 @@ def map_shards(
 ) -> None:
     """Compute the shards and tell of each, in the order in which they end.
 
-    Raises what Ray Data raises where the execution itself fails: an actor that cannot start, no progress for too long.
+    Raises BackendFailed where the execution itself fails: an actor that cannot start, no progress for too long.
     """
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = no_progress_seconds
@@ -60,7 +60,7 @@ def map_shards(
             handler.setLevel(logging.ERROR)  # the terminal is raylab's own progress; Ray's log file keeps everything
     by_key = {stage.key: stage for stage, _ in shards}
     room = _room(actors, gpus)
-    limit = min(actors.max or room, len(shards))
+    limit = min(actors.max or room, len(shards))  # an autoscaling site must name its maximum (preflight)
     size = max(1, min(actors.shards_per_task, len(shards) // (TASKS_PER_ACTOR * limit)))
     pointers = [(stage.key, index) for stage, index in shards]
     rows = [{"shards": json.dumps(pointers[low : low + size])} for low in range(0, len(pointers), size)]
@@ -80,7 +80,14 @@ def map_shards(
         num_gpus=gpus or None,
         **options,
     )
-    for row in outcomes.iter_rows():
+    rows_of_outcomes = outcomes.iter_rows()
+    while True:
+        try:
+            row = next(rows_of_outcomes, None)
+        except Exception as cause:
+            raise BackendFailed(f"Ray Data stopped ({describe(cause)})") from cause
+        if row is None:
+            return
         for key, index, part, error in cloudpickle.loads(row["ended"]):
             on_outcome(Outcome(by_key[key], index, part, error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 
 import ray
 
@@ -15,17 +16,25 @@ class SiteError(ValueError):
     """The site file asks for what the machine or the cluster does not have."""
 
 
+Node = Mapping[str, float]  # CPU, GPU, memory in bytes
+
+
 def check_machine(site: SiteFile, gpus: int | None) -> None:
     """Against this machine, on which a cluster would be started. Raises SiteError."""
-    _check(site, float(site.cpus or os.cpu_count() or 1), float(_gpus_here() if gpus is None else gpus), "this machine")
+    cpus = float(site.cpus or os.cpu_count() or 1)
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    here = {"CPU": cpus, "GPU": float(_gpus_here() if gpus is None else gpus), "memory": memory}
+    _check(site, [here], "this machine has")
 
 
 def check_cluster(site: SiteFile) -> None:
-    """Against the nodes of the cluster that is joined; a node that an autoscaler would add does not count yet."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
-    gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
-    _check(site, cpus, gpus, "the largest node of the cluster")
+    """Against the nodes of the cluster that is joined, unless the site says that nodes come when they are asked for."""
+    if not site.autoscaling:
+        _check(
+            site,
+            [node["Resources"] for node in ray.nodes() if node["Alive"]],
+            "no node of the cluster has all; they have",
+        )
 
 
 def gpu_share(asked: float | None) -> float:
@@ -35,15 +44,21 @@ def gpu_share(asked: float | None) -> float:
     return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
 
 
-def _check(site: SiteFile, cpus: float, gpus: float, where: str) -> None:
+def _check(site: SiteFile, nodes: Sequence[Node], whose: str) -> None:
+    """A worker runs on one node: what it asks for must be there together."""
     problems = []
     for field, part in (("actors", site.actors), ("trials", site.trials)):
-        if part.cpus > cpus:
-            problems.append(f"{field}.cpus: {part.cpus:g} a worker, but {where} has {cpus:g}; ask for at most that")
-        if (part.gpus or 0) > gpus:
-            problems.append(f"{field}.gpus: {part.gpus:g} a worker, but {where} has {gpus:g}; set it to 0 for the CPU")
+        asked = {"CPU": part.cpus, "GPU": part.gpus or 0.0, "memory": (part.memory_gb or 0.0) * 2**30}
+        if not any(all(node.get(name, 0.0) >= amount for name, amount in asked.items()) for node in nodes):
+            there = "; ".join(_spoken(node) for node in nodes) or "nothing"
+            problems.append(f"{field}: a worker asks for {_spoken(asked)}, but {whose} {there}; ask for less")
     if problems:
         raise SiteError("\n".join(problems))
+
+
+def _spoken(node: Node) -> str:
+    memory = node.get("memory", 0.0) / 2**30
+    return f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" + (f", {memory:.1f} GB" if memory else "")
 
 
 def _gpus_here() -> int:

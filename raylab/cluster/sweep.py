@@ -6,6 +6,7 @@ that overlaps an old one costs nothing.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import tempfile
@@ -106,7 +107,10 @@ def run_tasks(
     gpus: float,
     on_outcome: OnOutcome,
 ) -> None:
-    """Run the tasks as trials of one Tuner and tell of each when it ends."""
+    """Run the tasks as trials of one Tuner and tell of each when it ends.
+
+    One driver of a plan at a time: two would share a folder of Tune's. Their artifacts would still be right.
+    """
     by_key = {stage.key: stage for stage in stages}
     told = _Told(by_key, on_outcome)
     packed = cloudpickle.dumps(by_key)
@@ -118,6 +122,8 @@ def run_tasks(
                 return {"error": None}
             Worker(store, assigned_device(), provenance).run_task(stage, TuneReporter(trials.checkpoint_seconds))
         except Exception as error:
+            if "CUDA error" in str(error):  # it sticks to the process: let this one end, and the trial start in another
+                raise
             return {"error": describe(error)}
         finally:
             gc.collect()  # actors are reused: the last network must not stay on the device
@@ -132,13 +138,22 @@ def run_tasks(
         results = tuner.fit()
     finally:
         _Callback.told = None
-    for result in results:  # a trial that had ended before a restore is not told of by the callback
-        key = result.config["task"]["key"] if result.config else ""
-        if key in by_key:
-            done = store.find(by_key[key]) is not None
-            told.tell(key, (result.metrics or {}).get("error") or (None if done else "it left no artifact"))
     # Everything worth keeping is in the store; what failed should start afresh when it is tried again.
-    store.filesystem.delete_dir(f"{_folder(store)}/{short(name)}")
+    _remove(store, f"{_folder(store)}/{short(name)}")
+    # A trial that had ended before a restore is not told of by the callback: it is done, or its error is an old one.
+    ended = [key for result in results if result.config and (key := result.config["task"]["key"]) in by_key]
+    untold = [key for key in ended if key not in told.keys]
+    again = [by_key[key] for key in untold if store.find(by_key[key]) is None]
+    for key in untold:
+        if by_key[key] not in again:
+            told.tell(key, None)
+    if again:
+        run_tasks(name, again, store, provenance, trials, gpus, on_outcome)
+
+
+def _remove(store: Store, folder: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        store.filesystem.delete_dir(folder)
 
 
 def _folder(store: Store) -> str:
@@ -160,7 +175,7 @@ def _tuner(name: str, stages: Mapping[str, Stage], store: Store, trainable: Any,
                 resume_unfinished=True,
                 restart_errored=True,
             )
-        store.filesystem.delete_dir(folder)
+        _remove(store, folder)
     store.put(f"{folder}/{TASKS}", json.dumps(sorted(stages)).encode())
     tasks = [{"key": stage.key, "name": stage.name} for stage in stages.values()]
     return tune.Tuner(

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.core import networks
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
+from raylab.recipes.fields import Kinds, Names, NetworkName, Seeds
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import Data, DataConfig, DigitsData, Split, open_data, probe
 from raylab.stages.evaluation import evaluate
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
-from raylab.stages.training import Keep, Recipe, train
-
-
-def _network(name: str) -> str:
-    if name not in networks.NETWORKS:
-        close = difflib.get_close_matches(name, networks.NETWORKS, n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(networks.NETWORKS)}"
-        raise ValueError(f"no network of that name, got {name!r}; {remedy}")
-    return name
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError(f"each at most once, got {list(values)}")
-    return values
-
-
-NetworkName = Annotated[str, AfterValidator(_network)]
-Names = Annotated[tuple[NetworkName, ...], Field(min_length=1), AfterValidator(_distinct)]
-Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), AfterValidator(_distinct)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Field(min_length=1), AfterValidator(_distinct)]
+from raylab.stages.training import Keep, Recipe, train, with_epochs
 
 
 class StudentRecipes(Config):
@@ -74,6 +53,7 @@ class TransferMatrix(Config):
     keep: Keep = "all"
     train: Recipe = Recipe()
     students: StudentRecipes = StudentRecipes()
+    # Learning rates of single networks: they win over those of `train` and `students`.
     network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
     controls: Controls = Controls()
     neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
@@ -92,12 +72,14 @@ class Cell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data        -                     the clean training set
-    network     source                a source; target: an independent network; source target kind: a student
+    network     source                a source (or with `control` that of a control); target: an independent network;
+                                      source target kind: a student
     source      source                a source on the test set
     standard    target                an independently trained network on the test set
     set         source kind           a constructed training set
     neighbours  source kind           its 1-nearest-neighbour check; neither: that of the clean images
-    student     source target kind    a student on the test set; `control` names the control it belongs to, if any
+    student     source target kind    a student on the test set; `control` names the control it belongs to, if any (the
+                                      unperturbed one has no source, unless only some examples are kept)
     attacked    source kind           attacked test images; kind is the aim, "untargeted" or "det"
     transfer    source target kind    an independent network on them
     oracles     source kind           See-Far's oracles on a set
@@ -151,18 +133,28 @@ class _SeedPlan:
             yield from self._transfer(source)
             yield from self._students(source, network, c.targets)
         if c.controls.unperturbed:
-            for kind in c.kinds:
-                for target in c.targets:
-                    student = self._network(target, "student", kind=kind, relabelled=True)
-                    place = (seed, "", target, kind, "unperturbed")
-                    yield Cell("network", *place), student
-                    yield Cell("student", *place), self._on_test(student, f"{target} on unperturbed {kind}")
+            yield from self._unperturbed()
         for control in ("random_labels", "untrained"):
             if getattr(c.controls, control):
                 for source in c.sources if c.controls.sources is None else c.controls.sources:
                     network = self._control_source(source, control)
+                    yield Cell("network", seed, source, control=control), network
                     targets = c.targets if c.controls.targets is None else c.controls.targets
                     yield from self._students(source, network, targets, control)
+
+    def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
+        """Clean images with the labels of a set, and where only some examples of a set are kept, the same of them: an
+        attack towards the own class succeeds most often, so a selection alone can teach."""
+        c = self.config
+        for kind in c.kinds:
+            for source in c.sources if c.keep != "all" else ("",):
+                title = f"unperturbed {kind}{f' as kept from {source}' if source else ''}"
+                made = self._construct(kind, self.sources[source], "train", f"{kind} from {source}") if source else None
+                for target in c.targets:
+                    student = self._network(target, "student", kind=kind, relabelled=True, kept_as=made, of=title)
+                    place = (self.seed, source, target, kind, "unperturbed")
+                    yield Cell("network", *place), student
+                    yield Cell("student", *place), self._on_test(student, f"{target} on {title}")
 
     def _students(
         self, source: str, network: Stage, targets: tuple[str, ...], control: str = ""
@@ -222,6 +214,7 @@ class _SeedPlan:
         kind: Kind | None = None,
         made: Stage | None = None,
         relabelled: bool = False,
+        kept_as: Stage | None = None,
         of: str = "",
     ) -> Stage:
         """A network trained on clean images, on a constructed set, or on clean images with that set's labels."""
@@ -237,16 +230,16 @@ class _SeedPlan:
             derive(self.seed, f"{role}/{name}"),
             labels=kind if relabelled else None,
             labels_seed=self.seed,
-            keep=c.keep if made is not None else "all",
+            keep="all" if (made or kept_as) is None else c.keep,
+            kept_as=kept_as,
             rows=self.data.rows["train"],
             name=f"train {role} {name}{f' on {of}' if of else ''} seed {self.seed}",
         )
 
     def _control_source(self, name: str, control: str) -> Stage:
         c = self.config
-        recipe = c.train.model_copy(
-            update={"epochs": 0 if control == "untrained" else c.controls.random_label_epochs, "augment": "none"}
-        )
+        recipe = with_epochs(c.train, 0 if control == "untrained" else c.controls.random_label_epochs)
+        recipe = recipe.model_copy(update={"augment": "none"})
         if name in c.network_lr:
             recipe = recipe.model_copy(update={"lr": c.network_lr[name]})
         return train(

@@ -43,6 +43,9 @@ def _line(matrix: Matrix, row: Row) -> Mapping[str, object]:
         "accuracy": row.accuracy,
         "p1": row.p1,
         "attack success": row.success,
+        "attack success, other iterate": row.success_other,
+        **{f"attack success of {name}": estimate for name, estimate in row.control_success.items()},
+        "training accuracy on random labels": row.noise_fit,
         **{f"control {name}": row.controls.get(name) for name in CONTROLS},
         **{f"above {name}": row.above.get(name) for name in CONTROLS},
         "neighbours original": row.neighbours_original,
@@ -54,7 +57,7 @@ def _line(matrix: Matrix, row: Row) -> Mapping[str, object]:
     line |= {"n": row.accuracy.n, "seeds": row.accuracy.seeds}
     for name, estimate in measured.items():
         mean, se = (None, None) if estimate is None else (estimate.mean, estimate.se)
-        line |= {name: _plain(mean), f"{name} se": _plain(se)}
+        line |= {name: _plain(mean), f"{name} se": _plain(se), f"{name} n": "" if estimate is None else estimate.n}
     return line | {"verdict": found.code, "sentence": found.sentence}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from raylab.core.statistics import Correlation, Estimate, correlate, over_seeds,
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
 
 CONTROLS = ("unperturbed", "random_labels", "untrained")
+FITTED = 0.9  # training accuracy from which on a source counts as fitted to random labels
 NEIGHBOURS_TRUSTED = 0.8  # accuracy on clean images below which the 1-nearest-neighbour check decides nothing
 Artifacts = Mapping[Cell, Artifact]
 BySeed = Mapping[int, Estimate]
@@ -32,7 +33,7 @@ class Row:
     accuracy: Estimate
     p1: Estimate  # share of test images called label + 1
     success: Estimate  # the source says the target, of the training images whose target is another class
-    success_last: Estimate  # the same at the iterate that was not kept (last where best is kept)
+    success_other: Estimate  # the same at the iterate that was not kept (last where best is kept)
     controls: Mapping[str, Estimate]  # student accuracy by control; a control that was not run is absent
     above: Mapping[str, Estimate]  # accuracy minus that control, paired by seed
     neighbours_original: Estimate | None  # 1-NN of the constructed images: the original class, the target
@@ -41,6 +42,13 @@ class Row:
     transfer: Mapping[str, Estimate]  # "untargeted misclassified", "targeted hits_target_given_fooled", ...
     transfer_by_seed: Mapping[int, Mapping[str, Estimate]]
     usage: Mapping[str, Estimate]  # See-Far: follow_r, follow_n of the student; shape_kept, toogit_is_target of the set
+    control_success: Mapping[str, Estimate] = field(default_factory=dict)  # as success, of the controls' own sources
+    noise_fit: Estimate | None = None  # training accuracy of the source that should fit random labels
+
+    @property
+    def noise_is_fitted(self) -> bool:
+        """Whether the source of that control learned its labels; where it did not, the control is no control."""
+        return self.noise_fit is None or self.noise_fit.mean >= FITTED
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,10 @@ class _Reader:
         by_seed = {cell.seed: self.share(cell, "correct") for cell in students}
         controls = {name: self.control(name, source, target, kind) for name in CONTROLS}
         known = {name: values for name, values in controls.items() if values}
+        control_sets = {name: [Cell("set", seed, source, "", kind, name) for seed in seeds] for name in CONTROLS}
+        noise = [Cell("network", seed, source, control="random_labels") for seed in seeds]
+        noise_fit = self.training_accuracy(noise) if noise[0] in self.artifacts else None
+        fitted = noise_fit is None or noise_fit.mean >= FITTED
         by_name: dict[str, list[Estimate]] = {}
         for seed in seeds:
             for name, rate in self.transfer(source, target, seed).items():
@@ -174,20 +186,22 @@ class _Reader:
             by_seed,
             _mean(list(by_seed.values())),
             _mean([self.share(cell, "next_class") for cell in students]),
-            self.metric(sets, "success_other"),
+            self.metric(sets, "success"),
             self.metric(sets, "success_of_the_other_iterate"),
             {name: _mean(list(values.values())) for name, values in known.items()},
-            {name: _difference(by_seed, values) for name, values in known.items()},
+            {name: _difference(by_seed, values) for name, values in known.items() if name != "random_labels" or fitted},
             self.neighbours(source, kind, "says_original"),
             self.neighbours(source, kind, "says_target"),
             known,
             {name: _mean(rates) for name, rates in by_name.items()},
             {seed: self.transfer(source, target, seed) for seed in seeds},
             usage,
+            {name: self.metric(made, "success") for name, made in control_sets.items() if made[0] in self.artifacts},
+            noise_fit,
         )
 
     def control(self, name: str, source: str, target: str, kind: str) -> BySeed:
-        origin = "" if name == "unperturbed" else source
+        origin = "" if name == "unperturbed" and self.config.keep == "all" else source
         cells = [Cell("student", seed, origin, target, kind, name) for seed in self.config.seeds]
         return {cell.seed: self.share(cell, "correct") for cell in cells if cell in self.artifacts}
 
@@ -231,12 +245,17 @@ class _Reader:
     def accuracy(self, cells: Sequence[Cell]) -> Estimate:
         return self.metric(cells, "accuracy")
 
+    def training_accuracy(self, cells: Sequence[Cell]) -> Estimate:
+        """In the last epoch, on the labels that the networks were given."""
+        found = [self.artifacts[cell].metrics for cell in cells]
+        return _mean([proportion(round(m["accuracy"][-1] * m["examples"]), m["examples"]) for m in found])
+
     def metric(self, cells: Sequence[Cell], name: str) -> Estimate:
         """A share that the artifacts' manifests have, over seeds."""
         found = []
         for cell in cells:
             metrics = self.artifacts[cell].metrics
-            n = int(metrics["n"])
+            n = int(metrics.get(f"n_{name}", metrics["n"]))  # a share of some examples only has an n of its own
             value = metrics[name]
             if value is None:
                 found.append(Estimate(math.nan, math.nan, 0, 1))

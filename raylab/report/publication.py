@@ -22,10 +22,11 @@ def parent(config: TransferMatrix, key: str) -> Record:
         "eps": attack.eps,
         "steps": attack.steps,
         "keep": config.keep,
-        "sources": ", ".join(config.sources),
-        "targets": ", ".join(config.targets),
-        "kinds": ", ".join(config.kinds),
-        "seeds": ", ".join(str(seed) for seed in config.seeds),
+        # Sorted: the same cells in another order are the same run, and MLflow's params cannot change.
+        "sources": ", ".join(sorted(config.sources)),
+        "targets": ", ".join(sorted(config.targets)),
+        "kinds": ", ".join(sorted(config.kinds)),
+        "seeds": ", ".join(str(seed) for seed in sorted(config.seeds)),
     }
     name = f"{config.data.name} {attack.norm} eps {attack.eps:g} [{short(key)}]"
     return Record(key, name, params, tags={"raylab.stage": "matrix", "raylab.config": canonical_json(config)})
@@ -85,7 +86,8 @@ def _child(matrix: Matrix, row: Row, seed: int) -> Record:
     metrics = {
         "accuracy": row.by_seed[seed].mean,
         "p1": float(student.metrics["p1"]),
-        "attack_success": float(made.metrics["success"]),
+        "attack_success": _number(made.metrics["success"]),
+        "attack_success.other_iterate": _number(made.metrics["success_of_the_other_iterate"]),
         **{f"control.{name}": by_seed[seed].mean for name, by_seed in row.controls_by_seed.items() if seed in by_seed},
         **{f"transfer.{name.replace(' ', '.')}": rate.mean for name, rate in row.transfer_by_seed[seed].items()},
     }
@@ -99,6 +101,10 @@ def _child(matrix: Matrix, row: Row, seed: int) -> Record:
         (_ref(made, "constructed set"),),
         {"raylab.stage": "cell", "raylab.artifact": student.folder, "raylab.digest": student.digest},
     )
+
+
+def _number(share: float | None) -> float:
+    return math.nan if share is None else share
 
 
 def _ref(artifact: Artifact, name: str) -> DataRef:

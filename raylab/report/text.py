@@ -69,7 +69,7 @@ def preview(cells: Mapping[Any, Stage], store: Store) -> str:
         for place, group in enumerate((group for group in shapes if group), start=1):
             kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage.kind for stage in group).items())
             lines.append(f"{place:3d}. {'tasks' if is_task(group[0]) else 'maps'}: {kinds}")
-    return "\n".join([*lines, "", "Nothing was computed or written."])
+    return "\n".join([*lines, "", "Nothing was built."])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> str:

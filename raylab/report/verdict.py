@@ -8,6 +8,7 @@ and targeted transfer together with a robust source; until a row carries a robus
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,8 @@ from raylab.report.numbers import number, percent
 from raylab.stages.dataset import SeeFarData
 
 Code = Literal["no_controls", "one_seed", "no_effect", "above_controls", "true_features", "no_features_exist"]
+CHANCE = 0.1  # of See-Far's ten classes: toogits of this reliability say nothing
+HALF = Estimate(0.5, 0.0, 0, 0)
 CONFIDENCE = 0.975  # one-sided, of every difference to a control
 VISIBLE = 0.1  # share of images that look like their target from which a reader should be told
 BADGES: dict[Code, str] = {
@@ -53,7 +56,7 @@ def exceeds(difference: Estimate) -> bool:
 
 def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
     got = f"The student reaches {percent(row.accuracy)}"
-    if not row.controls:
+    if not row.above:
         return Verdict("no_controls", f"{got}; no control was run, so nothing can be said.")
     if row.accuracy.seeds < 2:
         return Verdict("one_seed", f"{got} with one seed, which says nothing of other networks.")
@@ -62,8 +65,10 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
     if failed:
         beside = f"{_spoken(name)} {'give' if name == 'unperturbed' else 'gives'} {percent(row.controls[name])}"
         return Verdict("no_effect", f"{got}: no effect beyond the controls ({beside}).")
-    ran = len(row.controls)
+    ran = len(row.above)
     missing = f" ({ran} of {len(CONTROLS)} controls run)" if ran < len(CONTROLS) else ""
+    if not row.noise_is_fitted and row.noise_fit is not None:
+        missing += f" (the random-label source learned only {percent(row.noise_fit)} of its labels and does not count)"
     rule = ""
     if row.kind == "det":
         won = "and more than" if row.accuracy.mean > row.p1.mean else "but no more than"
@@ -84,9 +89,8 @@ def _look(row: Row, clean: Estimate | None) -> str:
 
 
 def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -> Verdict:
-    chance = 0.1  # of See-Far's ten classes
     blind = _blind(row, neighbours_clean)
-    if data.toogit_reliability <= chance:
+    if math.isclose(data.toogit_reliability, CHANCE):
         return Verdict(
             "no_features_exist",
             f"The student reaches {percent(row.accuracy)} in a world whose toogits say nothing: whatever this number "
@@ -96,7 +100,7 @@ def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -
         return blind
     flipped, kept = row.usage["toogit_is_target"], row.usage["shape_kept"]
     follow_n, follow_r = row.usage["follow_n"], row.usage["follow_r"]
-    if follow_n.mean > follow_r.mean and flipped.mean > 0.5:
+    if _above(follow_n, follow_r) and _above(flipped, HALF):
         return Verdict(
             "true_features",
             f"The student reaches {percent(row.accuracy)}, and the oracles know why: the toogit was turned to the "
@@ -109,6 +113,11 @@ def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -
         f"the target in {percent(flipped)} of the images, and where toogit and shape disagree the student follows the "
         f"toogit in {percent(follow_n)} and the shape in {percent(follow_r)}.",
     )
+
+
+def _above(one: Estimate, other: Estimate) -> bool:
+    """Beyond two standard errors of the difference; with one seed those of its examples."""
+    return one.mean - other.mean > 2 * math.hypot(one.se, other.se)
 
 
 def _spoken(control: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from raylab.artifact import Artifact
@@ -109,24 +110,27 @@ class ConstructBody:
         return construct
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        """Success: the source says the target (or, untargeted, errs); `success_other`: of the examples whose target is
-        another class than their own."""
+        """Success: the source says the target, of the `n` examples whose target is another class than their own.
+
+        Untargeted: the source errs, of all.
+        """
         table = artifact.table().drop_columns(["image"])
         rows = {name: table.column(name).to_numpy() for name in table.column_names}
-        hit = rows["source_prediction"] == rows["label"]
-        hit_other = rows["other_prediction"] == rows["label"]
+        hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
+        attacked = rows["label"] != rows["source_label"]
         if self.construction.aim == "untargeted":
-            hit, hit_other = ~hit, ~hit_other
-            changed = np.ones(len(hit), dtype=bool)
-        else:
-            changed = rows["label"] != rows["source_label"]
+            hit, other, attacked = ~hit, ~other, np.ones_like(hit)
         return {
-            "n": len(hit),
-            "success": float(hit.mean()),
-            "success_other": float(hit[changed].mean()) if changed.any() else None,
-            "success_of_the_other_iterate": float(hit_other.mean()),
+            "rows": len(hit),
+            "n": int(attacked.sum()),
+            "success": _share(hit[attacked]),
+            "success_of_the_other_iterate": _share(other[attacked]),
             "mean_loss": float(rows["loss"].mean()),
         }
+
+
+def _share(hits: NDArray[np.bool_]) -> float | None:
+    return float(hits.mean()) if len(hits) else None
 
 
 def construct(

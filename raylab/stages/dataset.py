@@ -39,6 +39,11 @@ class _Source(Config):
     def cut(self) -> raw.Cut:
         return raw.Cut(self.per_class, self.fraction)
 
+    def only(self, split: str) -> _Source:
+        """What decides this split alone: the identity of its images."""
+        del split
+        return self
+
     def options(self, seed: int) -> Mapping[str, object]:
         """What `raylab.data` is asked for; sources with a fixed split ignore the seed."""
         del seed
@@ -70,6 +75,10 @@ class SeeFarData(_Source):
     toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6
     clutter: Share = 0.1
     noise: Share = 0.02
+
+    def only(self, split: str) -> SeeFarData:
+        other = "test_rows" if split == "train" else "train_rows"
+        return self.model_copy(update={other: 1})
 
     def world(self, seed: int) -> World:
         fields = self.model_dump(exclude={"name", "train_rows", "test_rows", "per_class", "fraction"})
@@ -208,7 +217,7 @@ def open_data(data: Any, seed: int) -> Data:
 
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
-        identity = RawData(data, split, seed, content)
+        identity = RawData(data.only(split), split, seed, content)
         return Stage(
             "data",
             1,

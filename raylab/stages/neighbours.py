@@ -62,11 +62,12 @@ class NeighboursBody:
         rows = artifact.batch()
         n = len(rows["id"])
         if n == 0:
-            return {"n": 0, "says_original": None, "says_target": None}
+            return {"n": 0, "n_says_target": 0, "says_original": None, "says_target": None}
         changed = rows["label"] != rows["source_label"]
         target = rows["neighbour_label"] == rows["label"]
         return {
             "n": n,
+            "n_says_target": int(changed.sum()),  # of images whose target is another class
             "says_original": float(np.mean(rows["neighbour_label"] == rows["source_label"])),
             "says_target": float(np.mean(target[changed])) if changed.any() else None,
         }

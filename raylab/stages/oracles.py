@@ -49,6 +49,7 @@ class ReadOraclesBody:
         changed = rows["label"] != rows["source_label"]
         return {
             "n": len(rows["id"]),
+            "n_toogit_is_target": int(changed.sum()),  # of images whose target is another class
             "shape_kept": float(np.mean(rows["shape_read"] == rows["shape_class"])),
             "toogit_is_target": float(np.mean((rows["toogit_read"] == rows["label"])[changed]))
             if changed.any()

@@ -75,6 +75,10 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        if self.milestones and max(self.milestones) >= max(self.epochs, 1):
+            raise ValueError(
+                f"milestones lie before the last of {self.epochs} epochs, got {list(self.milestones)}; set both"
+            )
         if self.milestones and self.schedule != "step":
             raise ValueError(f"milestones belong to schedule: step, got schedule: {self.schedule}; remove one of them")
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
@@ -92,7 +96,6 @@ class Training:
     seed: int
     labels: Kind | None  # None: as they are; else the labels of that construction on the images as they are
     labels_seed: int
-    labels_split: str
     keep: Keep  # of a constructed set: all, only where the attack succeeded, or only where it failed
 
 
@@ -106,8 +109,9 @@ class TrainBody:
         data = context.inputs["data"].batch()
         ids, labels = data["id"].astype(np.int64), data["label"].astype(np.int64)
         if t.labels is not None:
-            labels = targets(t.labels, labels, ids, t.images.num_classes, t.labels_seed, t.labels_split)
-        rows = _kept(t.keep, data)
+            labels = targets(t.labels, labels, ids, t.images.num_classes, t.labels_seed, "train")
+        # A control without perturbation is trained on the very examples that its set was cut to.
+        rows = _kept(t.keep, context.inputs["kept_as"].without_images() if "kept_as" in context.inputs else data)
         network = networks.build(t.network, t.images.shape, t.images.num_classes, t.images.mean, t.images.std, t.seed)
         network = network.to(context.device)
         reported = context.reporter.resume()
@@ -155,17 +159,26 @@ def train(
     labels: Kind | None = None,
     labels_seed: int = 0,
     keep: Keep = "all",
+    kept_as: Stage | None = None,
     rows: int,
     name: str,
 ) -> Stage:
     """A network trained on `data`, with its own labels, or with those of a construction on the images as they are.
 
+    `keep` selects examples of a constructed set: of `data`, or for a control of `kept_as`, which has the same ids.
+
     Raises ValueError where no network of that name can take the images.
     """
     networks.check(network, images.shape, images.num_classes)
-    training = Training(network, recipe, images, seed, labels, labels_seed if labels else 0, "train", keep)
-    passes = recipe.epochs * rows
-    return Stage("network", 1, training, {"data": data}, TrainBody(training), name, passes)
+    training = Training(network, recipe, images, seed, labels, labels_seed if labels else 0, keep)
+    inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
+    return Stage("network", 1, training, inputs, TrainBody(training), name, recipe.epochs * rows)
+
+
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe over another number of epochs, its milestones in proportion."""
+    milestones = tuple(max(1, epoch * epochs // recipe.epochs) for epoch in recipe.milestones) if epochs else ()
+    return recipe.model_copy(update={"epochs": epochs, "milestones": milestones})
 
 
 def load_network(artifact: Artifact, device: str) -> Network:

@@ -8,6 +8,7 @@ import pytest
 import toy
 
 from raylab import runner
+from raylab.cluster import sweep
 from raylab.cluster.backend import RayBackend
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Actors, SiteFile, Trials
@@ -55,6 +56,20 @@ def test_an_exception_in_one_task_leaves_the_others_built_and_is_told_with_its_t
     assert store.find(cells["good"]) is not None
     assert store.find(cells["bad"]) is None
     assert (tmp_path / "started").read_text() == "1"  # an exception is not tried again
+
+
+def test_an_error_that_was_told_before_a_restore_is_tried_again(tmp_path: Path) -> None:
+    """A driver that dies after a task's error leaves that error in Tune's snapshot: it is an old one."""
+    store, mended = Store(str(tmp_path / "store")), toy.faulty("raise", tmp_path)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(sweep, "_remove", lambda *_: None)  # as if the driver had died before it could tidy up
+    with pytest.raises(BuildFailed, match="always fails"):
+        runner.build({"x": mended}, store, ray_backend(), toy.Recorder())
+    patch.undo()
+    assert list(Path(store.root, "tune").iterdir())
+    object.__setattr__(mended, "body", toy.NumbersBody(3))
+    runner.build({"x": mended}, store, ray_backend(), toy.Recorder())
+    assert store.require(mended).rows == 3
 
 
 def test_a_task_whose_process_dies_once_is_started_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from raylab.core import networks
 from raylab.recipes.transfer_matrix import Cell, Controls, StudentRecipes, TransferMatrix, plan
 from raylab.stage import Stage, closure
 from raylab.stages.construction import Attack
-from raylab.stages.dataset import DigitsData, SeeFarData
+from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.training import Recipe, Training
 
 SMALL: dict[str, Any] = {"sources": ("linear", "mlp"), "targets": ("mlp", "cnn"), "seeds": (0, 1)}
@@ -106,11 +106,40 @@ def test_recipes_of_students_are_by_kind_and_learning_rates_by_network() -> None
     assert training(cells[Cell("source", 0, "linear")]).recipe.lr == 0.01
 
 
+def test_a_selection_of_examples_is_controlled_by_the_same_selection() -> None:
+    """Successful attacks are often those towards the own class: without its perturbation, such a set still teaches."""
+    cells = small(keep="success")
+    student = cells[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
+    control = cells[Cell("student", 0, "mlp", "cnn", "rand", "unperturbed")].inputs["model"]
+    assert control.inputs["kept_as"].key == student.inputs["data"].key
+    assert control.inputs["data"].key == student.inputs["data"].inputs["data"].key
+    assert isinstance(control.config, Training)
+    assert (control.config.keep, control.config.labels) == ("success", "rand")
+
+
 def test_controls_can_be_confined_and_turned_off() -> None:
     off = small(controls=Controls(unperturbed=False, random_labels=False, untrained=False))
     assert {cell.control for cell in off} == {""}
     few = small(controls=Controls(sources=("mlp",), targets=("cnn",)))
     assert {(c.source, c.target) for c in few if c.control == "untrained" and c.target} == {("mlp", "cnn")}
+
+
+def test_the_recipe_of_a_control_source_keeps_its_milestones_in_proportion() -> None:
+    recipe = Recipe(epochs=30, optimizer="sgd", schedule="step", milestones=(10, 20))
+    cells = small(train=recipe, controls=Controls(random_label_epochs=60))
+    noise, untrained = (
+        cells[Cell("network", 0, "mlp", control=name)].config for name in ("random_labels", "untrained")
+    )
+    assert isinstance(noise, Training)
+    assert isinstance(untrained, Training)
+    assert (noise.recipe.epochs, noise.recipe.milestones) == (60, (20, 40))
+    assert (untrained.recipe.epochs, untrained.recipe.milestones) == (0, ())
+
+
+def test_the_size_of_the_test_set_is_no_part_of_the_training_set() -> None:
+    one, other = (open_data(SeeFarData(name="seefar", test_rows=rows), 0) for rows in (100, 200))
+    assert one.train.key == other.train.key
+    assert one.test.key != other.test.key
 
 
 def test_on_see_far_students_are_asked_which_feature_they_follow() -> None:

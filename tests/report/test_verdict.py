@@ -121,3 +121,15 @@ def test_every_code_has_a_badge() -> None:
     assert set(BADGES) == {
         "no_controls", "one_seed", "no_effect", "above_controls", "true_features", "no_features_exist"
     }  # fmt: skip
+
+
+def test_a_source_that_did_not_fit_its_noise_is_no_control() -> None:
+    changed = row(
+        controls={"unperturbed": estimate(0.1), "random_labels": estimate(0.1)},
+        above={"unperturbed": estimate(0.78)},
+        noise_fit=estimate(0.3),
+    )
+    assert not changed.noise_is_fitted
+    said = verdict(changed, DigitsData(), None).sentence
+    assert "learned only 30.0" in said
+    assert "1 of 3 controls run" in said

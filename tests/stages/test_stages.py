@@ -182,6 +182,28 @@ def test_keep_takes_the_examples_where_the_attack_succeeded_or_failed(store: Sto
     assert 0 < counts["success"] < 200
 
 
+def test_a_control_is_trained_on_the_examples_that_its_set_was_cut_to(store: Store) -> None:
+    data = open_data(DigitsData(per_class=3), 0)
+    new = construct(
+        "rand", Attack(eps=0.7), data.train, source(), data.images, 9, "train", COMPUTE, rows=30, name="real"
+    )
+    stage = train(
+        "mlp", Recipe(epochs=200), data.train, data.images, 0, labels="rand", labels_seed=9, keep="success",
+        kept_as=new, rows=30, name="control",
+    )  # fmt: skip
+    rows, made = built(new, store).batch(), built(stage, store)
+    kept = rows["source_prediction"] == rows["label"]
+    assert made.metrics["examples"] == kept.sum()
+    clean = built(data.train, store).batch()["image"][kept]
+    said = load_network(made, "cpu")(to_tensor(clean, "cpu")).argmax(1).numpy()
+    assert np.array_equal(said, rows["label"][kept])
+
+
+def test_milestones_that_never_come_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"milestones lie before the last of 30 epochs, got \[50, 100\]"):
+        Recipe(preset="ilyas2019_standard", epochs=30)
+
+
 def test_an_evaluation_keeps_logits_and_correctness_by_id(store: Store) -> None:
     data = open_data(DIGITS, 0)
     judged = built(evaluate(source(), data.test, COMPUTE, rows=200, name="judged"), store)
