@@ -80,7 +80,7 @@ def map_shards(
         num_gpus=gpus or None,
         **options,
     )
-    rows_of_outcomes = outcomes.iter_rows()
+    rows_of_outcomes = iter(outcomes.iter_rows())
     while True:
         try:
             row = next(rows_of_outcomes, None)
