@@ -15,11 +15,11 @@ from raylab.report.verdict import verdict
 
 
 def files(gallery: Gallery) -> dict[str, bytes]:
-    """`matrix.csv`, `matrix.txt`, and figures as SVG and PNG: for a tracker, a README or a talk."""
+    """`matrix.csv`, `matrix.txt`, and figures as SVG: for a tracker, a README or a talk."""
     matrix = gallery.matrix
     kept = {"matrix.csv": as_csv(matrix).encode(), "matrix.txt": as_text(matrix).encode()}
     for picture in gallery.pictures:
-        kept |= {f"figures/{picture.name}.svg": picture.svg, f"figures/{picture.name}.png": picture.png()}
+        kept[f"figures/{picture.name}.svg"] = picture.svg
     return kept
 
 

@@ -83,10 +83,6 @@ class Picture:
         head, rest = text.split("<defs>", 1)
         return f"{head}{_DARK}<defs>{rest}".encode()
 
-    def png(self, dpi: int = 150) -> bytes:
-        """On white, for viewers without SVG."""
-        return self._save("png", dpi=dpi, facecolor="white", metadata={"Software": None})
-
     def _save(self, kind: str, **options: Any) -> bytes:
         buffer = io.BytesIO()
         with style():
