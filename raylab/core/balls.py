@@ -70,6 +70,19 @@ class LinfBall:
         return _shaped(self.eps * (2.0 * _checked_noise(noise, like)[:, :-1] - 1.0), like)
 
 
+@dataclass(frozen=True)
+class Free:
+    """No ball at all: every perturbation, by L2's direction of steepest ascent."""
+
+    def project(self, delta: Tensor) -> Tensor:
+        """delta itself."""
+        return delta
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The unit vector g / ||g||."""
+        return gradient / (_norm(gradient) + _NORM_FLOOR)
+
+
 Ball = L2Ball | LinfBall
 
 BALLS: dict[str, type[L2Ball] | type[LinfBall]] = {"l2": L2Ball, "linf": LinfBall}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 Classifier = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> logits (B, num_classes)
+Features = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> features (B, F)
 Objective = Callable[[Tensor], Tensor]  # (B, C, H, W) -> loss (B,), to be minimised
+
+SMALLEST_FEATURES = 1e-10  # the least norm that a relative distance divides by: an image may have no active unit
 
 
 def towards(
@@ -27,6 +31,20 @@ def away(
     """x -> log p(label | x): minimising it makes the network say anything but `label` (untargeted attack)."""
     require_eval(network)
     return lambda x: -F.cross_entropy(network(x), label, reduction="none")
+
+
+def feature_distance(
+    features: Features,  # `Network.features` of a network in eval mode, or `last_relu.let_through` of it
+    reference: Tensor,  # (B, F): the features to be matched
+    *,
+    relative: bool = False,
+) -> Objective:
+    """x -> ||g(x) - reference||_2, or that over ||reference||_2 (Ilyas et al. 2019, section 3.1).
+
+    Under normalised gradient steps both move an image alike.
+    """
+    scale = reference.norm(dim=1).clamp(min=SMALLEST_FEATURES) if relative else reference.new_ones(len(reference))
+    return lambda x: torch.linalg.vector_norm(features(x) - reference, dim=1) / scale
 
 
 def require_eval(network: Classifier) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from raylab.core.balls import Ball
+from raylab.core.balls import Ball, Free
 from raylab.core.objectives import Objective
 
 
@@ -24,8 +25,8 @@ class Descent(NamedTuple):
 def descend(
     objective: Objective,  # (B, ...) -> (B,), of a network in eval mode with frozen parameters
     x: Tensor,  # (B, ...), within `bounds`
-    ball: Ball,
-    step_size: float,  # pixel units
+    ball: Ball | Free,
+    step_size: float | Sequence[float],  # pixel units; of every step, or one for each
     steps: int,
     bounds: tuple[float, float] | None = (0.0, 1.0),  # None: toys that leave the unit cube
     start: Tensor | None = None,  # (B, ...), brought into ball and bounds; default x, no random start
@@ -38,14 +39,15 @@ def descend(
 
     Raises ValueError on bad arguments, and where a loss or a gradient was not finite.
     """
-    _check_arguments(x, step_size, steps, bounds)
+    sizes = [step_size] * steps if isinstance(step_size, float | int) else list(step_size)
+    _check_arguments(x, sizes, steps, bounds)
     # The caller may be in inference mode, whose tensors carry no gradients: leave it; z is a copy.
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach()
         z = x.clone() if start is None else _feasible_(start.detach().clone(), x, ball, bounds)
         best, best_loss = z.clone(), x.new_full((len(x),), math.inf)
         check, pixels = torch.zeros_like(best_loss), tuple(range(1, x.ndim))
-        for _ in range(steps):
+        for size in sizes:
             loss = _per_example(objective(z.requires_grad_()), x)
             # Of the input only: the usual loss.backward() fills the parameters' gradients too, and is slower.
             (gradient,) = torch.autograd.grad(loss, z, grad_outputs=torch.ones_like(loss))
@@ -53,7 +55,7 @@ def descend(
             best_loss = _keep_better_(best, best_loss, z, loss)
             check += gradient.sum(dim=pixels)  # carries any nan or inf; z would not, as sign(nan) is 0
             # In place, here and below: fresh buffers would cost a small network a sixth of its speed.
-            _feasible_(z.sub_(ball.steepest(gradient), alpha=step_size), x, ball, bounds)
+            _feasible_(z.sub_(ball.steepest(gradient), alpha=size), x, ball, bounds)
         with torch.no_grad():
             last_loss = _per_example(objective(z), x)
         best_loss = _keep_better_(best, best_loss, z, last_loss)
@@ -67,7 +69,7 @@ def descend(
     return Descent(z, last_loss, best, best_loss)
 
 
-def _feasible_(z: Tensor, x: Tensor, ball: Ball, bounds: tuple[float, float] | None) -> Tensor:
+def _feasible_(z: Tensor, x: Tensor, ball: Ball | Free, bounds: tuple[float, float] | None) -> Tensor:
     """Into the ball, then the bounds: x is within them, so clipping moves towards x and stays in the ball."""
     torch.add(x, ball.project(z.sub_(x)), out=z)
     return z if bounds is None else z.clamp_(*bounds)
@@ -84,13 +86,15 @@ def _per_example(loss: Tensor, x: Tensor) -> Tensor:
     return loss
 
 
-def _check_arguments(x: Tensor, step_size: float, steps: int, bounds: tuple[float, float] | None) -> None:
+def _check_arguments(x: Tensor, sizes: Sequence[float], steps: int, bounds: tuple[float, float] | None) -> None:
     if x.ndim < 2 or not x.is_floating_point():
         raise ValueError(f"x: a batch of decoded images, got {x.dtype} {tuple(x.shape)}; divide bytes by 255")
-    if not (math.isfinite(step_size) and step_size > 0.0):
-        raise ValueError(f"step_size: finite and > 0 in pixel units, got {step_size}")
     if steps < 1:
         raise ValueError(f"steps: at least 1, got {steps}; without an attack use the images themselves")
+    if len(sizes) != steps:
+        raise ValueError(f"step_size: one for all steps, or one for each of the {steps}, got {len(sizes)}")
+    if not all(math.isfinite(size) and size > 0.0 for size in sizes):
+        raise ValueError(f"step_size: finite and > 0 in pixel units, got {min(sizes)} to {max(sizes)}")
     if bounds is not None and ((x < bounds[0]) | (x > bounds[1])).any():
         raise ValueError(
             f"x: within bounds {bounds}, got {float(x.min()):.4g} to {float(x.max()):.4g}; "

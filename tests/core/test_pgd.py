@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.balls import Ball, Free, L2Ball, LinfBall
 from raylab.core.objectives import away, towards
 from raylab.core.pgd import descend
 
@@ -249,3 +249,22 @@ def test_a_network_in_another_number_format_moves_a_float32_iterate() -> None:
     result = descend(lambda z: (z.bfloat16() @ w.bfloat16())[:, 0], torch.full((2, 3), 0.5), LinfBall(0.1), 0.05, 4)
     assert result.last.dtype == torch.float32
     torch.testing.assert_close(result.last, 0.5 - 0.1 * w.sign().T.expand(2, 3))
+
+
+def test_steps_may_each_have_their_size() -> None:
+    network, x, target = _convolutional(), _images(4, 3, 6, 6), torch.arange(4)
+    one = descend(towards(network, target), x, L2Ball(0.3), 0.1, 3)
+    each = descend(towards(network, target), x, L2Ball(0.3), [0.1, 0.1, 0.1], 3)
+    assert torch.equal(one.last, each.last)
+    straight = descend(lambda z: z.flatten(1).sum(1), torch.full((1, 4), 0.5), LinfBall(0.5), [0.1, 0.02], 2)
+    torch.testing.assert_close(straight.last, torch.full((1, 4), 0.38))
+    with pytest.raises(ValueError, match="one for each of the 3, got 2"):
+        descend(towards(network, target), x, L2Ball(0.3), [0.1, 0.1], 3)
+
+
+def test_without_a_ball_only_the_bounds_hold_it() -> None:
+    x = torch.full((1, 4), 0.5)
+    result = descend(lambda z: z.flatten(1).sum(1), x, Free(), 0.3, 10)
+    torch.testing.assert_close(result.last, torch.zeros(1, 4))
+    result = descend(lambda z: z.flatten(1).sum(1), x, Free(), 0.4, 10, bounds=None)
+    torch.testing.assert_close(result.last, torch.full((1, 4), 0.5 - 10 * 0.2))
