@@ -47,6 +47,16 @@ def feature_distance(
     return lambda x: torch.linalg.vector_norm(features(x) - reference, dim=1) / scale
 
 
+def margin(
+    logits: Tensor,  # (B, num_classes)
+    label: Tensor,  # (B,) int64
+) -> Tensor:
+    """The label's logit less the largest other, (B,).  At 0 and below the network is wrong: a tie is no answer."""
+    at = label[:, None]
+    own: Tensor = logits.gather(1, at)[:, 0]
+    return own - logits.scatter(1, at, -torch.inf).amax(dim=1)
+
+
 def require_eval(network: Classifier) -> None:
     """Raise ValueError in training mode, where BatchNorm ties examples to their batch and dropout draws."""
     if isinstance(network, nn.Module) and network.training:
