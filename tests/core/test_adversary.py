@@ -52,6 +52,12 @@ def test_without_a_ramp_it_is_the_published_recipe(progress: float) -> None:
     assert (away(network, y)(z) < away(network, y)(x)).all()
 
 
+def test_the_steps_grow_with_eps() -> None:
+    network, (x, y) = _network(), _images()
+    z = adversary.pgd(L2Ball(0.5), ramp=0.6)(network, x, y, 0.3)
+    torch.testing.assert_close(z, descend(away(network, y), x, L2Ball(0.25), 0.05, 7).best)
+
+
 def test_a_resumed_adversarial_training_ends_in_the_same_bits() -> None:
     x, y = _images(48)
     states = []

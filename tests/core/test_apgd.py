@@ -72,19 +72,19 @@ def _written_out(network, loss, x: Tensor, label: Tensor, ball: Ball, start: Ten
 @pytest.mark.parametrize("ball", [L2Ball(0.8), LinfBall(0.1)])
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 def test_a_batch_follows_the_algorithm_on_each_image(ball: Ball, loss: str) -> None:
-    network, x = _network(), _images(8)
+    network, x = _network(), _images(24)
     label = network(x).argmax(1)
     target = (label + 1) % 5
-    start = x + 0.1 * (_images(8, seed=2) - 0.5)
+    start = x + 0.1 * (_images(24, seed=2) - 0.5)
 
     def losses(rows: slice) -> apgd.Loss:
         return apgd.cross_entropy(label[rows]) if loss == "ce" else apgd.targeted_dlr(label[rows], target[rows])
 
-    found = apgd.ascend(network, losses(slice(None)), x, label, ball, start, steps=30)
+    found = apgd.ascend(network, losses(slice(None)), x, label, ball, start, steps=60)
     halved = 0
     for i in range(len(x)):
         one = slice(i, i + 1)
-        least, halvings = _written_out(network, losses(one), x[one], label[one], ball, start[one], 30)
+        least, halvings = _written_out(network, losses(one), x[one], label[one], ball, start[one], 60)
         halved += halvings
         # float64; the floors under norms and ratios are below 1e-10 of what they are added to
         assert float(found.margin[i]) == pytest.approx(least, abs=1e-7)
@@ -94,6 +94,25 @@ def test_a_batch_follows_the_algorithm_on_each_image(ball: Ball, loss: str) -> N
     assert (size <= ball.eps * (1 + 1e-12)).all()
     assert found.image.min() >= 0
     assert found.image.max() <= 1
+
+
+def test_a_best_loss_that_stands_still_halves_the_step_unless_it_was_just_halved() -> None:
+    """Condition 2 alone: losses that always rise and never reach the first, with a constant slope up to the edge."""
+    seen: list[float] = []
+
+    def network(z: Tensor) -> Tensor:
+        seen.append(float(z.detach()))
+        return torch.cat([z, -z], dim=1)
+
+    def loss(logits: Tensor) -> Tensor:
+        return logits[:, 0] - logits[:, 0].detach() + (100.0 if len(seen) == 1 else len(seen) / 10)
+
+    x = torch.zeros(1, 1)
+    apgd.ascend(network, loss, x, torch.zeros(1).long(), LinfBall(1.0), x, bounds=None)
+    assert seen[1] == seen[22] == 1.0
+    assert seen[23] == 0.75 * 1.0 - 0.25  # the first checkpoint, 22: back to the start at half the step
+    assert seen[42] == 1.0  # the second, 41: it was just halved
+    assert seen[58] == 0.75 * 0.5 - 0.25  # the third, 57
 
 
 def test_checkpoints_are_those_of_the_paper() -> None:

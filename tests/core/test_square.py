@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.objectives import margin
-from raylab.core.square import _pyramids, square, window
+from raylab.core.square import _l2, _pyramids, square, window
 
 BALLS = [L2Ball(0.8), LinfBall(0.1)]
 
@@ -75,6 +75,30 @@ def test_on_a_linear_network_it_comes_near_the_best_there_is(ball: Ball) -> None
     assert (gained <= 1 + 1e-4).all()  # margins near 100 are known to 1e-5
     # Linf: every corner can be reached; L2 moves mass between windows of 3 pixels or more
     assert (gained > (0.8 if isinstance(ball, L2Ball) else 0.99)).all(), gained
+
+
+@pytest.mark.parametrize("side", [3.0, 4.0, 9.0])
+def test_an_l2_proposal_is_algorithm_3_window_by_window(side: float) -> None:
+    """Written with slices, one image and channel at a time."""
+    generator = torch.Generator().manual_seed(3)
+    eps, delta = 2.0, torch.randn(6, 3, 8, 8, generator=generator, dtype=torch.float64)
+    delta *= 1.5 / delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)  # not all of eps is in use
+    u = torch.rand(6, 8, generator=generator, dtype=torch.float64)
+    s = min(int(side) + (int(side) % 2 == 0), 8)
+    expected = delta.clone()
+    for i in range(6):
+        (r1, c1, r2, c2), lying = (int(v) for v in u[i, :4] * (8 - s + 1)), bool(u[i, 4] > 0.5)
+        one, two = np.s_[r1 : r1 + s, c1 : c1 + s], np.s_[r2 : r2 + s, c2 : c2 + s]
+        for c in range(3):
+            union = torch.zeros(8, 8, dtype=torch.bool)
+            union[one] = union[two] = True
+            budget = float((eps**2 - 1.5**2) / 3 + delta[i, c][union].square().sum()) ** 0.5
+            pattern = (_pyramids(s).T if lying else _pyramids(s)).double() * (-1.0 if u[i, 5 + c] < 0.5 else 1.0)
+            fresh = pattern + delta[i, c][one] / delta[i, c][one].norm()
+            expected[i, c][two] = 0.0
+            expected[i, c][one] = fresh / fresh.norm() * budget
+        expected[i] *= eps / expected[i].norm()
+    torch.testing.assert_close(_l2(delta, eps, side, u), expected, rtol=0, atol=1e-7)
 
 
 def test_the_window_shrinks_by_the_authors_table() -> None:
