@@ -106,9 +106,12 @@ def _section(default: object, tags: Sequence[str], key: str | int) -> dict[str, 
 
 
 def _problems(model: type[BaseModel], read: Document, errors: Sequence[ErrorDetails]) -> list[Problem]:
+    placed = [(schema.place_of(model, read.values, error), error) for error in errors]
+    lists = {place[:-1] for place, _ in placed if place}
     by_place: dict[Place, list[ErrorDetails]] = {}
-    for error in errors:
-        by_place.setdefault(schema.place_of(model, read.values, error), []).append(error)
+    for place, error in placed:
+        if not (error["type"] == "too_short" and place in lists):  # pydantic counts only the items that are right
+            by_place.setdefault(place, []).append(error)
     found = [(place, line) for place, here in by_place.items() for line in objections(model, read.values, place, here)]
     wrong = {
         place

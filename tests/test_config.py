@@ -365,3 +365,15 @@ def test_configs_are_frozen_and_strict_when_made_in_python_too() -> None:
     for wrong in ({"eps": "1"}, {"steps": True}, {"epz": 1}, {"eps": float("nan")}):
         with pytest.raises(ValueError, match="1 validation error"):
             Attack(**wrong)
+
+
+def test_a_list_of_wrong_items_is_not_called_empty() -> None:
+    class Sweep(Config):
+        norms: Annotated[tuple[Literal["l2", "linf"], ...], Field(min_length=1)] = ("l2",)
+
+    with pytest.raises(ConfigError) as error:
+        load(Sweep, "norms: [l3]")
+    assert len(error.value.problems) == 1
+    assert "norms[0]" in error.value.problems[0]
+    with pytest.raises(ConfigError, match="at least 1 item"):
+        load(Sweep, "norms: []")
