@@ -17,8 +17,6 @@ from raylab.report.matrix import examples, measured
 from raylab.stage import closure
 from raylab.store import Store
 
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's models
-
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs" / "transfer_matrix").rglob("*.yaml"))
 SMALL = [

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,12 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
             wait_until_it_answers(address, process, folder / "head.log")
             yield environment | {"RAY_API_SERVER_ADDRESS": address}
         finally:
-            process.send_signal(signal.SIGTERM)  # --block ends what it started, and nothing else
+            started = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(
+                signal.SIGTERM
+            )  # --block ends what it started, and nothing else; some take half a minute
+            for late in psutil.wait_procs(started, timeout=5)[1]:
+                late.kill()
             process.wait(timeout=60)
 
 
