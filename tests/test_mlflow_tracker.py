@@ -26,8 +26,6 @@ from raylab.mlflow_content import NOTE, content
 from raylab.mlflow_tracker import CONTENT, ERROR, KEY, PARENT, SHA256, MlflowTracker
 from raylab.tracking import DataRef, Publication, Record, Tracker, TrackerError
 
-# MLflow's own use of SQLAlchemy: what is deprecated there is not ours to change.
-
 SHA = "0123456789abcdef" * 4
 PARENT_RECORD = Record("parent", "digits l2 eps 1", {"eps": 1.0, "sources": "mlp"}, tags={"raylab.stage": "matrix"})
 
