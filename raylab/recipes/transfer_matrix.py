@@ -219,9 +219,7 @@ class _SeedPlan:
     ) -> Stage:
         """A network trained on clean images, on a constructed set, or on clean images with that set's labels."""
         c = self.config
-        recipe = c.train if kind is None else getattr(c.students, kind) or c.train
-        if name in c.network_lr:
-            recipe = recipe.model_copy(update={"lr": c.network_lr[name]})
+        recipe = self._at_its_rate(name, c.train if kind is None else getattr(c.students, kind) or c.train)
         return train(
             name,
             recipe,
@@ -239,9 +237,7 @@ class _SeedPlan:
     def _control_source(self, name: str, control: str) -> Stage:
         c = self.config
         recipe = with_epochs(c.train, 0 if control == "untrained" else c.controls.random_label_epochs)
-        recipe = recipe.model_copy(update={"augment": "none"})
-        if name in c.network_lr:
-            recipe = recipe.model_copy(update={"lr": c.network_lr[name]})
+        recipe = self._at_its_rate(name, recipe.model_copy(update={"augment": "none"}))
         return train(
             name,
             recipe,
@@ -253,6 +249,9 @@ class _SeedPlan:
             rows=self.data.rows["train"],
             name=f"train {control} source {name} seed {self.seed}",
         )
+
+    def _at_its_rate(self, name: str, recipe: Recipe) -> Recipe:
+        return recipe.model_copy(update={"lr": self.config.network_lr.get(name, recipe.lr)})
 
     def _construct(self, kind: Kind, network: Stage, split: Split, title: str) -> Stage:
         c = self.config

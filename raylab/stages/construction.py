@@ -114,8 +114,7 @@ class ConstructBody:
 
         Untargeted: the source errs, of all.
         """
-        table = artifact.table().drop_columns(["image"])
-        rows = {name: table.column(name).to_numpy() for name in table.column_names}
+        rows = artifact.without_images()
         hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
         attacked = rows["label"] != rows["source_label"]
         if self.construction.aim == "untargeted":
