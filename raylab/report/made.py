@@ -1,15 +1,14 @@
-"""How a matrix was made: config, code, machines, the content of its data and sets, times. All from manifests."""
+"""How a study was made: config, code, machines, the content of its data and sets, times. All from manifests."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from raylab.artifact import Artifact
-from raylab.config import to_yaml
-from raylab.report.matrix import Matrix
+from raylab.config import Config, to_yaml
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,20 @@ class Made:
     contents: tuple[Content, ...]
 
 
-def made(matrix: Matrix) -> Made:
-    """Everything that the artifacts of a matrix say about their making."""
-    artifacts = list({a.key: a for a in matrix.artifacts.values()}.values())
+def made(
+    config: Config,
+    cells: Mapping[Any, Artifact],  # by cell; a cell has a `role`
+    sets: Sequence[str] = ("data", "set"),  # the roles of data sets, which are listed by digest
+) -> Made:
+    """Everything that the artifacts of a study say about their making."""
+    artifacts = list({a.key: a for a in cells.values()}.values())
     origins = [_origin(a) for a in artifacts]
     times = sorted(str(o["finished"]) for o in origins if o.get("finished"))
-    newest = matrix.provenance
-    sets = [(c, a) for c, a in matrix.artifacts.items() if c.role in ("data", "set")]
-    contents = [Content(str(a.manifest["name"]), a.rows, a.digest) for _, a in sorted(sets, key=lambda x: x[0].role)]
+    newest = newest_provenance(cells.values())
+    listed = {a.key: a for role in sets for cell, a in cells.items() if cell.role == role}
+    contents = [Content(str(a.manifest["name"]), a.rows, a.digest) for a in listed.values()]
     return Made(
-        to_yaml(matrix.config),
+        to_yaml(config),
         _counted(_commit(o) for o in origins),
         _counted(f"{o.get('device', 'unknown device')} on {o.get('machine', 'unknown machine')}" for o in origins),
         {"python": str(newest.get("python", "unknown")), **dict(newest.get("packages", {}))},
@@ -63,6 +66,12 @@ def made(matrix: Matrix) -> Made:
         tuple(_work(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in _kinds(artifacts)),
         tuple(contents),
     )
+
+
+def newest_provenance(artifacts: Iterable[Artifact]) -> Mapping[str, Any]:
+    """Of the artifact that was finished last."""
+    newest = max(artifacts, key=lambda a: str(a.manifest["provenance"].get("finished", "")))
+    return dict(newest.manifest["provenance"])
 
 
 def _origin(artifact: Artifact) -> Mapping[str, Any]:

@@ -1,19 +1,15 @@
-"""One self-contained HTML page for the matrices of a run: nothing is loaded from anywhere, so it opens on a plane."""
+"""The page of the matrices of a run."""
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from raylab.identity import short
-from raylab.report import figures, numbers
+from raylab.report import figures
 from raylab.report.figures import TRANSFER
+from raylab.report.frame import render
 from raylab.report.gallery import Gallery, OfKind
 from raylab.report.made import Made, made
 from raylab.report.matrix import CONTROLS, Matrix, Row
@@ -21,8 +17,6 @@ from raylab.report.picture import Picture
 from raylab.report.size import size_notes, size_of
 from raylab.report.verdict import BADGES, Code, verdict
 from raylab.report.words import KINDS, VIEWS, heading
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -65,25 +59,9 @@ class Section:
 
 def page(galleries: Sequence[Gallery], title: str = "Transfer of learned perturbations") -> str:
     """The HTML of one or several matrices, with everything inlined."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.filters |= {
-        "percent": numbers.percent,
-        "number": numbers.number,
-        "share": numbers.share,
-        "span": numbers.span,
-        "coefficient": numbers.coefficient,
-        "data_uri": _data_uri,
-    }
-    return environment.get_template("page.html").render(
+    return render(
+        "page.html",
         title=title,
-        css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         sections=[_section(gallery) for gallery in galleries],
         badges=BADGES,
         controls=CONTROLS,
@@ -101,7 +79,7 @@ def _section(gallery: Gallery) -> Section:
         matrix=matrix,
         size=size_notes(size_of(matrix)),
         kinds=tuple(_kind(matrix, kind, pictures) for kind, pictures in gallery.kinds.items()),
-        made=made(matrix),
+        made=made(matrix.config, matrix.artifacts),
         truth=any(row.usage for row in matrix.rows),
         transfer_map=gallery.transfer_map,
     )
@@ -119,11 +97,3 @@ def _kind(matrix: Matrix, kind: str, pictures: OfKind) -> KindView:
 
 def _counts(judged: Sequence[Judged]) -> tuple[tuple[Code, int], ...]:
     return tuple(Counter(one.code for one in judged).most_common())
-
-
-def _finalize(value: object) -> object:
-    return numbers.unbroken(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _data_uri(picture: Picture) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"

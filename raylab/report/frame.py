@@ -1,0 +1,47 @@
+"""The frame of every page: nothing is loaded from anywhere, so it opens on a plane."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from raylab.report import numbers
+from raylab.report.picture import Picture
+
+HERE = Path(__file__).parent
+
+
+def render(template: str, **context: object) -> str:
+    """The HTML of a template of this folder that extends `frame.html`, with styles and pictures inlined.
+
+    `parts.html` has the macros that pages share: badge, figure, how it was made.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {
+        "percent": numbers.percent,
+        "number": numbers.number,
+        "share": numbers.share,
+        "span": numbers.span,
+        "coefficient": numbers.coefficient,
+        "data_uri": _data_uri,
+    }
+    css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
+    return environment.get_template(template).render(css=css, **context)
+
+
+def _finalize(value: object) -> object:
+    return numbers.unbroken(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _data_uri(picture: Picture) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
