@@ -1,0 +1,139 @@
+"""How a network is trained: every knob of a training, and published recipes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.core import adversary
+from raylab.core.augment import Augmentation
+from raylab.core.balls import BALLS
+from raylab.core.fit import Adversary as Attack
+from raylab.core.fit import OptimizerName
+from raylab.core.schedules import Schedule
+
+# Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
+# learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.
+_STANDARD: dict[str, Any] = {
+    "epochs": 150, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
+    "schedule": "step", "milestones": (50, 100), "augment": "crop_flip",
+}  # fmt: skip
+
+# Recipes as published; `preset: NAME` fills what a config leaves out.
+PRESETS: dict[str, dict[str, Any]] = {
+    "ilyas2019_standard": _STANDARD,
+    # Table 3 of that appendix: D_rand, learning rate 0.01 with augmentation; at 0.1 it can stay at chance to the end.
+    "ilyas2019_rand": {
+        "epochs": 150, "batch_size": 128, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4,
+        "schedule": "step", "milestones": (50, 100), "augment": "crop_flip",
+    },
+    # Table 3 there: D_det, learning rate 0.1 without augmentation.
+    "ilyas2019_det": {
+        "epochs": 150, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
+        "schedule": "step", "milestones": (50, 100), "augment": "none",
+    },
+    # Appendix C.3: adversarial training, PGD-7 in L2 by steps of eps / 5. The published recipe has no ramp: ours has
+    # one unless `adversary.ramp` is 0, for without it a training can collapse to chance.
+    "ilyas2019_adversarial": {**_STANDARD, "adversary": {"norm": "l2", "eps": 0.5}},
+    # The same in Linf at the field's usual radius (MadryLab/robustness has a model of it). Madry et al. 2018 start at a
+    # random point of the ball; this adversary starts at the clean image.
+    "robustness_linf": {**_STANDARD, "adversary": {"norm": "linf", "eps": 8 / 255}},
+    # Small networks in seconds: what the embedded digits and See-Far are trained with.
+    "small": {"epochs": 12, "batch_size": 64, "optimizer": "adamw", "lr": 2e-3, "schedule": "one_cycle"},
+}  # fmt: skip
+
+
+class Adversary(Config):
+    """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
+
+    norm: Literal["l2", "linf"] = "l2"
+    eps: Annotated[float, Field(gt=0, le=1000)]
+    steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS
+    step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # of eps
+    ramp: Annotated[float, Field(ge=0, le=1)] = adversary.RAMP  # the share of the training over which eps grows
+
+    @model_validator(mode="after")
+    def _check(self) -> Adversary:
+        if self.norm == "linf" and self.eps > 1:
+            raise ValueError(
+                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps}; 8/255 is 0.0314"
+            )
+        if self.steps * self.step_share < 1 - 1e-9:
+            raise ValueError(
+                f"step_share: {self.steps} steps of {self.step_share} eps cannot reach the radius; "
+                f"take at least {1 / self.steps:.3g}"
+            )
+        return self
+
+    @property
+    def attack(self) -> Attack:
+        ball = BALLS[self.norm](self.eps)
+        return adversary.pgd(ball, self.steps, self.step_share, self.ramp)
+
+
+class Recipe(Config):
+    """How a network is trained. `preset` names a published recipe for the fields that are not given."""
+
+    # The values are the identity, not what they are called.
+    preset: (
+        Literal[
+            "ilyas2019_standard",
+            "ilyas2019_rand",
+            "ilyas2019_det",
+            "ilyas2019_adversarial",
+            "robustness_linf",
+            "small",
+        ]
+        | None
+    ) = Field(None, exclude=True)
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 12
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    optimizer: OptimizerName = "adamw"
+    lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    schedule: Schedule = "one_cycle"
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    augment: Augmentation = "none"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    adversary: Adversary | None = None  # None: standard training
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or given.get("preset") is None:
+            return given
+        filled = {**PRESETS.get(given["preset"], {}), **given}
+        # Field by field in the adversary too, unless it is another norm's: eps would be in other units.
+        named, own = PRESETS.get(given["preset"], {}).get("adversary"), given.get("adversary")
+        if named and isinstance(own, Mapping) and own.get("norm", named["norm"]) == named["norm"]:
+            filled["adversary"] = {**named, **own}
+        return filled
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if self.milestones and max(self.milestones) >= max(self.epochs, 1):
+            raise ValueError(
+                f"milestones lie before the last of {self.epochs} epochs, got {list(self.milestones)}; set both"
+            )
+        if self.milestones and self.schedule != "step":
+            raise ValueError(f"milestones belong to schedule: step, got schedule: {self.schedule}; remove one of them")
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov needs optimizer: sgd with momentum > 0; set nesterov: false")
+        return self
+
+    @property
+    def passes(self) -> int:
+        """Images through the network for each example, forward and backward."""
+        return self.epochs * (1 if self.adversary is None else 1 + self.adversary.steps)
+
+
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe over another number of epochs, its milestones in proportion."""
+    milestones = tuple(max(1, epoch * epochs // recipe.epochs) for epoch in recipe.milestones) if epochs else ()
+    return recipe.model_copy(update={"epochs": epochs, "milestones": milestones})
