@@ -7,14 +7,16 @@ they are; only their gradient is that of the units before the ReLU.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from raylab.core.networks import Network
+from raylab.core.bodies import Shape
+from raylab.core.networks import NETWORKS, Network
 from raylab.core.objectives import Features
 
 _RELUS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
@@ -38,6 +40,22 @@ def let_through(
             return network.features(x)
 
     return features
+
+
+class Penultimate(NamedTuple):
+    """The penultimate layer of an architecture: how wide it is, and how many ReLUs a forward pass meets before it."""
+
+    size: int
+    num_relus: int
+
+
+@cache
+def survey(name: str, shape: Shape) -> Penultimate:
+    """Of a network of this name for images (C, H, W), without its weights and without computing anything."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad(), _Relus() as seen:
+        body, size = NETWORKS[name].body(shape)
+        body.eval()(torch.empty(1, *shape))
+    return Penultimate(size, seen.count)
 
 
 class _Relus(TorchFunctionMode):
