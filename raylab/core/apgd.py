@@ -6,8 +6,7 @@ A loop beside `pgd.descend`: its steps remember the one before and depend, examp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,18 @@ from raylab.core.objectives import Classifier, margin, require_eval
 FIRST_STEP, WEIGHT, RISING = 2.0, 0.75, 0.75
 FIRST_CHECK, SHORTER, SHORTEST = 0.22, 0.03, 0.06
 
-Loss = Callable[[Tensor], Tensor]  # logits (B, num_classes) -> (B,), to be maximised
+ALL = slice(None)
+
+
+class Loss(Protocol):
+    """To be maximised."""
+
+    def __call__(
+        self,
+        logits: Tensor,  # (R, num_classes)
+        rows: Tensor | slice = ALL,  # of the labels that the loss was made with
+    ) -> Tensor:  # (R,)
+        ...
 
 
 class Found(NamedTuple):
@@ -35,7 +45,11 @@ def cross_entropy(
     label: Tensor,  # (B,) int64
 ) -> Loss:
     """-log p(label)."""
-    return lambda logits: F.cross_entropy(logits, label, reduction="none")
+
+    def loss(logits: Tensor, rows: Tensor | slice = ALL) -> Tensor:
+        return F.cross_entropy(logits, label[rows], reduction="none")
+
+    return loss
 
 
 def targeted_dlr(
@@ -45,9 +59,10 @@ def targeted_dlr(
     """-(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2), the difference of logits ratio (equation 7): it does not care
     for the scale of the logits, with which a cross-entropy underflows.  At least 4 classes."""
 
-    def loss(logits: Tensor) -> Tensor:
+    def loss(logits: Tensor, rows: Tensor | slice = ALL) -> Tensor:
         top = logits.topk(4, dim=1).values
-        gap = logits.gather(1, label[:, None])[:, 0] - logits.gather(1, target[:, None])[:, 0]
+        own, other = (logits.gather(1, wanted[rows][:, None])[:, 0] for wanted in (label, target))
+        gap = own - other
         return -gap / (top[:, 0] - 0.5 * (top[:, 2] + top[:, 3]) + 1e-12)  # the floor is the authors'
 
     return loss
@@ -65,7 +80,7 @@ def ascend(
 ) -> Found:
     """Maximise the loss over x + ball within bounds; the iterate of least margin, of all.
 
-    Costs steps + 1 forward and backward passes.
+    Costs steps + 1 forward and backward passes; an image that is broken rests from the next checkpoint on.
     """
     require_eval(network)
     if steps < 1 or start.shape != x.shape:
@@ -78,12 +93,12 @@ def ascend(
     def look(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z = z.detach().requires_grad_()
         logits = network(z)
-        value = loss(logits)
+        value = loss(logits, rows)
         (gradient,) = torch.autograd.grad(value.sum(), z)
-        return value.detach(), gradient, margin(logits.detach(), label)
+        return value.detach(), gradient, margin(logits.detach(), label[rows])
 
     with torch.inference_mode(False), torch.enable_grad():
-        x = x.detach().clone()
+        x, rows = x.detach().clone(), torch.arange(len(x), device=x.device)
         z = before = feasible(start.detach())
         value, gradient, least = look(z)
         image = best = z
@@ -91,6 +106,7 @@ def ascend(
         size = x.new_full((len(x), *[1] * (x.ndim - 1)), FIRST_STEP * ball.eps)
         rises, halved, value_at_check = torch.zeros_like(value), torch.zeros_like(value, dtype=torch.bool), value
         checks, last_check = checkpoints(steps), 0
+        found, found_margin = torch.empty_like(x), torch.empty_like(value)
         for step in range(1, steps + 1):
             move, before = z - before, z
             weight = WEIGHT if step > 1 else 1.0
@@ -110,7 +126,18 @@ def ascend(
                 z, gradient = _where(halved, best, z), _where(halved, best_gradient, gradient)
                 value = torch.where(halved, best_value, value)
                 rises, value_at_check, last_check = torch.zeros_like(rises), best_value, step
-    return Found(image.detach(), least)
+                found[rows], found_margin[rows] = image, least
+                if not (stands := least > 0).all():
+                    x, z, before, gradient, image, best, best_gradient, size = (
+                        t[stands] for t in (x, z, before, gradient, image, best, best_gradient, size)
+                    )
+                    rows, value, least, best_value, rises, halved, value_at_check = (
+                        t[stands] for t in (rows, value, least, best_value, rises, halved, value_at_check)
+                    )
+                if len(rows) == 0:
+                    break
+        found[rows], found_margin[rows] = image, least
+    return Found(found, found_margin)
 
 
 def checkpoints(steps: int) -> set[int]:

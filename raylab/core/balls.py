@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 # ROB (MadryLab/robustness, `L2Step`): a zero gradient gives a zero step instead of nan.
 _NORM_FLOOR = 1e-10
+
+BORDER = 0.25  # cycles a pixel, half the Nyquist frequency: what survives at half the resolution is low
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,91 @@ class LinfBall:
 
 
 @dataclass(frozen=True)
+class L1Ball:
+    """{delta: sum of |delta_i| <= eps}."""
+
+    eps: float
+    share: float = 0.0  # of the pixels that one step moves; always one at least
+
+    def __post_init__(self) -> None:
+        _check_eps(self.eps)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest point of the ball: every |delta_i| less one amount, down to 0 (Duchi et al. 2008, figure 1)."""
+        size = delta.flatten(1).abs()
+        largest = size.sort(dim=1, descending=True).values
+        excess = largest.double().cumsum(dim=1) - self.eps  # in float64: a sum of many pixels against eps
+        place = torch.arange(1, size.shape[1] + 1, device=size.device)
+        kept = (largest * place > excess).sum(dim=1, keepdim=True)
+        less = (excess.gather(1, kept - 1) / kept).clamp(min=0.0).to(size)
+        return (delta.sign() * (delta.abs() - less.view(-1, *[1] * (delta.ndim - 1))).clamp(min=0.0)).to(delta)
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The signs of the pixels of largest gradient, of L1 norm 1 (SLIDE, Tramer and Boneh 2019).  One pixel alone
+        gains the most, until it is at an edge; several gain more on the way."""
+        flat = gradient.flatten(1)
+        count = max(1, round(self.share * flat.shape[1]))
+        top = flat.abs().topk(count, dim=1).indices
+        step = torch.zeros_like(flat).scatter(1, top, flat.gather(1, top).sign() / count)
+        return step.view_as(gradient)
+
+    def sample(
+        self,
+        noise: Tensor,  # (B, D + 1), uniform in [0, 1), as for L2Ball
+        like: Tensor,  # (B, ...)
+    ) -> Tensor:
+        """A uniform point of the ball: exponential sizes of random sign, over their sum and one more."""
+        uniform = _checked_noise(noise, like)
+        signed = 2.0 * uniform[:, :-1] - 1.0
+        size = -torch.log1p(-signed.abs().clamp(max=1.0 - 2.0**-53))
+        total = size.sum(dim=1, keepdim=True) - torch.log1p(-uniform[:, -1:])
+        return _shaped(self.eps * signed.sign() * size / total, like)
+
+
+@dataclass(frozen=True)
+class BandBall:
+    """{delta: ||delta||_2 <= eps, of low or of high spatial frequencies alone}, of images (B, C, H, W).
+
+    The border is BORDER, by the radius in the plane of frequencies; the constant part is low.  Clipping an image to
+    [0, 1] shortens delta and may spill a little of it over the border.
+    """
+
+    eps: float
+    band: Literal["low", "high"]
+
+    def __post_init__(self) -> None:
+        _check_eps(self.eps)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """The nearest point of the ball: the band alone, then its length."""
+        return L2Ball(self.eps).project(self._filtered(delta))
+
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The unit vector of the band along which the linearised loss rises fastest."""
+        return L2Ball(self.eps).steepest(self._filtered(gradient))
+
+    def sample(
+        self,
+        noise: Tensor,  # (B, D + 1), uniform in [0, 1), as for L2Ball
+        like: Tensor,  # (B, C, H, W)
+    ) -> Tensor:
+        """A uniform point of the ball, whose dimension is the number of waves in the band."""
+        uniform = _checked_noise(noise, like)
+        normal = torch.special.ndtri(uniform[:, :-1].clamp(min=2.0**-54)).view(like.shape)
+        direction = self._filtered(normal)
+        waves = like.shape[1] * int(_band(*like.shape[2:], self.band, half=False).sum())
+        radius = self.eps * uniform[:, -1:] ** (1.0 / waves)
+        return _shaped(direction * (radius.view(-1, 1, 1, 1) / (_norm(direction) + _NORM_FLOOR)), like)
+
+    def _filtered(self, delta: Tensor) -> Tensor:
+        if delta.ndim != 4:
+            raise ValueError(f"BandBall: images (B, C, H, W), got {tuple(delta.shape)}")
+        mask = _band(*delta.shape[2:], self.band).to(delta.device)
+        filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(delta) * mask, s=delta.shape[2:])
+        return filtered
+
+
+@dataclass(frozen=True)
 class Free:
     """No ball at all: every perturbation, by L2's direction of steepest ascent."""
 
@@ -83,9 +172,18 @@ class Free:
         return gradient / (_norm(gradient) + _NORM_FLOOR)
 
 
-Ball = L2Ball | LinfBall
+Ball = L2Ball | LinfBall  # those of the literature's attacks
+AnyBall = Ball | L1Ball | BandBall
 
 BALLS: dict[str, type[L2Ball] | type[LinfBall]] = {"l2": L2Ball, "linf": LinfBall}
+
+
+@lru_cache(maxsize=32)
+def _band(height: int, width: int, band: str, half: bool = True) -> Tensor:
+    """Of every wave of `rfft2` (`half`) or of `fft2`: whether it is in the band."""
+    across = torch.fft.rfftfreq(width) if half else torch.fft.fftfreq(width)
+    radius = torch.hypot(torch.fft.fftfreq(height)[:, None], across[None, :])
+    return radius <= BORDER if band == "low" else radius > BORDER
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ Floats = NDArray[np.floating]
 
 # AutoAttack's thresholds: of normalised logits that differ, and of accuracy that Square alone takes away.
 DIFFERENCE, SHARE = 1e-4, 0.002
+BELOW = 0.02  # of PGD's accuracy less the ensemble's: then PGD was the wrong attack
 ZERO = 0.01  # of the examples: a ReLU network may have an image where no unit is on
 STAYS = 0.1  # accuracy where every image can be turned into any other
 
@@ -49,13 +50,20 @@ def zero_gradients(
     return f"zero gradients: the margin does not change with any pixel for {share:.1%} of {len(size)} images"
 
 
-def random_output(
+def difference(
     first: Floats,  # (N, num_classes), logits
     second: Floats,  # the same images once more
+) -> Floats:
+    """(N,): the distance of the two, each of norm 1 (AutoAttack)."""
+    one, two = (logits / (np.linalg.norm(logits, axis=1, keepdims=True) + 1e-10) for logits in (first, second))
+    return np.asarray(np.linalg.norm(one - two, axis=1))
+
+
+def random_output(
+    between: Floats,  # (N,), of `difference`
 ) -> str | None:
     """Against a random network a single gradient is noise: an attack has to average."""
-    one, two = (logits / (np.linalg.norm(logits, axis=1, keepdims=True) + 1e-10) for logits in (first, second))
-    largest = float(np.linalg.norm(one - two, axis=1).max())
+    largest = float(between.max())
     if largest <= DIFFERENCE:
         return None
     return f"random output: two passes over the same images differ by up to {largest:.2g} of the logits' norm"
@@ -103,3 +111,13 @@ def accuracy_stays(
     if accuracy[-1] > STAYS:
         return f"accuracy does not fall with eps: {accuracy[-1]:.1%} at {eps[-1]:g}, where every image is allowed"
     return None
+
+
+def ensemble_below(
+    pgd: float,  # accuracies of the same images in the same ball
+    ensemble: float,
+) -> str | None:
+    """PGD overestimates: its accuracy is not the one to quote."""
+    if pgd - ensemble <= BELOW:
+        return None
+    return f"PGD overestimates: {pgd:.1%} of the images withstand it, {ensemble:.1%} the ensemble of attacks"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,32 @@ def margin(
     return own - logits.scatter(1, at, -torch.inf).amax(dim=1)
 
 
+def spared(
+    objective: Objective,  # of the source alone
+    ensemble: Sequence[Classifier],  # at least one
+    label: Tensor,  # (B,) int64, the images' own
+) -> Objective:
+    """x -> objective(x) + mean_i -log p_i(label | x): mislead the source and no network of the ensemble.
+
+    The "bugs" of Nakkiran (Distill 2019, "Adversarial examples are just bugs, too").
+    """
+    keeps = [towards(network, label) for network in ensemble]
+    return lambda x: objective(x) + torch.stack([keep(x) for keep in keeps]).mean(dim=0)
+
+
 def require_eval(network: Classifier) -> None:
     """Raise ValueError in training mode, where BatchNorm ties examples to their batch and dropout draws."""
     if isinstance(network, nn.Module) and network.training:
         raise ValueError(f"{type(network).__name__} is in training mode: its logits depend on the batch; call .eval()")
+
+
+def require_full_precision(x: Tensor, logits: Tensor) -> None:
+    """Raise ValueError below float32: rounding hides small perturbations, and gradients vanish."""
+    reduced = [t.dtype for t in (x, logits) if t.dtype not in (torch.float32, torch.float64)]
+    if reduced or torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"robustness is measured in float32, got {x.dtype} images and {logits.dtype} logits; "
+            "call .float() on both, outside of autocast"
+        )
+    if x.is_cuda and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32):
+        raise ValueError("robustness is measured in float32, got TF32 products; set allow_tf32 = False")

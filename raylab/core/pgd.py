@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from raylab.core.balls import Ball, Free
+from raylab.core.balls import AnyBall, Free, L1Ball
 from raylab.core.objectives import Objective
 
 
@@ -25,7 +25,7 @@ class Descent(NamedTuple):
 def descend(
     objective: Objective,  # (B, ...) -> (B,), of a network in eval mode with frozen parameters
     x: Tensor,  # (B, ...), within `bounds`
-    ball: Ball | Free,
+    ball: AnyBall | Free,
     step_size: float | Sequence[float],  # pixel units; of every step, or one for each
     steps: int,
     bounds: tuple[float, float] | None = (0.0, 1.0),  # None: toys that leave the unit cube
@@ -54,6 +54,8 @@ def descend(
             z, loss = z.detach(), loss.detach()
             best_loss = _keep_better_(best, best_loss, z, loss)
             check += gradient.sum(dim=pixels)  # carries any nan or inf; z would not, as sign(nan) is 0
+            if isinstance(ball, L1Ball) and bounds is not None:  # else a pixel at its edge takes every sparse step
+                gradient.masked_fill_(((z <= bounds[0]) & (gradient > 0)) | ((z >= bounds[1]) & (gradient < 0)), 0.0)
             # In place, here and below: fresh buffers would cost a small network a sixth of its speed.
             _feasible_(z.sub_(ball.steepest(gradient), alpha=size), x, ball, bounds)
         with torch.no_grad():
@@ -69,7 +71,7 @@ def descend(
     return Descent(z, last_loss, best, best_loss)
 
 
-def _feasible_(z: Tensor, x: Tensor, ball: Ball | Free, bounds: tuple[float, float] | None) -> Tensor:
+def _feasible_(z: Tensor, x: Tensor, ball: AnyBall | Free, bounds: tuple[float, float] | None) -> Tensor:
     """Into the ball, then the bounds: x is within them, so clipping moves towards x and stays in the ball."""
     torch.add(x, ball.project(z.sub_(x)), out=z)
     return z if bounds is None else z.clamp_(*bounds)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raylab.core import apgd, objectives, seeding
+from raylab.core import apgd, objectives, seeding, spatial
 from raylab.core.apgd import Found
-from raylab.core.balls import Ball, L2Ball
-from raylab.core.objectives import Classifier, margin, require_eval
+from raylab.core.balls import AnyBall, Ball, BandBall, L1Ball, L2Ball, LinfBall
+from raylab.core.objectives import Classifier, margin, require_eval, require_full_precision
 from raylab.core.pgd import descend
 from raylab.core.square import square
 
 Ids = NDArray[np.int64]
 Attack = Callable[[Classifier, Tensor, Tensor, Ids], Found]  # of images (B, C, H, W) in [0, 1], labels, ids
 
+# Sets of perturbations, each with its own size: pixels of shift, degrees of rotation, else the norm in pixel units.
+SetName = Literal["l2", "linf", "l1", "l2_low", "l2_high", "shift", "rotate"]
+L1_SHARES = (0.0, 0.05, 0.2)  # of the pixels that a step in an L1 ball moves: no one share is best for all
+
+PARTS = 4  # of a descent: between them the broken images are left out
+
 CLEAN = "clean"  # the images themselves
+SQUARE = "square"
 
 
 class Worst(NamedTuple):
@@ -45,7 +52,9 @@ def worst_case(
     """
     require_eval(network)
     with torch.no_grad():
-        least = margin(network(x), label)
+        logits = network(x)
+        require_full_precision(x, logits)
+        least = margin(logits, label)
     image, margins = x.detach().clone(), {CLEAN: least.clone()}
     for name, attack in attacks.items():
         rows = (least > 0).nonzero()[:, 0]
@@ -66,12 +75,30 @@ def standard(ball: Ball, num_classes: int, seed: int, steps: int = 100, queries:
     if num_classes >= 4:
         for rank in range(1, min(9, num_classes - 1) + 1):
             attacks[f"apgd_t{rank}"] = partial(_apgd_targeted, ball=ball, seed=seed, steps=steps, rank=rank)
-    return attacks | {"square": partial(_square, ball=ball, seed=seed, queries=queries)}
+    return attacks | {SQUARE: partial(_square, ball=ball, seed=seed, queries=queries)}
 
 
-def pgd(ball: Ball, seed: int, steps: int, restarts: int = 1) -> dict[str, Attack]:
+def pgd(ball: AnyBall, seed: int, steps: int, restarts: int = 1) -> dict[str, Attack]:
     """PGD of steps 2.5 eps / steps: from the clean image, and `restarts` - 1 times from a random point of the ball."""
     return {f"pgd_{i}": partial(_pgd, ball=ball, seed=seed, steps=steps, restart=i) for i in range(restarts)}
+
+
+def among(name: SetName, size: float, seed: int, steps: int, restarts: int = 1) -> dict[str, Attack]:
+    """Attacks on any of the sets: PGD, or all of a grid of motions."""
+    if name == "shift" or name == "rotate":
+        return {
+            name: partial(_move, motions=spatial.shifts(round(size)) if name == "shift" else spatial.rotations(size))
+        }
+    if name == "l1":
+        found = {share: pgd(L1Ball(size, share), seed, steps, restarts) for share in L1_SHARES}
+        return {f"{attack}_{share}": run for share, runs in found.items() for attack, run in runs.items()}
+    balls: dict[str, AnyBall] = {
+        "l2": L2Ball(size),
+        "linf": LinfBall(size),
+        "l2_low": BandBall(size, "low"),
+        "l2_high": BandBall(size, "high"),
+    }
+    return pgd(balls[name], seed, steps, restarts)
 
 
 def random_start(x: Tensor, ball: Ball, ids: Ids, seed: int, purpose: str) -> Tensor:
@@ -104,13 +131,28 @@ def _square(network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: Ba
     return square(network, x, label, ball, ids, seed, queries)
 
 
+def _move(network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, motions: Sequence[spatial.Motion]) -> Found:
+    del ids
+    return spatial.search(network, x, label, motions)
+
+
 def _pgd(
-    network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: Ball, seed: int, steps: int, restart: int
+    network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: AnyBall, seed: int, steps: int, restart: int
 ) -> Found:
-    start = None
+    z, best, best_loss = x, x.clone(), x.new_full((len(x),), torch.inf)
     if restart > 0:
         noise = seeding.uniform(seed, f"pgd/{restart}", ids, x[:1].numel() + 1)
-        start = x + ball.sample(torch.from_numpy(noise).to(x.device), x)
-    found = descend(objectives.away(network, label), x, ball, 2.5 * ball.eps / steps, steps, start=start).best
-    with torch.no_grad():
-        return Found(found, margin(network(found), label))
+        z = x + ball.sample(torch.from_numpy(noise).to(x.device), x)
+    least, rows = torch.full_like(best_loss, torch.inf), torch.arange(len(x), device=x.device)
+    for done in range(0, steps, steps_at_once := max(1, -(-steps // PARTS))):
+        some = min(steps_at_once, steps - done)
+        ended = descend(objectives.away(network, label[rows]), x[rows], ball, 2.5 * ball.eps / steps, some, start=z)
+        better = ended.best_loss < best_loss[rows]
+        best[rows[better]], best_loss[rows[better]] = ended.best[better], ended.best_loss[better]
+        with torch.no_grad():
+            least[rows] = margin(network(best[rows]), label[rows])
+        stands = least[rows] > 0
+        z, rows = ended.last[stands], rows[stands]
+        if len(rows) == 0:
+            break
+    return Found(best, least)

@@ -7,6 +7,7 @@ What it finds and gradients miss says that the gradients are masked.  Each image
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raylab.core import seeding
-from raylab.core.apgd import Found
+from raylab.core.apgd import ALL, Found
 from raylab.core.balls import Ball, L2Ball
 from raylab.core.objectives import Classifier, margin, require_eval
 
 FIRST_SHARE = 0.8  # of the image that the first window covers
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # queries: AutoAttack's, whatever their number
+TOGETHER = 128  # proposals tried in one pass of the network
+BLOCK = 100  # queries drawn at a time
 TILES = 5  # a side, of the first perturbation of an L2 ball
 
 
@@ -37,24 +40,63 @@ def square(
     require_eval(network)
     if queries < 1 or not len(x) == len(label) == len(ids):
         raise ValueError(f"square: at least 1 query, equally many images, labels and ids, got {queries} and {len(ids)}")
-    propose = _l2 if isinstance(ball, L2Ball) else _linf
     with torch.no_grad():
-        x, position = x.clone(), torch.arange(len(x), device=x.device)
+        x = x.clone()
         z = _first(x, ball, ids, seed)
         least = margin(network(z), label)
-        for query in range(queries):
-            rows = position[least > 0]
+        for block in _blocks(queries):
+            rows = (least > 0).nonzero()[:, 0]
             if len(rows) == 0:
                 break
-            draws = seeding.uniform(seed, f"square/{query}", ids[rows.cpu().numpy()], 5 + x.shape[1])
-            u = torch.from_numpy(draws).to(x)
-            tried = (x[rows] + propose(z[rows] - x[rows], ball.eps, window(query, x.shape[2], x.shape[3]), u)).clamp(
-                0, 1
-            )
-            now = margin(network(tried), label[rows])
-            helps = now < least[rows]
-            z[rows[helps]], least[rows[helps]] = tried[helps], now[helps]
+            left = ids[rows.cpu().numpy()]
+            draws = [seeding.uniform(seed, f"square/{query}", left, 5 + x.shape[1]) for query in block]
+            u = torch.from_numpy(np.stack(draws, axis=1)).to(x)
+            _try(network, x, label, ball, z, least, rows, u, window(block[0], *x.shape[2:]))
     return Found(z, least)
+
+
+def _try(
+    network: Classifier,
+    x: Tensor,
+    label: Tensor,
+    ball: Ball,
+    z: Tensor,  # (B, C, H, W), and below: what is known of each image, improved in place
+    least: Tensor,  # (B,)
+    rows: Tensor,  # (R,): those to be worked on
+    u: Tensor,  # (R, queries, 5 + C)
+    side: float,
+) -> None:
+    """Each row's queries, one after the other: several are tried at once where few rows are left, and of those the
+    first that helps is taken and what follows it is tried again."""
+    propose, queries = (_l2 if isinstance(ball, L2Ball) else _linf), u.shape[1]
+    done = torch.zeros_like(rows)  # queries, of each row
+    start, best, lowest, own = x[rows], z[rows], least[rows], label[rows]
+    while len(rows) > 0:
+        ahead = min(max(TOGETHER // len(rows), 1), queries)
+        at = torch.arange(len(rows), device=x.device)
+        # Past its last query a row asks that again, which helps no more than before.
+        query = (done[:, None] + torch.arange(ahead, device=x.device)).clamp(max=queries - 1)
+        each = at.repeat_interleave(ahead) if ahead > 1 else ALL
+        delta = propose((best - start)[each], ball.eps, side, u[at[:, None], query].flatten(0, 1))
+        tried = delta.add_(start[each]).clamp_(0, 1)
+        now = margin(network(tried), own[each]).view(-1, ahead)
+        helps = now < lowest[:, None]
+        hit, first = helps.any(dim=1), helps.byte().argmax(dim=1)
+        best[hit] = tried[(at * ahead + first)[hit]]
+        lowest = torch.where(hit, now[at, first], lowest)
+        done += torch.where(hit, first + 1, ahead)
+        stay = (done < queries) & (lowest > 0)
+        if not stay.all():
+            z[rows[~stay]], least[rows[~stay]] = best[~stay], lowest[~stay]
+            rows, done, u, start, best, lowest, own = (t[stay] for t in (rows, done, u, start, best, lowest, own))
+
+
+def _blocks(queries: int) -> Iterator[range]:
+    """All queries in order, by BLOCK at most; within a block the window has one size."""
+    first = 0
+    for last in (*(after + 1 for after in HALVED_AFTER if after + 1 < queries), queries):
+        yield from (range(i, min(i + BLOCK, last)) for i in range(first, last, BLOCK))
+        first = last
 
 
 def window(query: int, height: int, width: int) -> float:
@@ -83,36 +125,37 @@ def _first(x: Tensor, ball: Ball, ids: NDArray[np.int64], seed: int) -> Tensor:
 
 def _linf(delta: Tensor, eps: float, side: float, u: Tensor) -> Tensor:
     """A square of one sign a channel (algorithm 2)."""
-    height, width = delta.shape[2:]
-    side = min(max(round(side), 1), height, width)
-    inside = _offset(u[:, 0], side, height)[1][:, :, None] & _offset(u[:, 1], side, width)[1][:, None, :]
-    return torch.where(inside[:, None], eps * _signs(u[:, 5:])[:, :, None, None], delta)
+    size = min(max(round(side), 1), *delta.shape[2:])
+    here = _window(u[:, 0], u[:, 1], size, delta)
+    value = (eps * _signs(u[:, 5:]))[:, :, None].expand_as(here)
+    return delta.flatten(2).scatter(2, here, value).view_as(delta)
 
 
 def _l2(delta: Tensor, eps: float, side: float, u: Tensor) -> Tensor:
     """Mass moves from one window to another, as two pyramids of opposite sign (algorithm 3)."""
+    size = max(round(side), 3)
+    size = min(size + (size % 2 == 0), *delta.shape[2:])
+    here, there = _window(u[:, 0], u[:, 1], size, delta), _window(u[:, 2], u[:, 3], size, delta)
+    flat = delta.flatten(2).clone()
+    free = (eps**2 - flat.square().sum(dim=(1, 2), keepdim=True)).clamp(min=0) / delta.shape[1]
+    old = flat.gather(2, here)
+    flat.scatter_(2, here, 0.0)
+    taken = flat.gather(2, there)  # what lies in both windows counts once
+    pyramids = _pyramids(size).to(delta)
+    pattern = torch.stack([pyramids.flatten(), pyramids.T.flatten()])[(u[:, 4] > 0.5).long()]
+    fresh = pattern[:, None] * _signs(u[:, 5:])[:, :, None] + old / (1e-12 + _norm(old, (2,)))
+    budget = (free + old.square().sum(2, keepdim=True) + taken.square().sum(2, keepdim=True)).sqrt()
+    fresh = fresh / (1e-12 + _norm(fresh, (2,))) * budget
+    return _scaled(flat.scatter_(2, there, 0.0).scatter_(2, here, fresh).view_as(delta), eps)
+
+
+def _window(down: Tensor, across: Tensor, size: int, delta: Tensor) -> Tensor:
+    """The pixels of a random window in each image, as places in its flattened channels: (B, C, size * size)."""
     height, width = delta.shape[2:]
-    side = max(round(side), 3)
-    side = min(side + (side % 2 == 0), height, width)
-    (row, in_row), (column, in_column) = _offset(u[:, 0], side, height), _offset(u[:, 1], side, width)
-    here = (in_row[:, :, None] & in_column[:, None, :])[:, None]
-    there = (_offset(u[:, 2], side, height)[1][:, :, None] & _offset(u[:, 3], side, width)[1][:, None, :])[:, None]
-    pyramids = _pyramids(side).to(delta)
-    upright, lying = (p[row[:, :, None], column[:, None, :]] for p in (pyramids, pyramids.T))
-    turn = (u[:, 4] > 0.5).view(-1, 1, 1)
-    fresh = here * torch.where(turn, lying, upright)[:, None] * _signs(u[:, 5:])[:, :, None, None]
-    fresh = fresh + here * delta / (1e-12 + _channel_norm(here * delta))
-    free = (eps**2 - delta.square().sum(dim=(1, 2, 3), keepdim=True)).clamp(min=0) / delta.shape[1]
-    budget = (free + _channel_norm((here | there) * delta).square()).sqrt()
-    fresh = fresh / (1e-12 + _channel_norm(fresh)) * budget
-    return _scaled(torch.where(here, fresh, delta * ~there), eps)
-
-
-def _offset(u: Tensor, side: int, length: int) -> tuple[Tensor, Tensor]:
-    """Of every pixel along a side of the image: its place in a random window, and whether it is in it, (B, length)."""
-    start = (u * (length - side + 1)).long().clamp(max=length - side)
-    place = torch.arange(length, device=u.device) - start[:, None]
-    return place.clamp(0, side - 1), (place >= 0) & (place < side)
+    top, left = ((u * (n - size + 1)).long().clamp(max=n - size) for u, n in ((down, height), (across, width)))
+    offset = torch.arange(size, device=delta.device)
+    inside = (offset[:, None] * width + offset).flatten()
+    return (top * width + left)[:, None, None].add(inside).expand(-1, delta.shape[1], -1)
 
 
 @lru_cache(maxsize=64)
@@ -145,10 +188,6 @@ def _signs(u: Tensor) -> Tensor:
 
 def _scaled(delta: Tensor, norm: float) -> Tensor:
     return delta.mul(norm / (1e-12 + _norm(delta, (1, 2, 3))))
-
-
-def _channel_norm(delta: Tensor) -> Tensor:
-    return _norm(delta, (2, 3))
 
 
 def _norm(delta: Tensor, dim: tuple[int, ...]) -> Tensor:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from raylab.core import robust
+from raylab.core import objectives, robust
 from raylab.core.apgd import Found
-from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.balls import Ball, BandBall, L2Ball, LinfBall
 from raylab.core.networks import Network, build
 from raylab.core.objectives import margin
+from raylab.core.pgd import descend
 
 CLASSES, IDS = 10, 1000 + 7 * np.arange(300)
 
@@ -143,3 +144,62 @@ def test_below_four_classes_the_targeted_loss_is_left_out() -> None:
     assert list(robust.standard(L2Ball(1), 3, 0)) == ["apgd_ce", "square"]
     assert [name for name in robust.standard(L2Ball(1), 5, 0) if "_t" in name] == [f"apgd_t{i}" for i in range(1, 5)]
     assert len(robust.standard(L2Ball(1), 100, 0)) == 11
+
+
+@pytest.mark.parametrize("name", ["l1", "l2_low", "l2_high", "l2", "linf"])
+def test_every_set_is_right_on_a_linear_network_of_two_classes(name: robust.SetName) -> None:
+    """Away from the edges the margin falls by size * ||w_y - w_j|| in the dual norm: the largest, or the band's."""
+    network = build("linear", (1, 8, 8), 2, [0.5], [0.25], seed=0).eval().requires_grad_(False)
+    x = _images(0.35, 0.65)
+    label = network(x).argmax(1)
+    w = 4.0 * (network.head.weight[:1] - network.head.weight[1:]).double()
+    if name.startswith("l2_"):
+        w = BandBall(1e9, "low" if name == "l2_low" else "high").project(w.view(1, 1, 8, 8)).view(1, 64)
+    reach = margin(network(x), label).double() / torch.linalg.vector_norm(w, {"l1": torch.inf, "linf": 1}.get(name, 2))
+    size = float(reach.median()) * 1.001
+    worst = robust.worst_case(network, x, label, IDS, robust.among(name, size, 0, steps=50))
+    assert torch.equal(worst.margin > 0, reach > size)
+
+
+def test_at_the_edges_an_l1_ball_is_filled_pixel_by_pixel() -> None:
+    """The best there is: pixels by the size of their weight, each to its end, until eps is used up."""
+    network, weight, _ = _linear()
+    x, eps = _images(-0.8, 1.8).clamp(0, 1), 0.5
+    logits = network(x)
+    label = logits.argmax(1)
+    w = weight[label][:, None] - weight[None]
+    room = torch.where(w > 0, x.flatten(1)[:, None], 1 - x.flatten(1)[:, None])
+    order = w.abs().argsort(dim=2, descending=True)
+    room, gain = room.gather(2, order), w.abs().gather(2, order)
+    used = torch.minimum(room, (eps - (room.cumsum(2) - room)).clamp(min=0))
+    gap = logits.gather(1, label[:, None]) - logits - (used * gain).sum(2)
+    least = gap.scatter(1, label[:, None], torch.inf).amin(dim=1)
+    worst = robust.worst_case(network, x, label, IDS, robust.among("l1", eps, 0, steps=100))
+    assert not ((worst.margin <= 0) & (least > 1e-4)).any()
+    missed = (worst.margin > 0) & (least < 0)
+    assert 0.2 < float((least > 0).float().mean()) < 0.8
+    assert float(missed.float().mean()) < 0.05
+
+
+def test_pgd_that_lets_the_broken_rest_is_pgd() -> None:
+    network, x, ball = _linear()[0], _images(0.2, 0.8), L2Ball(0.08)
+    label = network(x).argmax(1)
+    found = robust.pgd(ball, 0, steps=20)["pgd_0"](network, x, label, IDS)
+    whole = descend(objectives.away(network, label), x, ball, 2.5 * ball.eps / 20, 20).best
+    stands = found.margin > 0
+    assert 0.2 < float(stands.float().mean()) < 0.8
+    torch.testing.assert_close(found.image[stands], whole[stands], rtol=0, atol=1e-5)
+    assert torch.equal(stands, margin(network(whole), label) > 0)
+
+
+def test_less_than_float32_and_training_mode_are_refused() -> None:
+    network, x = _linear()[0], _images(0.2, 0.8)
+    label = network(x).argmax(1)
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="measured in float32"):
+        robust.worst_case(network, x, label, IDS, {})
+    with pytest.raises(ValueError, match="float16 images"):
+        robust.worst_case(_identity, x.flatten(1).half(), label, IDS, {})
+    with pytest.raises(ValueError, match="bfloat16 logits"):
+        robust.worst_case(lambda z: network(z).bfloat16(), x, label, IDS, {})
+    with pytest.raises(ValueError, match="training mode"):
+        robust.worst_case(network.train(), x, label, IDS, {})

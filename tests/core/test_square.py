@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from raylab.core import square as module
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.objectives import margin
-from raylab.core.square import _l2, _pyramids, square, window
+from raylab.core.square import HALVED_AFTER, _blocks, _l2, _pyramids, square, window
 
 BALLS = [L2Ball(0.8), LinfBall(0.1)]
 
@@ -58,6 +59,26 @@ def test_an_example_gets_its_own_squares_whatever_is_beside_it(ball: Ball) -> No
     # float32 sums round by their batch; another window would move pixels by eps / 10 at least
     torch.testing.assert_close(part.image, whole.image[order], rtol=0, atol=1e-5)
     assert not torch.equal(square(network, x, label, ball, ids, seed=1, queries=40).image, whole.image)
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_several_queries_at_once_are_the_queries_one_by_one(ball: Ball, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x, found = _network(), _images(6), []
+    label = network(x).argmax(1)
+    for together in (1, 20, 1000):
+        monkeypatch.setattr(module, "TOGETHER", together)
+        found.append(square(network, x, label, ball, np.arange(6), seed=0, queries=230))
+    for other in found[1:]:
+        torch.testing.assert_close(other.image, found[0].image, rtol=0, atol=1e-5)
+
+
+def test_blocks_are_all_queries_in_order_under_one_window_each() -> None:
+    for queries in (1, 11, 12, 777, 5000, 8001, 9000):
+        blocks = list(_blocks(queries))
+        assert [q for block in blocks for q in block] == list(range(queries))
+        assert all(window(block[0], 16, 16) == window(block[-1], 16, 16) for block in blocks)
+        assert max(map(len, blocks)) <= 100
+    assert HALVED_AFTER[-1] < 9000
 
 
 @pytest.mark.parametrize("ball", BALLS)
