@@ -25,8 +25,9 @@ def decode(
     encoded: bytes | Path,
     where: str,
     size: int | None = None,
+    short: int | None = None,  # of the scaled image; None: `size`
 ) -> NDArray[np.uint8]:  # (C, H, W), C = 1 for grey images and 3 for all others (alpha is dropped)
-    """One image; `size` scales its shorter side and cuts out the centre. DataError names `where`."""
+    """One image; `size` scales its shorter side (to `short`) and cuts out the centre. DataError names `where`."""
     try:
         with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
             mode = image.mode
@@ -37,7 +38,7 @@ def decode(
     if mode in DEEP_MODES:  # Pillow would clip them, not scale them
         raise DataError(f"{where}: 8 bits a channel are read, got mode {mode}; convert it first")
     if size is not None:
-        plain = _resize_and_crop(plain, size)
+        plain = _resize_and_crop(plain, size, short or size)
     pixels = np.asarray(plain, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
@@ -47,11 +48,12 @@ def decode_all(
     count: int,
     shape: tuple[int, int, int],
     size: int | None = None,
+    short: int | None = None,
 ) -> NDArray[np.uint8]:  # (count, C, H, W)
     """All images, which must have one shape; grey ones among coloured ones become grey RGB."""
     images = np.empty((count, *shape), dtype=np.uint8)
     for row, (data, where) in enumerate(encoded):
-        image = decode(data, where, size)
+        image = decode(data, where, size, short)
         if image.shape[1:] != shape[1:]:
             raise DataError(
                 f"{where}: images must be of one size, the first is {shape[1:]}, this one {image.shape[1:]}; "
@@ -63,9 +65,8 @@ def decode_all(
     return images
 
 
-def _resize_and_crop(image: Image.Image, size: int) -> Image.Image:
-    short = min(image.size)
-    width, height = (max(size, round(side * size / short)) for side in image.size)
+def _resize_and_crop(image: Image.Image, size: int, short: int) -> Image.Image:
+    width, height = (max(size, round(side * short / min(image.size))) for side in image.size)
     left, top = (width - size) // 2, (height - size) // 2
     scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     return scaled.crop((left, top, left + size, top + size))

@@ -49,11 +49,17 @@ class ImageFolder:
     def images(self, root: Path, split: str, ids: Ids) -> Pixels:
         files = self._files(root, split)
         chosen = [files[row][1] for row in ids]
-        return decode_all(((path, str(path)) for path in chosen), len(chosen), self._shape(root), self.size)
+        encoded = ((path, str(path)) for path in chosen)
+        return decode_all(encoded, len(chosen), self._shape(root), self.size, self._short)
 
     def content(self, root: Path, split: str) -> list[RawFile]:
         names = self._classes(root)
         return [RawFile(path, f"{label} {names[label]}") for label, path in self._files(root, split)]
+
+    @property
+    def _short(self) -> int | None:
+        """What the shorter side is scaled to before the cut, if not to `size`."""
+        return None
 
     def _shape(self, root: Path) -> tuple[int, int, int]:
         _, first = self._files(root, "train")[0]

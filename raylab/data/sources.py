@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,14 @@ from pathlib import Path
 from raylab.core.seefar import World
 from raylab.data import digest
 from raylab.data.cifar import Cifar10, lossless_subset
+from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.parquet import Parquet
+from raylab.data.photos import Photos
 from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader
+from raylab.data.restricted_imagenet import RestrictedImageNet
 
 Options = Mapping[str, object]
 Root = str | os.PathLike[str] | None
@@ -46,6 +49,7 @@ class Source:
 SOURCES: Mapping[str, Source] = {
     "digits": Source(Digits, ("seed",)),
     "seefar": Source(seefar, ("train_rows", "test_rows", *(field.name for field in fields(World)))),
+    "photos": Source(Photos, ("train_rows", "test_rows", "size")),
     "mnist": Source(
         partial(Idx, "MNIST", tuple("0123456789"), 0.1307, 0.3081),
         files="MNIST/raw/train-images-idx3-ubyte[.gz]",
@@ -56,6 +60,14 @@ SOURCES: Mapping[str, Source] = {
     ),
     "cifar10": Source(Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"),
     "cifar10_lossless_subset": Source(lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"),
+    "constructed_datasets": Source(
+        ConstructedDatasets,
+        ("set", "folder"),
+        files="release_datasets/d_robust_CIFAR/CIFAR_ims (and its like) and CIFAR-10",
+    ),
+    "restricted_imagenet": Source(
+        RestrictedImageNet, ("folder", "size"), files="train/n02085620/*.JPEG and val/n02085620/*.JPEG"
+    ),
     "parquet": Source(
         Parquet,
         ("folder", "image", "label", "class_names", "mean", "std", "size"),
@@ -93,10 +105,25 @@ def read(
     cut: Cut | None = None,
 ) -> Images:
     """The rows of a split in the order of their ids; only what a cut keeps is decoded."""
+    return next(blocks(name, root, split, options, cut))
+
+
+def blocks(
+    name: str,
+    root: Root,
+    split: str,
+    options: Options | None = None,
+    cut: Cut | None = None,
+    rows: int | None = None,  # of a block; None: all
+) -> Iterator[Images]:
+    """The rows that `read` gives, block by block: for data that do not fit into memory. At least one block."""
     reader, folder = _open(name, root, options)
     ids, labels = reader.labels(folder, _known(split))
     kept = (cut or Cut()).positions(labels)
-    return Images(ids[kept], reader.images(folder, split, ids[kept]), labels[kept])
+    ids, labels = ids[kept], labels[kept]
+    for low in range(0, max(len(ids), 1), rows or max(len(ids), 1)):
+        some = slice(low, None if rows is None else low + rows)
+        yield Images(ids[some], reader.images(folder, split, ids[some]), labels[some])
 
 
 def content(

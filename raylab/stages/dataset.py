@@ -2,138 +2,50 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, model_validator
+from typing import Any, Literal
 
 from raylab import columns
 from raylab import data as raw
 from raylab.columns import Batch
-from raylab.config import Config
 from raylab.core.seefar import World
 from raylab.site import home
 from raylab.stage import Metrics, Stage, TaskContext
+from raylab.stages.data_config import (
+    ConstructedData,
+    DataConfig,
+    DigitsData,
+    FolderData,
+    KnownData,
+    ParquetData,
+    PhotosData,
+    RestrictedImageNetData,
+    SeeFarData,
+)
 from raylab.stages.images import ImageSpec
 
-PART_ROWS = 5000  # of one file: some tens of megabytes
+__all__ = [
+    "ConstructedData",
+    "Data",
+    "DataConfig",
+    "DigitsData",
+    "FolderData",
+    "KnownData",
+    "ParquetData",
+    "PhotosData",
+    "RestrictedImageNetData",
+    "SeeFarData",
+    "Split",
+    "open_data",
+    "probe",
+]
+
+PART_ROWS = 5000  # of one file at most: some tens of megabytes of small images
+PART_BYTES = 2**28  # of one file at most, as if its pixels were float32
+BLOCK_PARTS = 8  # are read together: some data are opened again for every block
 Split = Literal["train", "test"]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Source(Config):
-    """What all sources have in common: a cut to the first rows of every class."""
-
-    per_class: Annotated[int, Field(ge=1)] | None = None
-    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    @model_validator(mode="after")
-    def _one_cut(self) -> _Source:
-        if self.per_class is not None and self.fraction is not None:
-            raise ValueError("per_class and fraction both cut the data; give one of them")
-        return self
-
-    @property
-    def cut(self) -> raw.Cut:
-        return raw.Cut(self.per_class, self.fraction)
-
-    def only(self, split: str) -> _Source:
-        """What decides this split alone: the identity of its images."""
-        del split
-        return self
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        """What `raylab.data` is asked for; sources with a fixed split ignore the seed."""
-        del seed
-        return {}
-
-    @property
-    def folder_of_data(self) -> str | None:
-        return None
-
-
-class DigitsData(_Source):
-    """scikit-learn's 8x8 digits; a seed chooses the split."""
-
-    name: Literal["digits"] = "digits"
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        return {"seed": seed}
-
-
-class SeeFarData(_Source):
-    """The synthetic world with known features; a seed is a world."""
-
-    name: Literal["seefar"]
-    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
-    test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
-    shape_reliability: Share = 0.85  # 0.1 of ten classes: shapes that say nothing
-    toogit_reliability: Share = 0.95  # 0.1 of ten classes: toogits that say nothing
-    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2
-    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6
-    clutter: Share = 0.1
-    noise: Share = 0.02
-
-    def only(self, split: str) -> SeeFarData:
-        other = "test_rows" if split == "train" else "train_rows"
-        return self.model_copy(update={other: 1})
-
-    def world(self, seed: int) -> World:
-        fields = self.model_dump(exclude={"name", "train_rows", "test_rows", "per_class", "fraction"})
-        return World(seed, **fields)
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        return {"seed": seed} | self.model_dump(exclude={"name", "per_class", "fraction"})
-
-
-class _Rooted(_Source):
-    root: str | None = Field(default=None, exclude=True)  # None: RAYLAB_DATA; where, not what
-
-    @property
-    def folder_of_data(self) -> str | None:
-        return self.root or os.environ.get("RAYLAB_DATA")
-
-
-class KnownData(_Rooted):
-    """The field's data sets, from a data root."""
-
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]
-
-
-class _OwnData(_Rooted):
-    folder: str | None = Field(default=None, exclude=True)  # below the root
-    size: Annotated[int, Field(ge=1, le=4096)] | None = None  # resize the short side, crop the centre
-    mean: float | tuple[float, ...] = 0.5
-    std: float | tuple[float, ...] = 0.25
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        given = {"size": self.size, "mean": self.mean, "std": self.std, "folder": self.folder}
-        return {name: value for name, value in given.items() if value is not None}
-
-
-class ParquetData(_OwnData):
-    """Anybody's images as the Hugging Face hub lays them out."""
-
-    name: Literal["parquet"]
-    image: str | None = None  # column; None: `image` or `img`
-    label: str | None = None
-    class_names: tuple[str, ...] | None = None
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        given = {"image": self.image, "label": self.label, "class_names": self.class_names}
-        return {**super().options(seed), **{name: value for name, value in given.items() if value is not None}}
-
-
-class FolderData(_OwnData):
-    """Anybody's folder of class folders."""
-
-    name: Literal["image_folder"]
-
-
-DataConfig = Annotated[DigitsData | SeeFarData | KnownData | ParquetData | FolderData, Field(discriminator="name")]
 
 
 @dataclass(frozen=True)
@@ -163,23 +75,32 @@ class ReadBody:
     root: str | None
     class_names: tuple[str, ...]
     note: str  # what a report must say beside every number from this data
+    part_rows: int = PART_ROWS
     in_driver = True  # raw files are where the driver is
 
     def run(self, context: TaskContext) -> Metrics:
-        batch = self._read()
-        for index, low in enumerate(range(0, len(batch["id"]), PART_ROWS)):
-            table = columns.to_table({name: column[low : low + PART_ROWS] for name, column in batch.items()})
+        rows = 0
+        for index, batch in enumerate(self._parts()):
+            table = columns.to_table(batch)
             context.write(f"part-{index:05d}.parquet", columns.to_parquet(table), table.num_rows)
-        return {"rows": len(batch["id"]), "class_names": self.class_names, "note": self.note}
+            rows += table.num_rows
+        return {"rows": rows, "class_names": self.class_names, "note": self.note}
 
-    def _read(self) -> Batch:
+    def _parts(self) -> Iterator[Batch]:
+        for batch in self._blocks():
+            for low in range(0, len(batch["id"]), self.part_rows):
+                yield {name: column[low : low + self.part_rows] for name, column in batch.items()}
+
+    def _blocks(self) -> Iterator[Batch]:
+        """A few parts at a time: never all of a data set that is larger than memory."""
         data, split, seed = self.raw.data, self.raw.split, self.raw.seed
-        ids, images, labels = raw.read(data.name, self.root, split, data.options(seed), data.cut)
-        batch: Batch = {"id": ids, "image": images, "label": labels}
-        if isinstance(data, SeeFarData):
-            truth = data.world(seed).examples(split, ids)
-            batch |= {name: truth[name] for name in ("shape_class", "toogit_class")}
-        return batch
+        options, rows = data.options(seed), BLOCK_PARTS * self.part_rows
+        for ids, images, labels in raw.blocks(data.name, self.root, split, options, data.cut, rows):
+            batch: Batch = {"id": ids, "image": images, "label": labels}
+            if isinstance(data, SeeFarData):
+                truth = data.world(seed).examples(split, ids)
+                batch |= {name: truth[name] for name in ("shape_class", "toogit_class")}
+            yield batch
 
 
 @dataclass(frozen=True)
@@ -214,6 +135,7 @@ def open_data(data: Any, seed: int) -> Data:
     root, options = data.folder_of_data, data.options(seed)
     about = raw.describe(data.name, root, options, dict.fromkeys(raw.SPLITS, data.cut))
     seed = seed if "seed" in options else 0
+    part_rows = max(1, min(PART_ROWS, PART_BYTES // (4 * math.prod(about.shape))))
 
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
@@ -223,7 +145,7 @@ def open_data(data: Any, seed: int) -> Data:
             1,
             identity,
             {},
-            ReadBody(identity, root, about.class_names, about.note),
+            ReadBody(identity, root, about.class_names, about.note, part_rows),
             f"{data.name} {split} seed {seed}",
         )
 

@@ -19,10 +19,13 @@ def test_every_source_that_was_promised_is_there() -> None:
     assert set(data.SOURCES) == {
         "digits",
         "seefar",
+        "photos",
         "mnist",
         "fashion_mnist",
         "cifar10",
         "cifar10_lossless_subset",
+        "constructed_datasets",
+        "restricted_imagenet",
         "parquet",
         "image_folder",
     }
@@ -88,6 +91,15 @@ def test_a_larger_cut_contains_a_smaller_one() -> None:
 def test_impossible_cuts_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="Cut"):
         data.Cut(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 70, 1000])
+def test_blocks_are_what_is_read_at_once(rows: int) -> None:
+    request = ("seefar", None, "train", {"train_rows": 400}, data.Cut(per_class=7))
+    whole, blocks = data.read(*request), list(data.blocks(*request, rows))
+    assert [len(block.ids) for block in blocks] == [min(rows, 70 - low) for low in range(0, 70, rows)]
+    for column, values in whole.columns().items():
+        np.testing.assert_array_equal(np.concatenate([block.columns()[column] for block in blocks]), values)
 
 
 def test_columns_are_those_of_every_data_set() -> None:

@@ -1,0 +1,179 @@
+"""What a config may say of its data: one class a source, told apart by `name`. Roots and folders are no identity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from raylab import data as raw
+from raylab.config import Config
+from raylab.core.seefar import World
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Source(Config):
+    """What all sources have in common: a cut to the first rows of every class."""
+
+    per_class: Annotated[int, Field(ge=1)] | None = None
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_cut(self) -> _Source:
+        if self.per_class is not None and self.fraction is not None:
+            raise ValueError("per_class and fraction both cut the data; give one of them")
+        return self
+
+    @property
+    def cut(self) -> raw.Cut:
+        return raw.Cut(self.per_class, self.fraction)
+
+    def only(self, split: str) -> _Source:
+        """What decides this split alone: the identity of its images."""
+        del split
+        return self
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        """What `raylab.data` is asked for; sources with a fixed split ignore the seed."""
+        del seed
+        return {}
+
+    @property
+    def folder_of_data(self) -> str | None:
+        return None
+
+
+class DigitsData(_Source):
+    """scikit-learn's 8x8 digits; a seed chooses the split."""
+
+    name: Literal["digits"] = "digits"
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        return {"seed": seed}
+
+
+class SeeFarData(_Source):
+    """The synthetic world with known features; a seed is a world."""
+
+    name: Literal["seefar"]
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
+    test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    shape_reliability: Share = 0.85  # 0.1 of ten classes: shapes that say nothing
+    toogit_reliability: Share = 0.95  # 0.1 of ten classes: toogits that say nothing
+    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2
+    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6
+    clutter: Share = 0.1
+    noise: Share = 0.02
+
+    def only(self, split: str) -> SeeFarData:
+        other = "test_rows" if split == "train" else "train_rows"
+        return self.model_copy(update={other: 1})
+
+    def world(self, seed: int) -> World:
+        fields = self.model_dump(exclude={"name", "train_rows", "test_rows", "per_class", "fraction"})
+        return World(seed, **fields)
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        return {"seed": seed} | self.model_dump(exclude={"name", "per_class", "fraction"})
+
+
+class PhotosData(_Source):
+    """Grey patches of scikit-learn's two photographs: images of another domain than any of the others."""
+
+    name: Literal["photos"] = "photos"
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000
+    size: Annotated[int, Field(ge=1, le=64)] = 8
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        return {"train_rows": self.train_rows, "size": self.size}
+
+
+class _Rooted(_Source):
+    root: str | None = Field(default=None, exclude=True)  # None: RAYLAB_DATA; where, not what
+
+    @property
+    def folder_of_data(self) -> str | None:
+        return self.root or os.environ.get("RAYLAB_DATA")
+
+
+class KnownData(_Rooted):
+    """The field's data sets, from a data root."""
+
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]
+
+
+class ConstructedData(_Rooted):
+    """The sets that Ilyas et al. 2019 released; their students are tested on CIFAR-10, as those of our own sets are."""
+
+    name: Literal["constructed_datasets"]
+    set: Literal["d_robust", "d_non_robust", "d_rand", "d_det"]
+    folder: str | None = Field(default=None, exclude=True)  # below the root; None: `release_datasets`
+
+    def only(self, split: str) -> _Source:
+        if split == "train":
+            return self
+        return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        return {"set": self.set} | ({} if self.folder is None else {"folder": self.folder})
+
+
+class RestrictedImageNetData(_Rooted):
+    """Nine superclasses of ImageNet, from the folders `train` and `val` of WordNet ids."""
+
+    name: Literal["restricted_imagenet"]
+    folder: str | None = Field(default=None, exclude=True)  # below the root
+    size: Annotated[int, Field(ge=8, le=512)] = 224
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        return {"size": self.size} | ({} if self.folder is None else {"folder": self.folder})
+
+
+class _OwnData(_Rooted):
+    folder: str | None = Field(default=None, exclude=True)  # below the root
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None  # resize the short side, crop the centre
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        given = {"size": self.size, "mean": self.mean, "std": self.std, "folder": self.folder}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class ParquetData(_OwnData):
+    """Anybody's images as the Hugging Face hub lays them out."""
+
+    name: Literal["parquet"]
+    image: str | None = None  # column; None: `image` or `img`
+    label: str | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        given = {"image": self.image, "label": self.label, "class_names": self.class_names}
+        return {**super().options(seed), **{name: value for name, value in given.items() if value is not None}}
+
+
+class FolderData(_OwnData):
+    """Anybody's folder of class folders."""
+
+    name: Literal["image_folder"]
+
+
+DataConfig = Annotated[
+    DigitsData
+    | SeeFarData
+    | PhotosData
+    | KnownData
+    | ConstructedData
+    | RestrictedImageNetData
+    | ParquetData
+    | FolderData,
+    Field(discriminator="name"),
+]

@@ -1,0 +1,133 @@
+"""Networks that others released: checkpoints of MadryLab/robustness, as artifacts that load like our own."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raylab.core import networks
+from raylab.data import digest, tensors
+from raylab.data.reader import DataError, RawFile
+from raylab.site import home
+from raylab.stage import Metrics, Stage, TaskContext
+from raylab.stages.images import ImageSpec
+from raylab.stages.training import WEIGHTS
+
+# Of their CIFAR class. The std is not that of CIFAR-10's pixels, but it is what these networks were trained with.
+CIFAR10 = ImageSpec((3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+RESTRICTED_IMAGENET = ImageSpec((3, 224, 224), 9, (0.4717, 0.4499, 0.3837), (0.2600, 0.2516, 0.2575))
+
+# Their names (cifar_models and imagenet_models, the latter torchvision's) and ours.
+_RESNET = ((r"^(linear|fc)\.", "head."), (r"\.shortcut\.", ".downsample."), (r"^(?!head\.)", "body."))
+_VGG = ((r"^features\.", "body.0."), (r"^classifier\.", "head."))
+ARCHITECTURES = {"resnet18": _RESNET, "resnet50": _RESNET, "vgg16": _VGG}
+
+
+@dataclass(frozen=True)
+class Released:
+    """The identity of a released network: its bytes and how they are read, never where they are."""
+
+    network: str
+    images: ImageSpec
+    content: str
+
+
+@dataclass(frozen=True)
+class ReleasedBody:
+    released: Released
+    path: Path
+    in_driver = True  # the file is where the driver is
+
+    def run(self, context: TaskContext) -> Metrics:
+        r = self.released
+        checkpoint = tensors.load(self.path)
+        state = _state(checkpoint, self.path)
+        _check_normaliser(state, r.images, self.path)
+        network = networks.build(r.network, r.images.shape, r.images.num_classes, r.images.mean, r.images.std, seed=0)
+        own = network.state_dict()
+        constants = {name: tensor for name, tensor in own.items() if name.startswith("normalise.")}
+        found = {_renamed(name[6:], r.network): t for name, t in state.items() if name.startswith("model.")} | constants
+        for name in own:  # counts of batches, which files older than PyTorch 0.4.1 lack and no result depends on
+            if name.endswith("num_batches_tracked"):
+                found.setdefault(name, own[name])
+        _check_same(own, found, r.network, self.path)
+        network.load_state_dict(found)
+        buffer = io.BytesIO()
+        torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, buffer)
+        context.write(WEIGHTS, buffer.getvalue(), None)
+        epoch = checkpoint.get("epoch")
+        return {"epoch": epoch if isinstance(epoch, int) else None}
+
+
+def released_network(
+    path: str | Path,
+    network: str = "resnet50",
+    images: ImageSpec = CIFAR10,
+    *,
+    name: str = "",
+) -> Stage:
+    """A checkpoint of MadryLab/robustness (`cifar_nat.pt`, `cifar_l2_0_5.pt`, ...), for `training.load_network`.
+
+    Its key is that of its bytes. `images.mean` and `std` must be those in the file.
+
+    Raises DataError where there is no such file, ValueError where it cannot be a network of that name. Building the
+    stage raises DataError where the file holds more than tensors, or another network.
+    """
+    file = Path(path)
+    if network not in ARCHITECTURES:
+        raise ValueError(f"released networks: one of {', '.join(ARCHITECTURES)}, got {network!r}")
+    networks.check(network, images.shape, images.num_classes)
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; download it as the README of MadryLab/robustness says")
+    content = digest.of_files([RawFile(file, "checkpoint")], home() / "cache")
+    released = Released(network, images, content)
+    return Stage("released", 1, released, {}, ReleasedBody(released, file), name or f"released {network} {file.name}")
+
+
+def _state(checkpoint: Any, path: Path) -> Mapping[str, Tensor]:
+    """The tensors of their AttackerModel (`model.`, `attacker.`, `normalizer.`), without DataParallel's prefix."""
+    if not isinstance(checkpoint, Mapping):
+        raise DataError(f"{path}: a checkpoint is a dict, got {type(checkpoint).__name__}")
+    state = checkpoint.get("model", checkpoint.get("state_dict"))  # files older than 2019 say state_dict
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise DataError(
+            f"{path}: a checkpoint has its tensors at `model` or `state_dict`, got keys {sorted(map(str, checkpoint))}"
+        )
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _check_normaliser(state: Mapping[str, Tensor], images: ImageSpec, path: Path) -> None:
+    for name, wanted in (("new_mean", images.mean), ("new_std", images.std)):
+        found = state.get(f"normalizer.{name}")
+        if found is not None and not torch.allclose(found.flatten().float(), torch.tensor(wanted), atol=1e-4):
+            got = tuple(round(value, 4) for value in found.flatten().tolist())
+            raise DataError(
+                f"{path}: it was trained with {name[4:]} {got}, asked for {wanted}; give images with the former"
+            )
+
+
+def _renamed(name: str, network: str) -> str:
+    for pattern, ours in ARCHITECTURES[network]:
+        name = re.sub(pattern, ours, name)
+    return name
+
+
+def _check_same(own: Mapping[str, Tensor], found: Mapping[str, Tensor], network: str, path: Path) -> None:
+    wrong = [f"lacks {name}" for name in own if name not in found]
+    wrong += [f"has {name} of no place" for name in found if name not in own]
+    wrong += [
+        f"has {name} of shape {tuple(found[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in found and found[name].shape != own[name].shape
+    ]
+    wrong += [f"has {name} that is not finite" for name in own if name in found and not found[name].isfinite().all()]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise DataError(f"{path}: no {network} of these images: it {', it '.join(wrong[:3])}{more}; name its network")
