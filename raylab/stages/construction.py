@@ -23,6 +23,7 @@ from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
 Aim = Kind | Literal["untargeted"]
+MEMBER = "ensemble"  # roles: ensemble0, ensemble1, ...
 
 
 class Attack(Config):
@@ -80,30 +81,34 @@ class ConstructBody:
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         c = self.construction
         network = load_network(inputs["model"], device)
+        ensemble = [load_network(inputs[role], device) for role in sorted(inputs) if role.startswith(MEMBER)]
 
         def construct(batch: Batch) -> Batch:
             ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
-            x = to_tensor(batch["image"], device)
+            x, own = to_tensor(batch["image"], device), torch.from_numpy(label).to(device)
             if c.aim == "untargeted":
-                target = label
-                objective = objectives.away(network, torch.from_numpy(label).to(device))
+                target, wanted, objective = label, own, objectives.away(network, own)
             else:
                 target = targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
-                objective = objectives.towards(network, torch.from_numpy(target).to(device))
+                wanted = torch.from_numpy(target).to(device)
+                objective = objectives.towards(network, wanted)
+            if ensemble:
+                objective = objectives.spared(objective, ensemble, own)
             ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
-            with torch.inference_mode():
-                said_best = network(ended.best).argmax(1).cpu().numpy()
-                said_last = network(ended.last).argmax(1).cpu().numpy()
             best = c.attack.iterate == "best"
             image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)
+            with torch.inference_mode():
+                logits, other = network(image), network(ended.last if best else ended.best)
             return {
                 "id": ids,
                 "image": image.contiguous().cpu().numpy(),
                 "label": target,
                 "source_label": label,
-                "source_prediction": said_best if best else said_last,
-                "other_prediction": said_last if best else said_best,  # on the iterate that was not kept
+                "source_prediction": logits.argmax(1).cpu().numpy(),
+                "other_prediction": other.argmax(1).cpu().numpy(),  # on the iterate that was not kept
                 "loss": loss.cpu().numpy(),
+                # Of the source on the constructed image, as Jordan sorts D_other (cifar10-zoo, run4_subset.py).
+                "margin": objectives.margin(logits, wanted).cpu().numpy(),
                 **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
             }
 
@@ -142,10 +147,19 @@ def construct(
     split: Literal["train", "test"],
     compute: Compute,
     *,
+    ensemble: tuple[Stage, ...] = (),
     rows: int,
     name: str,
 ) -> Stage:
-    """`rand`, `other` and `det` of Ilyas et al. 2019, section 3.2, or (for measuring transfer) an untargeted attack."""
+    """`rand`, `other` and `det` of Ilyas et al. 2019, section 3.2, or (for measuring transfer) an untargeted attack.
+
+    With an `ensemble` the same, but no network of it may be misled (the "bugs" of Nakkiran, Distill 2019).
+
+    Raises ValueError where the source is in its own ensemble.
+    """
+    if model in ensemble:
+        raise ValueError(f"construct: the ensemble holds the source {model.label}, which cannot be misled and spared")
     construction = Construction(aim, attack, images.num_classes, seed, split, compute)
-    inputs = {"data": data, "model": model}
-    return Stage("constructed", 1, construction, inputs, ConstructBody(construction), name, rows * attack.steps)
+    inputs = {"data": data, "model": model} | {f"{MEMBER}{index}": member for index, member in enumerate(ensemble)}
+    passes = rows * attack.steps * (1 + len(ensemble))
+    return Stage("constructed", 2, construction, inputs, ConstructBody(construction), name, passes)

@@ -20,7 +20,8 @@ from raylab.stages.evaluation import evaluate
 from raylab.stages.images import to_tensor
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
-from raylab.stages.training import PRESETS, Recipe, load_network, train
+from raylab.stages.recipe import PRESETS, Recipe
+from raylab.stages.training import load_network, train
 from raylab.store import Store
 
 DIGITS = DigitsData(per_class=20)
