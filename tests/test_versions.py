@@ -18,18 +18,43 @@ RECORD = Path(__file__).parent / "versions.json"
 
 # The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
 CODE = {
-    "data": ["stages/dataset.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py"],
-    "probe": ["stages/dataset.py", "core/seefar.py", "core/seeding.py"],
+    "data": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py"],
+    "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
     "network": [
-        "stages/training.py", "stages/images.py", "core/fit.py", "core/networks.py", "core/bodies.py",
-        "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py", "core/construct.py",
-        "worker.py",
+        "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", "core/networks.py",
+        "core/bodies.py", "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
+        "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "worker.py",
+    ],
+    "released": [
+        "stages/released.py", "stages/images.py", "core/networks.py", "core/bodies.py", "core/torchvision_bodies.py",
+        "data/tensors.py",
     ],
     "constructed": [
         "stages/construction.py", "stages/images.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
         "core/construct.py", "core/seeding.py", "core/networks.py", "worker.py",
     ],
+    "inverted": [
+        "stages/inversion.py", "stages/images.py", "core/invert.py", "core/last_relu.py", "core/pgd.py",
+        "core/balls.py", "core/objectives.py", "core/seeding.py", "core/networks.py", "core/bodies.py", "worker.py",
+    ],
+    "spectrum": ["stages/spectrum.py", "core/spectra.py"],
+    "filtered": ["stages/spectrum.py", "core/spectra.py", "worker.py"],
+    "patterns": ["stages/patterns.py", "stages/images.py", "core/patterns.py", "core/seeding.py"],
+    "universal": [
+        "stages/patterns.py", "stages/construction.py", "stages/images.py", "core/patterns.py", "core/seeding.py",
+        "core/balls.py", "core/pgd.py", "core/objectives.py", "core/networks.py", "worker.py",
+    ],
+    "patterned": [
+        "stages/patterns.py", "stages/images.py", "core/patterns.py", "core/construct.py", "core/seeding.py",
+        "core/networks.py", "worker.py",
+    ],
+    "leakage": ["stages/leakage.py", "stages/images.py", "core/leakage.py", "core/evaluate.py", "core/networks.py"],
     "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", "core/networks.py", "worker.py"],
+    "robustness": [
+        "stages/robustness.py", "stages/images.py", "core/robust.py", "core/masking.py", "core/balls.py",
+        "core/apgd.py", "core/square.py", "core/pgd.py", "core/spatial.py", "core/objectives.py", "core/seeding.py",
+        "core/networks.py", "worker.py",
+    ],
     "neighbours": ["stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "worker.py"],
     "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
 }  # fmt: skip

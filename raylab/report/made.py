@@ -10,6 +10,11 @@ from typing import Any
 from raylab.artifact import Artifact
 from raylab.config import Config, to_yaml
 
+# Kinds whose shards run side by side: the seconds of one artifact are those since its round began.
+MAPPED = {
+    "constructed", "inverted", "filtered", "patterned", "evaluation", "robustness", "neighbours", "oracles", "matched",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Content:
@@ -84,7 +89,7 @@ def _kinds(artifacts: list[Artifact]) -> list[str]:
 
 def _work(kind: str, artifacts: list[Artifact]) -> Work:
     seconds = [float(_origin(a).get("seconds", 0.0)) for a in artifacts]
-    added = kind in ("network", "data", "probe")
+    added = kind not in MAPPED
     return Work(kind, len(artifacts), sum(seconds) if added else max(seconds), added)
 
 

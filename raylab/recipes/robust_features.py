@@ -1,0 +1,260 @@
+"""Is robustness a property of the data?  (Ilyas et al. 2019, section 3.1)
+
+D_R holds images that a robust network cannot tell from those of D by its features; D_NR the same with a standard
+network. If students that are trained on D_R in the standard way are robust, and those of D and D_NR are not, then
+robustness came with the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple, get_args
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.core.seeding import derive
+from raylab.recipes.fields import Names, NetworkName, Seeds
+from raylab.stage import Compute, Stage
+from raylab.stages.dataset import ConstructedData, Data, DataConfig, SeeFarData, Split, open_data, probe
+from raylab.stages.evaluation import evaluate
+from raylab.stages.inversion import Inversion, invert
+from raylab.stages.recipe import Adversary, Recipe
+from raylab.stages.released import released_network
+from raylab.stages.robustness import Ensemble, Robustness, robustness
+from raylab.stages.spectrum import Match, with_spectrum_of
+from raylab.stages.training import train
+
+# Constructed sets: by whose features (r: robust, nr: standard) and from which start. Two hold nothing of a network:
+# `filtered` is D with the power spectrum of D_R from images, `blurred` only what D has in common with it, by frequency.
+# The authors released two of theirs.
+SetName = Literal["r_image", "r_noise", "nr_image", "nr_noise", "filtered", "blurred", "released_r", "released_nr"]
+SETS: tuple[SetName, ...] = get_args(SetName)
+INVERTED = SETS[:4]
+FILTERS: dict[SetName, Match] = {"filtered": "power", "blurred": "correlation"}
+RELEASED: dict[SetName, Literal["d_robust", "d_non_robust"]] = {"released_r": "d_robust", "released_nr": "d_non_robust"}
+CLEAN, ADVERSARIAL, STANDARD = "clean", "adversarial", "standard"  # trained on D: students, references, D_NR's source
+
+
+class RobustFeatures(Config):
+    """One experiment: sets x student architectures, over seeds."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"  # also in the experiment's name
+    data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)
+    # Its penultimate layer must be narrower than the image: otherwise an inversion returns the image.
+    source: NetworkName = "mlp_bottleneck16"
+    sets: tuple[SetName, ...] = SETS[:6]  # D is always there; released ones are read from the data root of cifar10
+    # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
+    released_network: str | None = None
+    students: Names = ("mlp_bottleneck16", "mlp", "cnn")
+    references: tuple[NetworkName, ...] = ()  # trained adversarially too, beside the source
+    seeds: Seeds = (0, 1, 2)
+    train: Recipe = Recipe()  # of the standard source
+    adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))  # of the robust source and the references
+    student: Recipe = Recipe(epochs=8)
+    student_on: dict[SetName, Recipe] = Field(default={})  # where a set has a recipe of its own
+    # Learning rates of single networks: they win over those of all recipes.
+    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={})
+    from_image: Inversion = Inversion(start="image")
+    from_noise: Inversion = Inversion(start="noise")
+    eps: Annotated[float, Field(gt=0, le=1000)] = 0.8  # the radius that the verdict is about: one of robustness.eps
+    robustness: Robustness = Robustness(
+        eps=(0.2, 0.4, 0.6, 0.8, 1.2),
+        ensemble=Ensemble(steps=30, queries=300),
+        ensemble_eps=(0.8,),
+        # 0.05 on each of 256 pixels is 0.8 in L2.
+        others={"linf": 0.05, "l1": 5.0, "l2_low": 0.8, "l2_high": 0.8, "shift": 1.0, "rotate": 10.0},
+        rows=300,
+    )
+    compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
+
+    @model_validator(mode="after")
+    def _check(self) -> RobustFeatures:
+        if self.adversarial.adversary is None:
+            raise ValueError("adversarial.adversary: the robust network needs one, got none; give its norm and eps")
+        for name, recipe in (("train", self.train), ("student", self.student), *self.student_on.items()):
+            if recipe.adversary is not None:
+                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
+        for name, start in (("from_image", "image"), ("from_noise", "noise")):
+            if getattr(self, name).start != start:
+                raise ValueError(f"{name}.start is {start}, got {getattr(self, name).start}; remove it")
+        for field in ("sets", "references"):
+            if len(set(getattr(self, field))) < len(getattr(self, field)):
+                raise ValueError(f"{field}: each at most once, got {list(getattr(self, field))}")
+        if "r_image" not in self.sets:
+            raise ValueError(f"sets: r_image is what all others are compared with, got {list(self.sets)}; add it")
+        asked = [name for name in RELEASED if name in self.sets] + ["released_network"] * bool(self.released_network)
+        if asked and self.data.name != "cifar10":
+            raise ValueError(f"data: {asked[0]} is of cifar10, got {self.data.name}; change one of them")
+        if self.eps not in self.robustness.eps:
+            raise ValueError(f"eps is one of robustness.eps {list(self.robustness.eps)}, got {self.eps}; add it there")
+        return self
+
+
+class Cell(NamedTuple):
+    """One thing that is measured. Roles, and which of the other fields they use:
+
+    data        -            the clean training set
+    set         set          a constructed training set
+    test_set    r_image      the test images, made in the same way
+    network     set network  a network trained on a set; also `clean`, `adversarial` (clean, under attack) and
+                             `standard` (the source of D_NR)
+    test        set network  its answers to the test images
+    robust      set network  its robust accuracy there
+    own         set network  that of a student of D_R on its own training images, at one eps
+    moved       set network  and on the test set made as D_R
+    usage       set network  See-Far: its answers to images whose features disagree
+    """
+
+    role: str
+    seed: int
+    set: str = ""
+    network: str = ""
+
+
+def plan(config: RobustFeatures) -> dict[Cell, Stage]:
+    """Every measurement. A seed changes the split or world, both sources, the starts of inversions and all students.
+
+    Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
+    """
+    cells: dict[Cell, Stage] = {}
+    for seed in config.seeds:
+        cells |= dict(_SeedPlan(config, seed).cells())
+    return cells
+
+
+class _SeedPlan:
+    """The plan of one seed."""
+
+    def __init__(self, config: RobustFeatures, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.data: Data = open_data(config.data, seed)
+        self.standard = self._train(config.source, STANDARD, config.train)
+        self.robust = self._released() or self._train(config.source, ADVERSARIAL, config.adversarial)
+
+    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+        c, seed = self.config, self.seed
+        yield Cell("data", seed), self.data.train
+        yield Cell("network", seed, STANDARD, c.source), self.standard
+        yield Cell("test", seed, STANDARD, c.source), self._on_test(self.standard, f"standard source {c.source}")
+        for name in dict.fromkeys((c.source, *c.references)):
+            reference = self.robust if name == c.source else self._train(name, ADVERSARIAL, c.adversarial)
+            yield from self._measured(ADVERSARIAL, name, reference)
+        sets = self._sets()
+        for of, made in sets.items():
+            if of != CLEAN:
+                yield Cell("set", seed, of), made
+        moved = self._invert("r_image", "test")
+        yield Cell("test_set", seed, "r_image"), moved
+        for of, made in sets.items():
+            for name in c.students:
+                student = self._student(name, of, made)
+                yield from self._measured(of, name, student)
+                if of == "r_image":
+                    yield from self._shift(name, student, made, moved)
+
+    def _sets(self) -> dict[str, Stage]:
+        """In the order of SETS, D first."""
+        c, wanted = self.config, self.config.sets
+        sets = {CLEAN: self.data.train} | {name: self._invert(name, "train") for name in INVERTED if name in wanted}
+        for name, match in FILTERS.items():
+            if name in wanted:
+                sets[name] = with_spectrum_of(
+                    self.data.train,
+                    sets["r_image"],
+                    c.compute,
+                    match=match,
+                    rows=self.data.rows["train"],
+                    name=f"D {name} as D_R seed {self.seed}",
+                )
+        for name in RELEASED:
+            if name in wanted:
+                sets[name] = self._open_released(name)
+        return sets
+
+    def _open_released(self, name: SetName) -> Stage:
+        config = ConstructedData(name="constructed_datasets", set=RELEASED[name], root=self.config.data.folder_of_data)
+        return open_data(config, self.seed).train
+
+    def _released(self) -> Stage | None:
+        c = self.config
+        if c.released_network is None:
+            return None
+        return released_network(f"{c.data.folder_of_data}/{c.released_network}", c.source, name=c.released_network)
+
+    def _invert(self, name: SetName, split: Split) -> Stage:
+        c = self.config
+        of, _, start = name.partition("_")
+        return invert(
+            c.from_image if start == "image" else c.from_noise,
+            self.data.train if split == "train" else self.data.test,
+            self.robust if of == "r" else self.standard,
+            self.data.train if start == "image" else None,
+            self.data.images,
+            self.seed,
+            split,
+            c.compute,
+            rows=self.data.rows[split],
+            name=f"{name} {split} seed {self.seed}",
+        )
+
+    def _measured(self, of: str, name: str, network: Stage) -> Iterator[tuple[Cell, Stage]]:
+        """A network and everything that is asked of it."""
+        c, title = self.config, f"{name} on {of}"
+        yield Cell("network", self.seed, of, name), network
+        yield Cell("test", self.seed, of, name), self._on_test(network, title)
+        yield (
+            Cell("robust", self.seed, of, name),
+            self._robustness(c.robustness, network, self.data.test, "test", title),
+        )
+        if self.data.world is not None:
+            shown = probe(self.data.world, "conflict")
+            yield (
+                Cell("usage", self.seed, of, name),
+                evaluate(network, shown, c.compute, rows=1000, name=f"usage of {title} seed {self.seed}"),
+            )
+
+    def _shift(self, name: str, student: Stage, own: Stage, moved: Stage) -> Iterator[tuple[Cell, Stage]]:
+        """Table 8 of the paper: the same attack on the student's own images, and on test images made like them."""
+        c = self.config
+        at_eps = c.robustness.model_copy(update={"eps": (c.eps,), "ensemble": None, "ensemble_eps": None, "others": {}})
+        images: dict[str, tuple[Stage, Split]] = {"own": (own, "train"), "moved": (moved, "test")}
+        for role, (data, split) in images.items():
+            attacked = self._robustness(at_eps, student, data, split, f"{name} on r_image, {role}")
+            yield Cell(role, self.seed, "r_image", name), attacked
+
+    def _train(self, name: str, role: str, recipe: Recipe) -> Stage:
+        return self._network(name, recipe, self.data.train, role, f"{role} {name}")
+
+    def _student(self, name: str, of: str, made: Stage) -> Stage:
+        """Students of one architecture begin alike, whatever they are trained on."""
+        own = {key: recipe for key, recipe in self.config.student_on.items() if key == of}
+        recipe = next(iter(own.values()), self.config.student)
+        return self._network(name, recipe, made, "student", f"student {name} on {of}")
+
+    def _network(self, name: str, recipe: Recipe, data: Stage, role: str, title: str) -> Stage:
+        return train(
+            name,
+            recipe.model_copy(update={"lr": self.config.network_lr.get(name, recipe.lr)}),
+            data,
+            self.data.images,
+            derive(self.seed, f"{role}/{name}"),
+            rows=self.data.rows["train"],
+            name=f"train {title} seed {self.seed}",
+        )
+
+    def _on_test(self, network: Stage, title: str) -> Stage:
+        rows = self.data.rows["test"]
+        return evaluate(network, self.data.test, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
+
+    def _robustness(self, config: Robustness, network: Stage, data: Stage, split: Split, title: str) -> Stage:
+        return robustness(
+            config,
+            network,
+            data,
+            self.data.images,
+            self.seed,
+            self.config.compute,
+            rows=self.data.rows[split],
+            name=f"robustness of {title} seed {self.seed}",
+        )

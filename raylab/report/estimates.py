@@ -1,0 +1,26 @@
+"""Means and differences over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from raylab.core.statistics import Estimate, over_seeds
+
+BySeed = Mapping[int, Estimate]
+
+
+def mean(seeds: Sequence[Estimate]) -> Estimate:
+    """Over seeds; a single one keeps the standard error of its sample of examples, and says seeds=1."""
+    return seeds[0] if len(seeds) == 1 else over_seeds([e.mean for e in seeds], sum(e.n for e in seeds))
+
+
+def difference(of: BySeed, minus: BySeed) -> Estimate:
+    """Paired by seed. The standard error is that over seeds together with that of the examples, for three seeds can
+    agree by chance."""
+    shared = [seed for seed in of if seed in minus]
+    sampled = math.sqrt(sum(of[s].se ** 2 + minus[s].se ** 2 for s in shared)) / max(len(shared), 1)
+    n = sum(of[seed].n for seed in shared)
+    found = over_seeds([of[seed].mean - minus[seed].mean for seed in shared], n)
+    between = 0.0 if math.isnan(found.se) else found.se
+    return Estimate(found.mean, math.hypot(between, sampled), n, found.seeds)
