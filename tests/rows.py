@@ -8,8 +8,7 @@ from typing import Any
 
 from raylab.core.statistics import Coefficient, Correlation, Estimate
 from raylab.recipes.transfer_matrix import TransferMatrix
-from raylab.report.figures import TRANSFER
-from raylab.report.matrix import Matrix, Point, Row
+from raylab.report.matrix import TRANSFER, Matrix, Point, RobustSource, Row
 
 CLASSES = tuple("0123456789")
 
@@ -45,6 +44,27 @@ def row(source: str = "mlp", target: str = "mlp", kind: str = "rand", **changed:
     return replace(plain, **changed)
 
 
+def robust(**changed: Any) -> RobustSource:
+    """A source that the attack leads to its target in 3 % of the images, unless changed."""
+    plain = RobustSource(accuracy=estimate(0.85), withstands=estimate(0.8), success=estimate(0.03), p1=estimate(0.6))
+    return replace(plain, **changed)
+
+
+def strong(**changed: Any) -> Row:
+    """A det row that is evidence, unless changed."""
+    controls = {"unperturbed": estimate(0.01), "robust": estimate(0.1)}
+    plain = row(
+        kind="det",
+        success=estimate(0.9),
+        above_p1=estimate(0.86),
+        controls=controls,
+        above={"unperturbed": estimate(0.87), "robust": estimate(0.78)},
+        transfer={TRANSFER: estimate(0.7), f"{TRANSFER}_given_fooled": estimate(0.75)},
+        robust=robust(),
+    )
+    return replace(plain, **changed)
+
+
 def above(name: str, mean: float, se: float) -> dict[str, Any]:
     """Changes that make one control and the difference to it."""
     return {"controls": {name: estimate(0.1)}, "above": {name: estimate(mean, se)}}
@@ -69,6 +89,8 @@ def matrix(rows: Sequence[Row], **config: Any) -> Matrix:
         tuple(rows),
         {name: estimate(0.95) for name in targets},
         {name: estimate(0.95) for name in sources},
+        {name: {} for name in targets},
+        dict.fromkeys(targets, ()),
         estimate(0.98),
         {kind: {view: Correlation(r, r, len(points)) for view in ("pooled", "within_source")} for kind in kinds},
         tuple(points),

@@ -13,7 +13,7 @@ from raylab.report.matrix import Matrix, matrix
 from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
-from raylab.stages.training import Recipe
+from raylab.stages.recipe import Recipe
 from raylab.store import Store
 
 SMALL: dict[str, Any] = {

@@ -16,7 +16,8 @@ from raylab.site import Actors, SiteFile, Trials
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
-from raylab.stages.training import Recipe, train
+from raylab.stages.recipe import Recipe
+from raylab.stages.training import train
 from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=50, shard_rows=100)  # 15 shards a set

@@ -14,13 +14,24 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from raylab.core.statistics import Estimate
-from raylab.report.matrix import CONTROLS, Matrix, Row
+from raylab.report.matrix import CONTROLS, TRANSFER, Matrix, Row
 from raylab.report.numbers import coefficient, number, percent, share
 from raylab.report.picture import COLOURS, INK, LINE, MARKERS, SOFT, Picture, contrast_ink, style
 
-TRANSFER = "targeted hits_target"  # the rate that is drawn: y + 1, unconditional
-SPOKEN = {"unperturbed": "unperturbed images", "random_labels": "random-label source", "untrained": "untrained source"}
-_CONTROL_MARKERS = {"unperturbed": ("o", "#7a8793"), "random_labels": ("^", "#d55e00"), "untrained": ("s", "#cc79a7")}
+SPOKEN = {
+    "unperturbed": "unperturbed images",
+    "random_labels": "random-label source",
+    "untrained": "untrained source",
+    "robust": "robust source",
+    "leakage": "leakage-only set",
+}
+_CONTROL_MARKERS = {
+    "unperturbed": ("o", "#7a8793"),
+    "random_labels": ("^", "#d55e00"),
+    "untrained": ("s", "#cc79a7"),
+    "robust": ("D", "#009e73"),
+    "leakage": ("v", "#b8860b"),
+}
 
 
 def heat_map(matrix: Matrix, kind: str) -> Picture:

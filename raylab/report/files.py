@@ -48,6 +48,13 @@ def _line(matrix: Matrix, row: Row) -> Mapping[str, object]:
         "training accuracy on random labels": row.noise_fit,
         **{f"control {name}": row.controls.get(name) for name in CONTROLS},
         **{f"above {name}": row.above.get(name) for name in CONTROLS},
+        "above p1": row.above_p1,
+        "source withstands": row.withstands,
+        "robust source accuracy": row.robust.accuracy if row.robust else None,
+        "robust source withstands": row.robust.withstands if row.robust else None,
+        "robust source p1": row.robust.p1 if row.robust else None,
+        "leakage-only set left alone": row.untouched,
+        **{f"robust accuracy {eps:g}": estimate for eps, estimate in row.robustness.items()},
         "neighbours original": row.neighbours_original,
         "neighbours target": row.neighbours_target,
         **{f"transfer {name}": rate for name, rate in row.transfer.items()},
@@ -58,7 +65,8 @@ def _line(matrix: Matrix, row: Row) -> Mapping[str, object]:
     for name, estimate in measured.items():
         mean, se = (None, None) if estimate is None else (estimate.mean, estimate.se)
         line |= {name: _plain(mean), f"{name} se": _plain(se), f"{name} n": "" if estimate is None else estimate.n}
-    return line | {"verdict": found.code, "sentence": found.sentence}
+    line |= {"verdict": found.code, "sentence": found.sentence}
+    return line | ({"truth": found.truth.code, "truth sentence": found.truth.sentence} if found.truth else {})
 
 
 def _plain(value: float | None) -> str:

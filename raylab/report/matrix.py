@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from raylab.artifact import Artifact
-from raylab.core import evaluate as measures
-from raylab.core.statistics import Correlation, Estimate, correlate, over_seeds, proportion
+from raylab.core.statistics import Correlation, Estimate, correlate
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
+from raylab.report.estimates import BySeed, difference, mean
+from raylab.report.made import newest_provenance
+from raylab.report.reading import Artifacts, Reader
 
-CONTROLS = ("unperturbed", "random_labels", "untrained")
+CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
+TRANSFER = "targeted hits_target"  # an independent network says label + 1, of all test images attacked towards it
 FITTED = 0.9  # training accuracy from which on a source counts as fitted to random labels
 NEIGHBOURS_TRUSTED = 0.8  # accuracy on clean images below which the 1-nearest-neighbour check decides nothing
-Artifacts = Mapping[Cell, Artifact]
-BySeed = Mapping[int, Estimate]
+
+
+@dataclass(frozen=True)
+class RobustSource:
+    """The adversarially trained source beside a row's own, which tells what budget still leaves the image standing."""
+
+    accuracy: Estimate  # on clean test images
+    withstands: Estimate  # accuracy on test images under the attack itself, untargeted, at the same radius
+    success: Estimate  # of the attack that made the set, on this source
+    p1: Estimate  # of the student of its set, whose accuracy is the control "robust"
+    warnings: tuple[str, ...] = ()  # of its training: a collapsed network withstands everything and sees nothing
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,12 @@ class Row:
     usage: Mapping[str, Estimate]  # See-Far: follow_r, follow_n of the student; shape_kept, toogit_is_target of the set
     control_success: Mapping[str, Estimate] = field(default_factory=dict)  # as success, of the controls' own sources
     noise_fit: Estimate | None = None  # training accuracy of the source that should fit random labels
+    above_p1: Estimate | None = None  # accuracy minus p1, paired by seed
+    withstands: Estimate | None = None  # the source's own accuracy under the attack, as the robust source's
+    robust: RobustSource | None = None
+    untouched: Estimate | None = None  # share of the leakage-only set that keeps its pixels: what can leak at all
+    robustness: Mapping[float, Estimate] = field(default_factory=dict)  # of the student, by radius
+    doubts: tuple[str, ...] = ()  # why these numbers may be too high
 
     @property
     def noise_is_fitted(self) -> bool:
@@ -62,6 +77,8 @@ class Matrix:
     rows: tuple[Row, ...]
     standard: Mapping[str, Estimate]  # test accuracy of the independent networks, by architecture
     sources: Mapping[str, Estimate]  # and of the sources
+    robustness: Mapping[str, Mapping[float, Estimate]]  # robust accuracy of the independent networks, where measured
+    doubts: Mapping[str, tuple[str, ...]]  # why those may be too high
     neighbours_clean: Estimate | None  # the 1-NN check's own accuracy, leave one out
     correlations: Mapping[str, Mapping[str, Correlation]]  # by kind: views of `correlate`
     points: tuple[Point, ...]
@@ -92,9 +109,9 @@ def measured(config: TransferMatrix, key: str, artifacts: Artifacts) -> Matrix:
 
 def matrix(config: TransferMatrix, key: str, artifacts: Artifacts, note: str, class_names: tuple[str, ...]) -> Matrix:
     """All statistics of one config from the per-example results of its cells."""
-    reader = _Reader(config, artifacts)
+    reader = Reader(config, artifacts)
     rows = tuple(
-        reader.row(source, target, kind)
+        _row(reader, source, target, kind)
         for kind in config.kinds
         for source in config.sources
         for target in config.targets
@@ -108,7 +125,7 @@ def matrix(config: TransferMatrix, key: str, artifacts: Artifacts, note: str, cl
         for row in rows
         for seed in config.seeds
     )  # fmt: skip
-    newest = max(artifacts.values(), key=lambda a: str(a.manifest["provenance"].get("finished", "")))
+    independent = {t: [Cell("robustness", seed, target=t) for seed in config.seeds] for t in config.targets}
     return Matrix(
         config,
         key,
@@ -117,11 +134,13 @@ def matrix(config: TransferMatrix, key: str, artifacts: Artifacts, note: str, cl
         rows,
         {t: reader.accuracy([Cell("standard", s, target=t) for s in config.seeds]) for t in config.targets},
         {s: reader.accuracy([Cell("source", seed, s) for seed in config.seeds]) for s in config.sources},
+        {name: reader.robustness(cells) for name, cells in independent.items()},
+        {name: tuple(reader.doubts(cells)) for name, cells in independent.items()},
         reader.neighbours("", "", "says_original"),
         {kind: _correlations([p for p in points if p.kind == kind]) for kind in config.kinds},
         points,
         artifacts,
-        newest.manifest["provenance"],
+        newest_provenance(artifacts.values()),
     )
 
 
@@ -142,6 +161,68 @@ def examples(matrix: Matrix) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def _row(reader: Reader, source: str, target: str, kind: str) -> Row:
+    seeds = reader.config.seeds
+    students = [Cell("student", seed, source, target, kind) for seed in seeds]
+    sets = [Cell("set", seed, source, "", kind) for seed in seeds]
+    by_seed = {cell.seed: reader.share(cell, "correct") for cell in students}
+    p1_by_seed = {cell.seed: reader.share(cell, "next_class") for cell in students}
+    controls = {name: reader.control(name, source, target, kind) for name in CONTROLS}
+    known = {name: values for name, values in controls.items() if values}
+    control_sets = {name: [Cell("set", seed, source, "", kind, name) for seed in seeds] for name in CONTROLS}
+    attacked = {name: made for name, made in control_sets.items() if reader.has(made) and name != "leakage"}
+    leaking = control_sets["leakage"]
+    own = [Cell("robustness", seed, source, target, kind) for seed in seeds]
+    noise = [Cell("network", seed, source, control="random_labels") for seed in seeds]
+    noise_fit = reader.training_accuracy(noise) if reader.has(noise) else None
+    fitted = noise_fit is None or noise_fit.mean >= FITTED
+    by_name: dict[str, list[Estimate]] = {}
+    for seed in seeds:
+        for name, rate in reader.transfer(source, target, seed).items():
+            by_name.setdefault(name, []).append(rate)
+    has_usage = reader.has([Cell("usage", seeds[0], source, target, kind)])
+    return Row(
+        source,
+        target,
+        kind,
+        by_seed,
+        mean(list(by_seed.values())),
+        mean(list(p1_by_seed.values())),
+        reader.metric(sets, "success"),
+        reader.metric(sets, "success_of_the_other_iterate"),
+        {name: mean(list(values.values())) for name, values in known.items()},
+        {name: difference(by_seed, values) for name, values in known.items() if name != "random_labels" or fitted},
+        reader.neighbours(source, kind, "says_original"),
+        reader.neighbours(source, kind, "says_target"),
+        known,
+        {name: mean(rates) for name, rates in by_name.items()},
+        {seed: reader.transfer(source, target, seed) for seed in seeds},
+        reader.usage(source, target, kind) if has_usage else {},
+        {name: reader.metric(made, "success") for name, made in attacked.items()},
+        noise_fit,
+        difference(by_seed, p1_by_seed),
+        reader.withstands(source) if reader.has([Cell("attacked", seeds[0], source, "", "untargeted")]) else None,
+        _robust_source(reader, source, target, kind),
+        reader.untouched(leaking) if reader.has(leaking) else None,
+        reader.robustness(own),
+        tuple(reader.doubts(own)),
+    )
+
+
+def _robust_source(reader: Reader, source: str, target: str, kind: str) -> RobustSource | None:
+    seeds = reader.config.seeds
+    students = [Cell("student", seed, source, target, kind, "robust") for seed in seeds]
+    if not reader.has(students):
+        return None
+    return RobustSource(
+        reader.accuracy([Cell("source", seed, source, control="robust") for seed in seeds]),
+        reader.withstands(source, "robust"),
+        reader.metric([Cell("set", seed, source, "", kind, "robust") for seed in seeds], "success"),
+        mean([reader.share(cell, "next_class") for cell in students]),
+        tuple(reader.collapses([Cell("network", seed, source, control="robust") for seed in seeds])),
+    )
+
+
 def _correlations(points: Sequence[Point]) -> Mapping[str, Correlation]:
     return correlate(
         [p.source for p in points],
@@ -151,141 +232,3 @@ def _correlations(points: Sequence[Point]) -> Mapping[str, Correlation]:
         seed=0,
         teacher=[p.seed for p in points],
     )
-
-
-class _Reader:
-    """Reads each artifact's columns once."""
-
-    def __init__(self, config: TransferMatrix, artifacts: Artifacts) -> None:
-        self.config, self.artifacts = config, artifacts
-        self._columns: dict[Cell, Mapping[str, Any]] = {}
-        self._transfer: dict[tuple[str, str, int], Mapping[str, Estimate]] = {}
-
-    def row(self, source: str, target: str, kind: str) -> Row:
-        seeds = self.config.seeds
-        students = [Cell("student", seed, source, target, kind) for seed in seeds]
-        sets = [Cell("set", seed, source, "", kind) for seed in seeds]
-        by_seed = {cell.seed: self.share(cell, "correct") for cell in students}
-        controls = {name: self.control(name, source, target, kind) for name in CONTROLS}
-        known = {name: values for name, values in controls.items() if values}
-        control_sets = {name: [Cell("set", seed, source, "", kind, name) for seed in seeds] for name in CONTROLS}
-        noise = [Cell("network", seed, source, control="random_labels") for seed in seeds]
-        noise_fit = self.training_accuracy(noise) if noise[0] in self.artifacts else None
-        fitted = noise_fit is None or noise_fit.mean >= FITTED
-        by_name: dict[str, list[Estimate]] = {}
-        for seed in seeds:
-            for name, rate in self.transfer(source, target, seed).items():
-                by_name.setdefault(name, []).append(rate)
-        usage = {}
-        if Cell("usage", seeds[0], source, target, kind) in self.artifacts:
-            usage = self.usage(source, target, kind)
-        return Row(
-            source,
-            target,
-            kind,
-            by_seed,
-            _mean(list(by_seed.values())),
-            _mean([self.share(cell, "next_class") for cell in students]),
-            self.metric(sets, "success"),
-            self.metric(sets, "success_of_the_other_iterate"),
-            {name: _mean(list(values.values())) for name, values in known.items()},
-            {name: _difference(by_seed, values) for name, values in known.items() if name != "random_labels" or fitted},
-            self.neighbours(source, kind, "says_original"),
-            self.neighbours(source, kind, "says_target"),
-            known,
-            {name: _mean(rates) for name, rates in by_name.items()},
-            {seed: self.transfer(source, target, seed) for seed in seeds},
-            usage,
-            {name: self.metric(made, "success") for name, made in control_sets.items() if made[0] in self.artifacts},
-            noise_fit,
-        )
-
-    def control(self, name: str, source: str, target: str, kind: str) -> BySeed:
-        origin = "" if name == "unperturbed" and self.config.keep == "all" else source
-        cells = [Cell("student", seed, origin, target, kind, name) for seed in self.config.seeds]
-        return {cell.seed: self.share(cell, "correct") for cell in cells if cell in self.artifacts}
-
-    def transfer(self, source: str, target: str, seed: int) -> Mapping[str, Estimate]:
-        """Both aims' rates for one pair of networks, from their per-example answers."""
-        if (source, target, seed) in self._transfer:
-            return self._transfer[source, target, seed]
-        clean = self.columns(Cell("standard", seed, target=target))
-        right = dict(zip(clean["id"].tolist(), clean["correct"].tolist(), strict=True))
-        rates: dict[str, Estimate] = {}
-        for aim, name in (("untargeted", "untargeted"), ("det", "targeted")):
-            judged = self.columns(Cell("transfer", seed, source, target, aim))
-            clean_correct = np.array([right[i] for i in judged["id"].tolist()], dtype=bool)
-            label, said = judged["source_label"], judged["prediction"]
-            if aim == "untargeted":
-                found = measures.untargeted_transfer(label, clean_correct, judged["source_prediction"], said)
-            else:
-                found = measures.targeted_transfer(
-                    label, judged["label"], clean_correct, judged["source_prediction"], said
-                )
-            rates |= {f"{name} {what}": rate for what, rate in found.items()}
-        self._transfer[source, target, seed] = rates
-        return rates
-
-    def usage(self, source: str, target: str, kind: str) -> dict[str, Estimate]:
-        follow: dict[str, list[Estimate]] = {"follow_r": [], "follow_n": []}
-        for seed in self.config.seeds:
-            shown = self.columns(Cell("usage", seed, source, target, kind))
-            for name, feature in (("follow_r", "shape_class"), ("follow_n", "toogit_class")):
-                hits = shown["prediction"] == shown[feature]
-                follow[name].append(proportion(int(hits.sum()), len(hits)))
-        read = [Cell("oracles", seed, source, "", kind) for seed in self.config.seeds]
-        return {name: _mean(values) for name, values in follow.items()} | {
-            name: self.metric(read, name) for name in ("shape_kept", "toogit_is_target")
-        }
-
-    def neighbours(self, source: str, kind: str, metric: str) -> Estimate | None:
-        cells = [Cell("neighbours", seed, source, "", kind) for seed in self.config.seeds]
-        return self.metric(cells, metric) if cells[0] in self.artifacts else None
-
-    def accuracy(self, cells: Sequence[Cell]) -> Estimate:
-        return self.metric(cells, "accuracy")
-
-    def training_accuracy(self, cells: Sequence[Cell]) -> Estimate:
-        """In the last epoch, on the labels that the networks were given."""
-        found = [self.artifacts[cell].metrics for cell in cells]
-        return _mean([proportion(round(m["accuracy"][-1] * m["examples"]), m["examples"]) for m in found])
-
-    def metric(self, cells: Sequence[Cell], name: str) -> Estimate:
-        """A share that the artifacts' manifests have, over seeds."""
-        found = []
-        for cell in cells:
-            metrics = self.artifacts[cell].metrics
-            n = int(metrics.get(f"n_{name}", metrics["n"]))  # a share of some examples only has an n of its own
-            value = metrics[name]
-            if value is None:
-                found.append(Estimate(math.nan, math.nan, 0, 1))
-            else:
-                found.append(Estimate(value, math.sqrt(value * (1 - value) / n), n, 1))
-        return _mean(found)
-
-    def share(self, cell: Cell, column: str) -> Estimate:
-        values = self.columns(cell)[column]
-        return proportion(int(values.sum()), len(values))
-
-    def columns(self, cell: Cell) -> Mapping[str, Any]:
-        if cell not in self._columns:
-            table = self.artifacts[cell].table()
-            kept = [name for name in table.column_names if name not in ("logits", "image")]
-            self._columns[cell] = {name: table.column(name).to_numpy() for name in kept}
-        return self._columns[cell]
-
-
-def _mean(seeds: Sequence[Estimate]) -> Estimate:
-    """Over seeds; a single one keeps the standard error of its sample of examples, and says seeds=1."""
-    return seeds[0] if len(seeds) == 1 else over_seeds([e.mean for e in seeds], sum(e.n for e in seeds))
-
-
-def _difference(of: BySeed, minus: BySeed) -> Estimate:
-    """Paired by seed. The standard error is that over seeds together with that of the examples, for three seeds can
-    agree by chance."""
-    shared = [seed for seed in of if seed in minus]
-    sampled = math.sqrt(sum(of[s].se ** 2 + minus[s].se ** 2 for s in shared)) / max(len(shared), 1)
-    n = sum(of[seed].n for seed in shared)
-    mean = over_seeds([of[seed].mean - minus[seed].mean for seed in shared], n)
-    between = 0.0 if math.isnan(mean.se) else mean.se
-    return Estimate(mean.mean, math.hypot(between, sampled), n, mean.seeds)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from raylab.identity import short
 from raylab.report import figures
-from raylab.report.figures import TRANSFER
 from raylab.report.frame import render
 from raylab.report.gallery import Gallery, OfKind
 from raylab.report.made import Made, made
-from raylab.report.matrix import CONTROLS, Matrix, Row
+from raylab.report.matrix import CONTROLS, TRANSFER, Matrix, Row
 from raylab.report.picture import Picture
+from raylab.report.robust_source import doubts, interval, robust_notes
 from raylab.report.size import size_notes, size_of
-from raylab.report.verdict import BADGES, Code, verdict
+from raylab.report.verdict import BADGES, Code, Truth, verdict
 from raylab.report.words import KINDS, VIEWS, heading
 
 
@@ -26,6 +26,7 @@ class Judged:
     row: Row
     code: Code
     sentence: str
+    truth: Truth | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class KindView:
     counts: tuple[tuple[Code, int], ...]
     correlated: bool
     pictures: OfKind
+    paired: tuple[tuple[Row, str], ...]  # rows beside a leakage-only set, with the difference in words
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Section:
     kinds: tuple[KindView, ...]
     made: Made
     truth: bool
+    notes: tuple[str, ...]  # what the robust source says of the radius
+    doubts: tuple[str, ...]
+    radii: tuple[float, ...]  # of the robust accuracy of students, where it was measured
     transfer_map: Picture
 
     def rows(self, kind: str) -> list[Row]:
@@ -81,6 +86,9 @@ def _section(gallery: Gallery) -> Section:
         kinds=tuple(_kind(matrix, kind, pictures) for kind, pictures in gallery.kinds.items()),
         made=made(matrix.config, matrix.artifacts),
         truth=any(row.usage for row in matrix.rows),
+        notes=tuple(robust_notes(matrix)),
+        doubts=tuple(doubts(matrix)),
+        radii=next((tuple(row.robustness) for row in matrix.rows if row.robustness), ()),
         transfer_map=gallery.transfer_map,
     )
 
@@ -90,9 +98,10 @@ def _kind(matrix: Matrix, kind: str, pictures: OfKind) -> KindView:
     for row in matrix.rows:
         if row.kind == kind:
             found = verdict(row, matrix.config.data, matrix.neighbours_clean)
-            judged.append(Judged(row, found.code, found.sentence))
+            judged.append(Judged(row, found.code, found.sentence, found.truth))
     correlated = figures.can_correlate(matrix, kind)
-    return KindView(kind, KINDS[kind], tuple(judged), _counts(judged), correlated, pictures)
+    paired = [(one.row, interval(one.row.above["leakage"])) for one in judged if "leakage" in one.row.above]
+    return KindView(kind, KINDS[kind], tuple(judged), _counts(judged), correlated, pictures, tuple(paired))
 
 
 def _counts(judged: Sequence[Judged]) -> tuple[tuple[Code, int], ...]:

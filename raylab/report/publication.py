@@ -9,7 +9,8 @@ from raylab.artifact import Artifact
 from raylab.identity import canonical_json, fingerprint, short
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
 from raylab.report.matrix import Matrix, Row
-from raylab.report.verdict import verdict
+from raylab.report.robust_source import doubts, robust_notes
+from raylab.report.verdict import BADGES, verdict
 from raylab.tracking import DataRef, Param, Publication, Record
 
 
@@ -36,12 +37,9 @@ def publication(matrix: Matrix, files: Mapping[str, bytes]) -> Publication:
     """The whole matrix: correlations and means in the parent, every (source, target, kind, seed) as a child."""
     opened = parent(matrix.config, matrix.key)
     metrics = dict(_summary(matrix))
-    sentences = [
-        f"- {row.kind}, {row.source} -> {row.target}: "
-        f"{verdict(row, matrix.config.data, matrix.neighbours_clean).sentence}"
-        for row in matrix.rows
-    ]
-    note = "\n".join([*([matrix.note, ""] if matrix.note else []), *sentences])
+    sentences = [sentence for row in matrix.rows for sentence in _sentences(matrix, row)]
+    notes = [*robust_notes(matrix), *doubts(matrix)]
+    note = "\n".join([*([matrix.note, ""] if matrix.note else []), *sentences, *(f"- {said}" for said in notes)])
     provenance = matrix.provenance
     tags = {
         **opened.tags,
@@ -51,6 +49,13 @@ def publication(matrix: Matrix, files: Mapping[str, bytes]) -> Publication:
     inputs = tuple(_ref(a, f"{cell.role} {cell.seed}") for cell, a in matrix.artifacts.items() if cell.role == "data")
     record = Record(opened.key, opened.name, opened.params, metrics, inputs=inputs, tags=tags, note=note)
     return Publication(record, tuple(_children(matrix)), files)
+
+
+def _sentences(matrix: Matrix, row: Row) -> Iterator[str]:
+    found = verdict(row, matrix.config.data, matrix.neighbours_clean)
+    yield f"- {row.kind}, {row.source} -> {row.target} [{BADGES[found.code]}]: {found.sentence}"
+    if found.truth is not None:
+        yield f"  - by the oracles: {found.truth.sentence}"
 
 
 def _summary(matrix: Matrix) -> Iterator[tuple[str, float]]:
@@ -91,6 +96,12 @@ def _child(matrix: Matrix, row: Row, seed: int) -> Record:
         **{f"control.{name}": by_seed[seed].mean for name, by_seed in row.controls_by_seed.items() if seed in by_seed},
         **{f"transfer.{name.replace(' ', '.')}": rate.mean for name, rate in row.transfer_by_seed[seed].items()},
     }
+    if row.robust is not None:
+        robust = matrix.artifacts[Cell("set", seed, row.source, "", row.kind, "robust")]
+        metrics["attack_success.robust_source"] = _number(robust.metrics["success"])
+    if row.robustness:
+        measured = matrix.artifacts[Cell("robustness", seed, row.source, row.target, row.kind)].metrics
+        metrics |= {f"robust.{eps:g}": got for eps, got in zip(measured["eps"], measured["robust"], strict=True)}
     curves = {f"train_{name}": tuple(network.metrics[name]) for name in ("loss", "accuracy")}
     return Record(
         fingerprint({"matrix": matrix.key, "student": student.key}),

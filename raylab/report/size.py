@@ -10,11 +10,9 @@ from scipy import stats
 from raylab.recipes.transfer_matrix import Cell
 from raylab.report.matrix import Matrix
 from raylab.report.numbers import share
-from raylab.report.verdict import CONFIDENCE
-from raylab.stages.dataset import SeeFarData
+from raylab.report.verdict import CONFIDENCE, FLIPS
 
 FULL_TRAIN = {"cifar10": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}  # images of the whole set
-FLIPPED = 0.5  # attack success on the source from which its sets are about what the source sees, not a faint push
 ABLE = 0.8  # test accuracy of ordinary networks below which a missing effect says little
 
 
@@ -29,7 +27,7 @@ class Size:
     success: float  # of the attack, on the source that it leads to the target most often
     able: float  # test accuracy of the best independent network
     full_train: int | None = None  # of the whole data set, where it is known
-    truth_known: bool = False  # See-Far
+    robust: bool = True  # every det row has a robust source
 
 
 def size_of(matrix: Matrix) -> Size:
@@ -44,7 +42,7 @@ def size_of(matrix: Matrix) -> Size:
         success=max((r.success.mean for r in det or matrix.rows if not math.isnan(r.success.mean)), default=math.nan),
         able=max(estimate.mean for estimate in matrix.standard.values()),
         full_train=FULL_TRAIN.get(config.data.name),
-        truth_known=isinstance(config.data, SeeFarData),
+        robust=all(row.robust is not None for row in det),
     )
 
 
@@ -73,7 +71,7 @@ def size_notes(size: Size) -> tuple[str, ...]:
         notes.append("Only det can contradict what the images show; without it rand and other stay weak tests.")
     elif not size.det_controls:
         notes.append("Some det sets have no control here: nothing can be said of them.")
-    if size.success < FLIPPED:
+    if size.success < FLIPS:
         notes.append(
             f"The attack leads no source to its target in more than {share(size.success, 0)} % of the images. A push "
             "too small to flip a network is still a consistent signal: what students learn may be leakage of "
@@ -84,8 +82,8 @@ def size_notes(size: Size) -> tuple[str, ...]:
             f"The best ordinary network reaches {share(size.able, 0)} % on clean images. Sources this weak have "
             "little to pass on: no effect at this size does not mean no effect."
         )
-    if not size.truth_known:
+    if not size.robust:
         notes.append(
-            "There is no robust source among the controls yet: without one, leakage of robust features is not excluded."
+            "Some det rows have no robust source beside them: leakage of robust features is not excluded there."
         )
     return tuple(notes)

@@ -9,9 +9,10 @@ from typing import Any
 
 from raylab import runner
 from raylab.core.statistics import Estimate
-from raylab.report.figures import SPOKEN, TRANSFER, can_correlate
-from raylab.report.matrix import CONTROLS, Matrix, Row
+from raylab.report.figures import SPOKEN, can_correlate
+from raylab.report.matrix import CONTROLS, TRANSFER, Matrix, Row
 from raylab.report.numbers import coefficient, number, unbroken
+from raylab.report.robust_source import doubts, interval, robust_notes, robust_row
 from raylab.report.size import size_notes, size_of
 from raylab.report.verdict import BADGES, verdict
 from raylab.report.words import VIEWS, heading
@@ -34,6 +35,9 @@ def as_text(matrix: Matrix) -> str:
     transfer = _square(matrix, first, lambda row: row.transfer[TRANSFER])
     blocks.append(f"targeted transfer, % (rows: source, columns: independent network)\n{transfer}")
     blocks.append(_sources(matrix))
+    blocks += [_wrapped(sentence, "- ") for sentence in (*robust_notes(matrix), *doubts(matrix))]
+    blocks += [_leakage(matrix)] if any("leakage" in row.above for row in matrix.rows) else []
+    blocks += [_robustness(matrix)] if any(row.robustness for row in matrix.rows) else []
     if any(can_correlate(matrix, kind) for kind in matrix.correlations):
         blocks.append(_correlations(matrix))
     if any(row.usage for row in matrix.rows):
@@ -121,14 +125,49 @@ def _sources(matrix: Matrix) -> str:
     """What belongs to a source's set whoever learns from it."""
     kinds, target = matrix.config.kinds, matrix.config.targets[0]
     checked = matrix.neighbours_clean is not None
-    header = ["sources, %", "accuracy", *(f"{kind}: success" for kind in kinds)]
+    header = ["sources, %", "accuracy", "withstands", *(f"{kind}: success" for kind in kinds)]
     header += [f"{kind}: 1-NN target" for kind in kinds if checked]
     lines = []
     for source in matrix.config.sources:
         rows = [matrix.row(source, target, kind) for kind in kinds]
         looks = [number(row.neighbours_target) if row.neighbours_target else "not run" for row in rows if checked]
-        lines.append([source, number(matrix.sources[source]), *(number(row.success) for row in rows), *looks])
+        own = [number(rows[0].withstands), *(number(row.success) for row in rows)] if rows[0].withstands else []
+        lines.append([source, number(matrix.sources[source]), *own, *looks])
+        stood = robust_row(matrix, source, kinds[0])
+        if stood is not None and stood.robust is not None:
+            won = [row.robust.success for kind in kinds if (row := robust_row(matrix, source, kind)) and row.robust]
+            told = [number(stood.robust.accuracy), number(stood.robust.withstands), *map(number, won)]
+            lines.append([f"robust {source}", *told, *("" for look in looks)])
     return table(header, lines)
+
+
+def _leakage(matrix: Matrix) -> str:
+    header = ["leakage-only set, %", "left alone", "teaches", "set itself", "difference [95 % interval]"]
+    rows = [
+        [
+            f"{row.kind}: {row.source} → {row.target}",
+            *(number(value) for value in (row.untouched, row.controls["leakage"], row.accuracy) if value),
+            interval(row.above["leakage"]),
+        ]
+        for row in matrix.rows
+        if "leakage" in row.above
+    ]
+    return table(header, rows)
+
+
+def _robustness(matrix: Matrix) -> str:
+    """Of students whose robustness was measured, beside independent networks of their architecture."""
+    rows = [row for row in matrix.rows if row.robustness]
+    radii = list(rows[0].robustness)
+    lines = [
+        [f"standard {name}", *(number(found[eps]) for eps in radii)]
+        for name, found in matrix.robustness.items()
+        if found
+    ]
+    lines += [
+        [f"{row.kind}: {row.source} → {row.target}", *(number(row.robustness[eps]) for eps in radii)] for row in rows
+    ]
+    return table(["robust accuracy, %", *(f"radius {eps:g}" for eps in radii)], lines)
 
 
 def _correlations(matrix: Matrix) -> str:
@@ -156,6 +195,8 @@ def _verdicts(matrix: Matrix) -> Iterator[str]:
     for row in matrix.rows:
         found = verdict(row, matrix.config.data, matrix.neighbours_clean)
         yield _wrapped(f"{row.kind}, {row.source} → {row.target} [{BADGES[found.code]}]: {found.sentence}", "- ")
+        if found.truth is not None:
+            yield _wrapped(f"[{BADGES[found.truth.code]}]: {found.truth.sentence}", "  ")
 
 
 def _wrapped(text: str, bullet: str = "") -> str:

@@ -1,50 +1,71 @@
 """One sentence for a row: what its numbers allow to be said, and no more.
 
 D_rand above chance is no evidence for non-robust features, and D_det above p1 alone is not either: both happen in
-See-Far worlds that have none (at eps 1.0, or with more data at 0.8). What separates them is the pair of attack success
-and targeted transfer together with a robust source; until a row carries a robust source, the strongest verdict is
-"leakage not excluded".
+See-Far worlds that have none, from pushes too small to flip anything. What separates the worlds is a radius at which
+the attack flips ordinary networks, carries over to others, and leaves a robust source standing.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from scipy import stats
 
 from raylab.core.statistics import Estimate
-from raylab.report.matrix import CONTROLS, NEIGHBOURS_TRUSTED, Row
-from raylab.report.numbers import number, percent
+from raylab.report.matrix import CONTROLS, NEIGHBOURS_TRUSTED, TRANSFER, Row
+from raylab.report.numbers import number, percent, share
 from raylab.stages.dataset import SeeFarData
 
-Code = Literal["no_controls", "one_seed", "no_effect", "above_controls", "true_features", "no_features_exist"]
-CHANCE = 0.1  # of See-Far's ten classes: toogits of this reliability say nothing
-HALF = Estimate(0.5, 0.0, 0, 0)
+Code = Literal["no_controls", "one_seed", "no_effect", "above_controls", "evidence"]
+TruthCode = Literal["true_features", "no_features_exist", "unclear"]
 CONFIDENCE = 0.975  # one-sided, of every difference to a control
 VISIBLE = 0.1  # share of images that look like their target from which a reader should be told
-BADGES: dict[Code, str] = {
+
+# Thresholds of evidence, fixed on worlds of the split `calibration` (recipes/worlds.py). Of its worlds without features
+# the one that comes nearest has a linear source that is led astray in 95 %, alone: its perturbations carry over in 3 %.
+FLIPS = 0.25  # success of the attack on the standard source, at least
+STANDS = 0.25  # success on the robust source, at most, as a share of that on the standard one
+CARRIES = 0.15  # targeted transfer to an independent network, at least
+
+CHANCE = 0.1  # of See-Far's ten classes: toogits of this reliability say nothing
+HALF = Estimate(0.5, 0.0, 0, 0)
+BADGES: dict[Code | TruthCode, str] = {
     "no_controls": "no controls",
     "one_seed": "one seed",
     "no_effect": "no effect",
-    "above_controls": "above controls",
+    "above_controls": "leakage not excluded",
+    "evidence": "evidence",
     "true_features": "true by the oracles",
     "no_features_exist": "no such feature",
+    "unclear": "not told apart",
 }
 
 
 @dataclass(frozen=True)
-class Verdict:
-    code: Code
+class Truth:
+    """What See-Far's oracles know, whatever the verdict says."""
+
+    code: TruthCode
     sentence: str
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers of a row allow; beside it, where it is known, what is true."""
+
+    code: Code
+    sentence: str
+    truth: Truth | None = None
+
+
 def verdict(row: Row, data: object, neighbours_clean: Estimate | None) -> Verdict:
-    """What the row allows; on See-Far (`data` is its config) what the oracles know to be true."""
-    if isinstance(data, SeeFarData):
-        return _with_truth(row, data, neighbours_clean)
-    return _blind(row, neighbours_clean)
+    """The verdict never looks at the truth, which on See-Far (`data` is its config) stands beside it."""
+    found = _blind(row, neighbours_clean)
+    truth = _truth(row, data) if isinstance(data, SeeFarData) else None
+    return Verdict(found.code, found.sentence, truth)
 
 
 def exceeds(difference: Estimate) -> bool:
@@ -52,6 +73,36 @@ def exceeds(difference: Estimate) -> bool:
     if difference.seeds < 2:
         return False
     return difference.mean > float(stats.t.ppf(CONFIDENCE, difference.seeds - 1)) * difference.se
+
+
+def admissible(row: Row) -> bool:
+    """Whether the robust source stands at a radius that leads the standard one astray, as far as this was measured."""
+    return row.robust is not None and row.robust.success.mean <= STANDS * row.success.mean
+
+
+def lacks(row: Row) -> Iterator[str]:
+    """What keeps a row above its controls from being evidence: a half sentence for each condition that failed."""
+    if row.kind != "det":
+        yield f"{row.kind} is too weak a test for more, since its labels agree with every faint push"
+        return
+    robust = row.robust
+    if robust is None:
+        yield "no robust source was trained beside it"
+    elif robust.warnings:
+        yield f"the robust source does not count ({robust.warnings[0]})"
+    if row.above_p1 is None or not row.above_p1.mean > 0:
+        yield f"the visible rule explains as much (p1 {percent(row.p1)})"
+    if not row.success.mean >= FLIPS:
+        yield f"the attack leads its source to the target in {percent(row.success)}, where {_share(FLIPS)} are asked"
+    if robust is not None and not admissible(row):
+        yield (
+            f"this radius is not admissible: it leads the robust source to the target in {percent(robust.success)}, "
+            f"more than {_share(STANDS)} of how often it leads the standard one there ({percent(row.success)})"
+        )
+    carried = row.transfer.get(TRANSFER)
+    if carried is None or not carried.mean >= CARRIES:
+        said = "is unknown" if carried is None else f"is {percent(carried)}, where {_share(CARRIES)} are asked"
+        yield f"targeted transfer to an independent network {said}"
 
 
 def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
@@ -69,14 +120,22 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
     missing = f" ({ran} of {len(CONTROLS)} controls run)" if ran < len(CONTROLS) else ""
     if not row.noise_is_fitted and row.noise_fit is not None:
         missing += f" (the random-label source learned only {percent(row.noise_fit)} of its labels and does not count)"
-    rule = ""
-    if row.kind == "det":
-        won = "and more than" if row.accuracy.mean > row.p1.mean else "but no more than"
-        rule = f", {won} the visible rule gives (p1 {percent(row.p1)})"
-    return Verdict(
-        "above_controls",
-        f"{got}, {number(row.above[name])} points above {_spoken(name)}{missing}{rule}; leakage of robust features "
-        f"is not excluded{_look(row, neighbours_clean)}.",
+    above = f"{got}, {number(row.above[name])} points above {_spoken(name)}{missing}"
+    lacking = list(lacks(row))
+    if lacking:
+        look = _look(row, neighbours_clean)
+        return Verdict(
+            "above_controls", f"{above}; leakage of robust features is not excluded: {'; '.join(lacking)}{look}."
+        )
+    return Verdict("evidence", f"{above} and above the visible rule (p1 {percent(row.p1)}); {_standing(row)}.")
+
+
+def _standing(row: Row) -> str:
+    assert row.robust is not None
+    return (
+        f"the attack leads its source to the target in {percent(row.success)}, an independent network in "
+        f"{percent(row.transfer[TRANSFER])}, and a robust source in {percent(row.robust.success)}: evidence for "
+        "features that are not robust at this radius"
     )
 
 
@@ -85,33 +144,32 @@ def _look(row: Row, clean: Estimate | None) -> str:
     target = row.neighbours_target
     if clean is None or target is None or clean.mean < NEIGHBOURS_TRUSTED or not target.mean > VISIBLE:
         return ""
-    return f", and by 1-NN {percent(target)} of the images look like their target"
+    return f"; and by 1-NN {percent(target)} of the images look like their target"
 
 
-def _with_truth(row: Row, data: SeeFarData, neighbours_clean: Estimate | None) -> Verdict:
-    blind = _blind(row, neighbours_clean)
-    if math.isclose(data.toogit_reliability, CHANCE):
-        return Verdict(
+def _truth(row: Row, data: SeeFarData) -> Truth | None:
+    if math.isclose(data.toogit_reliability, CHANCE) or data.toogit_amplitude == 0.0:
+        still = f" (the oracle still reads the shape in {percent(row.usage['shape_kept'])})" if row.usage else ""
+        return Truth(
             "no_features_exist",
-            f"The student reaches {percent(row.accuracy)} in a world whose toogits say nothing: whatever this number "
-            "is, it is leakage of the shape, and no claim is made.",
+            f"In this world toogits say nothing: whatever the student learned is leakage of the shape{still}.",
         )
-    if blind.code != "above_controls" or not row.usage:
-        return blind
+    if not row.usage:
+        return None
     flipped, kept = row.usage["toogit_is_target"], row.usage["shape_kept"]
     follow_n, follow_r = row.usage["follow_n"], row.usage["follow_r"]
+    follows = (
+        f"the student follows the toogit in {percent(follow_n)} and the shape in {percent(follow_r)} of the images "
+        "where they disagree"
+    )
     if _above(follow_n, follow_r) and _above(flipped, HALF):
-        return Verdict(
+        return Truth(
             "true_features",
-            f"The student reaches {percent(row.accuracy)}, and the oracles know why: the toogit was turned to the "
-            f"target in {percent(flipped)} of the images, the shape kept in {percent(kept)}, and where the two "
-            f"disagree the student follows the toogit in {percent(follow_n)}.",
+            f"The toogit was turned to the target in {percent(flipped)} of the images, the shape kept in "
+            f"{percent(kept)}, and {follows}.",
         )
-    return Verdict(
-        "above_controls",
-        f"The student reaches {percent(row.accuracy)}, above the controls; by the oracles the toogit was turned to "
-        f"the target in {percent(flipped)} of the images, and where toogit and shape disagree the student follows the "
-        f"toogit in {percent(follow_n)} and the shape in {percent(follow_r)}.",
+    return Truth(
+        "unclear", f"The toogit was turned to the target in {percent(flipped)} of the images only, or {follows}."
     )
 
 
@@ -120,9 +178,15 @@ def _above(one: Estimate, other: Estimate) -> bool:
     return one.mean - other.mean > 2 * math.hypot(one.se, other.se)
 
 
+def _share(value: float) -> str:
+    return f"{share(value, 0)} %"
+
+
 def _spoken(control: str) -> str:
     return {
         "unperturbed": "unperturbed images",
         "random_labels": "a source fitted to random labels",
         "untrained": "an untrained source",
+        "robust": "a robust source",
+        "leakage": "a set that can only leak",
     }[control]

@@ -10,11 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.core import networks
-from raylab.recipes.transfer_matrix import Cell, Controls, StudentRecipes, TransferMatrix, plan
+from raylab.recipes.transfer_matrix import Cell, Controls, RobustSource, StudentRecipes, TransferMatrix, plan
 from raylab.stage import Stage, closure
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
-from raylab.stages.training import Recipe, Training
+from raylab.stages.recipe import Adversary, Recipe
+from raylab.stages.training import Training
 
 SMALL: dict[str, Any] = {"sources": ("linear", "mlp"), "targets": ("mlp", "cnn"), "seeds": (0, 1)}
 
@@ -39,6 +40,8 @@ def test_every_pair_kind_and_seed_has_a_student_and_its_controls() -> None:
         "unperturbed": 2 * kinds * seeds,  # no source is behind it: one for each target
         "random_labels": pairs * kinds * seeds,
         "untrained": pairs * kinds * seeds,
+        "robust": pairs * kinds * seeds,
+        "leakage": pairs * kinds * seeds,
     }
     assert Counter(cell.role for cell in cells)["transfer"] == pairs * 2 * seeds
 
@@ -118,10 +121,65 @@ def test_a_selection_of_examples_is_controlled_by_the_same_selection() -> None:
 
 
 def test_controls_can_be_confined_and_turned_off() -> None:
-    off = small(controls=Controls(unperturbed=False, random_labels=False, untrained=False))
+    off = small(controls=Controls(unperturbed=False, random_labels=False, untrained=False, robust=None, leakage=None))
     assert {cell.control for cell in off} == {""}
     few = small(controls=Controls(sources=("mlp",), targets=("cnn",)))
     assert {(c.source, c.target) for c in few if c.control == "untrained" and c.target} == {("mlp", "cnn")}
+
+
+def test_the_robust_source_is_trained_at_the_radius_of_the_attack_unless_told_otherwise() -> None:
+    def adversary(robust: RobustSource, **changed: Any) -> Adversary | None:
+        cells = small(controls=Controls(robust=robust), **changed)
+        config = cells[Cell("network", 0, "mlp", control="robust")].config
+        assert isinstance(config, Training)
+        return config.recipe.adversary
+
+    assert adversary(RobustSource(), attack=Attack(eps=0.7)) == Adversary(eps=0.7)
+    linf = Attack(norm="linf", eps=0.1)
+    assert adversary(RobustSource(), attack=linf) == Adversary(norm="linf", eps=0.1)
+    assert adversary(RobustSource(adversary=Adversary(eps=1.5))) == Adversary(eps=1.5)
+    assert adversary(RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"))) == Adversary(eps=0.5)
+    with pytest.raises(ValidationError, match="give one of them"):
+        RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"), adversary=Adversary(eps=1.0))
+
+
+def test_the_robust_source_is_tested_clean_and_under_the_attack_of_the_sets() -> None:
+    cells = small()
+    network = cells[Cell("network", 0, "mlp", control="robust")]
+    assert cells[Cell("source", 0, "mlp", control="robust")].inputs["model"].key == network.key
+    attacked, own = (cells[Cell("attacked", 0, "mlp", "", "untargeted", control)] for control in ("robust", ""))
+    assert attacked.inputs["model"].key == network.key
+    assert attacked.config == own.config
+    assert attacked.inputs["data"].key == own.inputs["data"].key
+
+
+def test_leakage_only_sets_have_the_size_and_targets_of_the_attack_and_a_weak_selector() -> None:
+    cells = small(attack=Attack(eps=0.7), keep="success")
+    made = {kind: cells[Cell("set", 0, "mlp", "", kind, "leakage")] for kind in ("rand", "det")}
+    weak = cells[Cell("network", 0, "mlp", control="leakage")]
+    assert made["det"].inputs["selector"].key == weak.key
+    assert "selector" not in made["rand"].inputs  # some images have their own label
+    assert isinstance(weak.config, Training)
+    assert weak.config.recipe.epochs == 1
+    for kind, stage in made.items():
+        assert stage.config.seed == cells[Cell("set", 0, "mlp", "", kind)].config.seed  # type: ignore[attr-defined]
+        assert stage.inputs["patterns"].config.eps == 0.7  # type: ignore[attr-defined]
+        student = cells[Cell("network", 0, "mlp", "cnn", kind, "leakage")].config
+        assert isinstance(student, Training)
+        assert student.keep == "all"  # nothing attacked these images
+
+
+def test_robustness_is_measured_of_the_students_beside_whom_controls_stand() -> None:
+    few = small(controls=Controls(sources=("mlp",), targets=("cnn",)))
+    measured = {(c.source, c.target) for c in few if c.role == "robustness"}
+    assert measured == {("mlp", "cnn"), ("", "cnn")}
+    assert not [c for c in small(robustness=None) if c.role == "robustness"]
+
+
+def test_margins_select_with_their_share() -> None:
+    config = small(keep="top", keep_share=0.25)[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"].config
+    assert isinstance(config, Training)
+    assert (config.keep, config.keep_share) == ("top", 0.25)
 
 
 def test_the_recipe_of_a_control_source_keeps_its_milestones_in_proportion() -> None:

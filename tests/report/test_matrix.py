@@ -135,3 +135,39 @@ def test_examples_join_all_students_with_their_cells(made: dict[Cell, Artifact])
     assert controls.count("unperturbed") == controls.count("") == 8
     correct = [c for c, o in zip(table.column("correct").to_pylist(), controls, strict=True) if o == ""]
     assert sum(correct) == 4
+
+
+def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
+    made: dict[Cell, Artifact], tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path / "robust"))
+
+    def add(cell: Cell, said: Mapping[str, Any] | None = None, **metrics: object) -> None:
+        made[cell] = artifact(store, str(tuple(cell)), said or {"id": IDS}, {"n": 4, **metrics}, "2026-01-01")
+
+    for seed in (0, 1):
+        add(Cell("source", seed, "mlp", control="robust"), accuracy=0.75)
+        add(Cell("attacked", seed, "mlp", "", "untargeted"), success=(0.75, 1.0)[seed])
+        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), success=0.25)
+        add(Cell("set", seed, "mlp", "", "det", "robust"), success=(0.0, 0.5)[seed])
+        add(Cell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
+        add(Cell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
+        add(Cell("robustness", seed, "mlp", "linear", "det"), eps=(0.5,), robust=(0.25,), warnings=("masked",))
+        add(Cell("set", seed, "mlp", "", "det", "leakage"), rows=4, unperturbed=1)
+        add(Cell("student", seed, "mlp", "linear", "det", "leakage"), evaluated([0, 2, 3, 0]))
+    (row,) = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).rows
+    assert row.withstands is not None
+    assert row.withstands.mean == pytest.approx(0.125)
+    assert row.robust is not None
+    assert (row.robust.accuracy.mean, row.robust.withstands.mean) == (0.75, 0.75)
+    assert (row.robust.success.mean, row.robust.p1.mean) == (0.25, 0.75)
+    assert row.robust.warnings == ("seed 1: it collapsed",)
+    assert row.controls["robust"].mean == 0.25
+    assert row.above["robust"].mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
+    assert row.above_p1 is not None
+    assert row.above_p1.mean == pytest.approx((0.75 - 0.0 + 0.25 - 0.75) / 2)
+    assert row.robustness[0.5].mean == 0.25
+    assert row.doubts == ("seed 0: masked", "seed 1: masked")
+    assert row.untouched is not None
+    assert row.untouched.mean == 0.25
+    assert "leakage" not in row.control_success  # nothing attacked its images

@@ -16,8 +16,9 @@ import runs
 from raylab.report import words
 from raylab.report.gallery import draw
 from raylab.report.matrix import Matrix
-from raylab.report.numbers import unbroken
+from raylab.report.numbers import number, unbroken
 from raylab.report.page import page
+from raylab.report.robust_source import interval
 from raylab.report.verdict import verdict
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData
@@ -131,19 +132,20 @@ def test_every_row_has_its_verdict_in_words(parsed: Page, digits: Matrix, seefar
             assert unbroken(sentence) in parsed.text
 
 
-def test_the_page_never_claims_evidence_for_features(digits: Matrix, seefar: Matrix) -> None:
-    strong = {"accuracy": rows.estimate(0.99), "p1": rows.estimate(0.0), "success": rows.estimate(1.0)}
-    config = seefar.config.model_copy(update={"data": SeeFarData(name="seefar", toogit_reliability=0.1)})
-    mute = replace(seefar, config=config, rows=tuple(replace(row, **strong) for row in seefar.rows))
-    best = replace(digits, rows=tuple(replace(row, **strong) for row in digits.rows))
-    shown = Page(shown_page([best, mute]))
-    assert "evidence" not in shown.text.lower()
-    assert "no claim is made" in shown.text
-    assert "a world whose toogits say nothing" in shown.text
-    # Badges of verdicts on this world, once in the overview, once above the table, once in its row.
+def test_evidence_and_what_is_true_have_a_badge_each(digits: Matrix) -> None:
+    config = digits.config.model_copy(update={"data": SeeFarData(name="seefar", toogit_reliability=0.1)})
+    best = rows.strong()
+    strong = {name: getattr(best, name) for name in ("controls", "above", "above_p1", "success", "robust")}
+    made = [
+        replace(row, **strong, transfer={**row.transfer, **best.transfer}) if row.kind == "det" else row
+        for row in digits.rows
+    ]
+    det = sum(row.kind == "det" for row in made)
+    shown = Page(shown_page([replace(digits, config=config, rows=tuple(made))]))
     badges = [attributes["class"] for attributes in shown.every("span") if "badge" in attributes["class"]]
-    assert badges.count("badge no_features_exist") == 3
-    assert "badge true_features" not in badges
+    assert badges.count("badge evidence") == 1 + det  # above the table, and in every row: the verdict did not look
+    assert badges.count("badge no_features_exist") == len(made)
+    assert "a world whose toogits say nothing" in shown.text
 
 
 def test_how_it_was_made_is_told(parsed: Page, digits: Matrix) -> None:
@@ -189,9 +191,39 @@ def test_a_changed_number_changes_the_page(seefar: Matrix) -> None:
     assert shown_page([seefar]) == shown_page([seefar])
 
 
-def test_an_unwritten_control_is_said_to_be_missing(parsed: Page) -> None:
+def test_a_control_that_did_not_run_is_said_to_be_missing(parsed: Page) -> None:
     assert "not run" in parsed.text
     assert "Robust source" in parsed.text  # its place is kept
+
+
+def test_the_robust_source_says_whether_the_radius_is_admissible_and_what_its_set_teaches(digits: Matrix) -> None:
+    def note(success: float, taught: float) -> str:
+        robust = rows.robust(success=rows.estimate(success), p1=rows.estimate(0.65))
+        row = rows.strong(robust=robust, controls={"robust": rows.estimate(taught)})
+        return Page(shown_page([replace(digits, rows=(*digits.rows, row))])).text
+
+    assert "is admissible by the robust source" in note(0.03, 0.08)
+    assert "no more than chance" in note(0.03, 0.08)
+    wrong = note(0.4, 0.31)
+    assert "is not admissible by the robust source" in wrong
+    assert "its set still teaches 31.0\u00a0±\u00a01.0\u00a0%" in wrong
+
+
+def test_warnings_of_the_robust_source_and_of_masked_gradients_are_on_the_page(digits: Matrix) -> None:
+    first, *rest = digits.rows
+    doubted = replace(first, robust=rows.robust(warnings=("seed 0: it collapsed",)), doubts=("seed 0: zero gradients",))
+    shown = Page(shown_page([replace(digits, rows=(doubted, *rest))])).text
+    assert "it collapsed" in shown
+    assert "zero gradients" in shown
+
+
+def test_robust_accuracy_and_leakage_stand_beside_their_sets(parsed: Page, digits: Matrix) -> None:
+    (row,) = [row for row in digits.rows if row.robustness and (row.kind, row.target) == ("det", "mlp")]
+    assert unbroken(number(row.robustness[0.5])) in parsed.text
+    assert unbroken(number(digits.robustness["mlp"][0.5])) in parsed.text
+    assert row.untouched is not None
+    assert unbroken(number(row.untouched)) in parsed.text
+    assert unbroken(interval(row.above["leakage"])) in parsed.text
 
 
 def test_titles_tell_the_matrices_of_a_run_apart(seefar: Matrix) -> None:
@@ -205,10 +237,12 @@ def test_titles_tell_the_matrices_of_a_run_apart(seefar: Matrix) -> None:
         title(attack=Attack(eps=0.8)),
         title(attack=Attack(norm="linf", eps=0.25)),
         title(keep="success"),
+        title(keep="top"),
+        title(keep="bottom"),
         title(data=SeeFarData(name="seefar", toogit_reliability=0.1)),
         title(data=SeeFarData(name="seefar", shape_reliability=0.1)),
     }
-    assert len(different) == 6
+    assert len(different) == 8
 
 
 def test_a_matrix_of_one_seed_without_controls_or_neighbours_has_a_page(report_store: Store) -> None:
@@ -218,7 +252,7 @@ def test_a_matrix_of_one_seed_without_controls_or_neighbours_has_a_page(report_s
             "kinds": ("other",),
             "neighbours": 0,
             "sources": ("mlp",),
-            "controls": runs.SEEFAR.controls.model_copy(update={"unperturbed": False}),
+            "controls": runs.SEEFAR.controls.model_copy(update={"unperturbed": False, "robust": None, "leakage": None}),
         }
     )
     shown = Page(shown_page([runs.built(config, report_store)]))

@@ -8,7 +8,7 @@ import pytest
 
 from raylab.report.size import Size, size_notes
 
-LARGE = Size(train=50_000, test=10_000, seeds=5, det_controls=True, success=0.9, able=0.95, truth_known=True)
+LARGE = Size(train=50_000, test=10_000, seeds=5, det_controls=True, success=0.9, able=0.95)
 
 
 def notes(**changed: object) -> str:
@@ -32,7 +32,7 @@ def test_a_large_run_with_known_truth_only_gets_its_numbers() -> None:
         ({"det_controls": False}, "Some det sets have no control"),
         ({"success": 0.12}, "leads no source to its target in more than 12 % of the images"),
         ({"able": 0.45}, "no effect at this size does not mean no effect"),
-        ({"truth_known": False}, "no robust source among the controls yet"),
+        ({"robust": False}, "Some det rows have no robust source beside them"),
     ],
 )
 def test_each_limit_is_said_where_it_applies(changed: dict[str, object], said: str) -> None:

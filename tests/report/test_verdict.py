@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-import rows
-from rows import above, estimate, row
+from rows import above, estimate, robust, row, strong
 from scipy import stats
 
 from raylab.core.statistics import Estimate
-from raylab.report.verdict import BADGES, exceeds, verdict
+from raylab.report.matrix import TRANSFER
+from raylab.report.verdict import BADGES, CARRIES, FLIPS, STANDS, Code, TruthCode, exceeds, verdict
 from raylab.stages.dataset import DigitsData, SeeFarData
 
 DIGITS = DigitsData()
@@ -27,23 +27,86 @@ USAGE = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "data", "code"),
+    ("changed", "code"),
     [
-        ({"controls": {}, "above": {}}, DIGITS, "no_controls"),
-        ({"accuracy": estimate(0.9, seeds=1)}, DIGITS, "one_seed"),
-        (above("unperturbed", 0.01, 0.01), DIGITS, "no_effect"),
-        (above("unperturbed", -0.2, 0.01), DIGITS, "no_effect"),
-        ({}, DIGITS, "above_controls"),
-        ({}, SEEFAR, "above_controls"),  # nothing was read by the oracles
-        ({"usage": USAGE}, SEEFAR, "true_features"),
-        ({"usage": USAGE | {"follow_n": estimate(0.3), "follow_r": estimate(0.4)}}, SEEFAR, "above_controls"),
-        ({"usage": USAGE | {"toogit_is_target": estimate(0.27)}}, SEEFAR, "above_controls"),
-        ({"usage": USAGE, "controls": {}, "above": {}}, SEEFAR, "no_controls"),
-        ({"usage": USAGE, **above("unperturbed", 0.0, 0.01)}, SEEFAR, "no_effect"),
+        ({"controls": {}, "above": {}}, "no_controls"),
+        ({"accuracy": estimate(0.9, seeds=1)}, "one_seed"),
+        (above("unperturbed", 0.01, 0.01), "no_effect"),
+        (above("unperturbed", -0.2, 0.01), "no_effect"),
+        (above("robust", 0.03, 0.01), "no_effect"),
+        ({"robust": None}, "above_controls"),
+        ({}, "evidence"),
     ],
 )
-def test_each_case_has_its_code(changed: dict[str, Any], data: object, code: str) -> None:
-    assert verdict(row(**changed), data, CLEAN).code == code
+@pytest.mark.parametrize("data", [DIGITS, SEEFAR, NO_TOOGITS])
+def test_each_case_has_its_code_and_what_is_true_never_changes_it(
+    changed: dict[str, Any], data: object, code: str
+) -> None:
+    assert verdict(strong(**changed), data, CLEAN).code == code
+    assert verdict(strong(usage=USAGE, **changed), data, CLEAN).code == code
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"robust": None}, "no robust source was trained beside it"),
+        ({"robust": robust(warnings=("seed 1: collapsed",))}, "the robust source does not count (seed 1: collapsed)"),
+        ({"above_p1": estimate(0.0), "p1": estimate(0.88)}, "the visible rule explains as much (p1 88.0 ± 1.0 %)"),
+        ({"above_p1": None}, "the visible rule explains as much"),
+        (
+            {"success": estimate(FLIPS - 0.01), "robust": robust(success=estimate(0.0))},
+            "the attack leads its source to the target in",
+        ),
+        ({"robust": robust(success=estimate(0.9 * STANDS + 0.01))}, "this radius is not admissible"),
+        ({"robust": robust(success=estimate(math.nan))}, "this radius is not admissible"),
+        ({"transfer": {TRANSFER: estimate(CARRIES - 0.01)}}, "targeted transfer to an independent network is"),
+        ({"transfer": {}}, "targeted transfer to an independent network is unknown"),
+        ({"kind": "rand"}, "rand is too weak a test for more"),
+        ({"kind": "other"}, "other is too weak a test for more"),
+    ],
+)
+def test_every_condition_of_evidence_is_needed_and_named_where_it_fails(changed: dict[str, Any], said: str) -> None:
+    assert verdict(strong(), DIGITS, CLEAN).code == "evidence"
+    found = verdict(strong(**changed), DIGITS, CLEAN)
+    assert found.code == "above_controls"
+    assert f"leakage of robust features is not excluded: {said}" in found.sentence
+    assert found.sentence.count(";") == 1, "one reason, and no other"
+
+
+def test_thresholds_are_met_where_they_are_reached() -> None:
+    reached = strong(
+        success=estimate(FLIPS), robust=robust(success=estimate(STANDS * FLIPS)), transfer={TRANSFER: estimate(CARRIES)}
+    )
+    assert verdict(reached, DIGITS, CLEAN).code == "evidence"
+
+
+def test_unknown_success_is_no_evidence() -> None:
+    unknown = estimate(math.nan, math.nan)
+    assert verdict(strong(success=unknown), DIGITS, CLEAN).code == "above_controls"
+    assert verdict(strong(robust=robust(success=unknown)), DIGITS, CLEAN).code == "above_controls"
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    found = verdict(strong(success=estimate(0.1), transfer={}, robust=None), DIGITS, CLEAN)
+    assert found.sentence.count(";") == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "usage", "code"),
+    [
+        (DIGITS, USAGE, None),
+        (SEEFAR, {}, None),
+        (SEEFAR, USAGE, "true_features"),
+        (SEEFAR, USAGE | {"follow_n": estimate(0.3), "follow_r": estimate(0.4)}, "unclear"),
+        (SEEFAR, USAGE | {"toogit_is_target": estimate(0.27)}, "unclear"),
+        (NO_TOOGITS, USAGE, "no_features_exist"),
+        (NO_TOOGITS, {}, "no_features_exist"),
+        (SeeFarData(name="seefar", toogit_amplitude=0.0), USAGE, "no_features_exist"),
+    ],
+)
+def test_what_is_true_stands_beside_the_verdict(data: object, usage: dict[str, Estimate], code: str | None) -> None:
+    truth = verdict(strong(usage=usage), data, CLEAN).truth
+    assert (truth.code if truth else None) == code
 
 
 def test_an_effect_must_beat_every_control_and_the_one_that_it_does_not_beat_is_named() -> None:
@@ -75,25 +138,8 @@ def test_one_seed_never_exceeds_and_neither_does_an_unknown_difference() -> None
     assert not exceeds(Estimate(math.nan, math.nan, 0, 3))
 
 
-@pytest.mark.parametrize("accuracy", [0.01, 0.3, 0.6, 0.99])
-@pytest.mark.parametrize("kind", ["rand", "det"])
-def test_a_world_without_toogits_claims_nothing_whatever_the_accuracy(accuracy: float, kind: str) -> None:
-    strong = row(
-        kind=kind, accuracy=estimate(accuracy), p1=estimate(0.0), success=estimate(1.0), usage=USAGE, transfer={}
-    )
-    found = verdict(strong, NO_TOOGITS, CLEAN)
-    assert found.code == "no_features_exist"
-    assert "no claim is made" in found.sentence
-
-
-def test_det_is_set_against_the_visible_rule_and_rand_is_not() -> None:
-    assert "but no more than the visible rule" in verdict(row(kind="det", p1=estimate(0.9)), DIGITS, CLEAN).sentence
-    assert "and more than the visible rule" in verdict(row(kind="det", p1=estimate(0.2)), DIGITS, CLEAN).sentence
-    assert "visible rule" not in verdict(row(kind="rand"), DIGITS, CLEAN).sentence
-
-
 def test_missing_controls_are_counted() -> None:
-    assert "(1 of 3 controls run)" in verdict(row(), DIGITS, CLEAN).sentence
+    assert "(1 of 5 controls run)" in verdict(row(), DIGITS, CLEAN).sentence
 
 
 def test_neighbours_are_only_quoted_where_they_work_and_see_a_target() -> None:
@@ -105,22 +151,17 @@ def test_neighbours_are_only_quoted_where_they_work_and_see_a_target() -> None:
     assert "1-NN" not in verdict(row(neighbours_target=None), DIGITS, CLEAN).sentence
 
 
-def test_nothing_is_ever_called_evidence_and_leakage_is_never_excluded() -> None:
-    perfect = row(kind="det", accuracy=estimate(0.99), p1=estimate(0.0), success=estimate(1.0))
-    found = verdict(perfect, DIGITS, CLEAN)
-    assert "leakage of robust features is not excluded" in found.sentence
-    for changed in ({}, {"usage": USAGE}, {"controls": {}, "above": {}}, above("untrained", 0.0, 0.1)):
-        for data in (DIGITS, SEEFAR, NO_TOOGITS):
-            sentence = verdict(rows.row(kind="det", **changed), data, CLEAN).sentence
-            assert "evidence" not in sentence
-            assert sentence.count(". ") == 0, "one sentence"
-            assert sentence.endswith(".")
+def test_evidence_is_said_of_evidence_alone_and_in_one_sentence() -> None:
+    assert "evidence for features that are not robust at this radius" in verdict(strong(), DIGITS, CLEAN).sentence
+    for changed in ({"robust": None}, {"controls": {}, "above": {}}, above("untrained", 0.0, 0.1), {"kind": "rand"}):
+        sentence = verdict(strong(**changed), DIGITS, CLEAN).sentence
+        assert "evidence" not in sentence
+        assert sentence.count(". ") == 0, "one sentence"
+        assert sentence.endswith(".")
 
 
 def test_every_code_has_a_badge() -> None:
-    assert set(BADGES) == {
-        "no_controls", "one_seed", "no_effect", "above_controls", "true_features", "no_features_exist"
-    }  # fmt: skip
+    assert set(BADGES) == {*get_args(Code), *get_args(TruthCode)}
 
 
 def test_a_source_that_did_not_fit_its_noise_is_no_control() -> None:
@@ -132,4 +173,4 @@ def test_a_source_that_did_not_fit_its_noise_is_no_control() -> None:
     assert not changed.noise_is_fitted
     said = verdict(changed, DigitsData(), None).sentence
     assert "learned only 30.0" in said
-    assert "1 of 3 controls run" in said
+    assert "1 of 5 controls run" in said

@@ -1,0 +1,182 @@
+"""What is read from the results of learning from errors, and the rule behind every verdict."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import toy as stubs
+
+from raylab import runner
+from raylab.config import load
+from raylab.core.statistics import Estimate
+from raylab.recipes.errors import Cell, LearningFromErrors, plan
+from raylab.report.errors import Errors, Key, measured
+from raylab.report.errors_page import files, page, parent, publication, section
+from raylab.report.errors_text import as_csv, as_text
+from raylab.report.errors_verdict import FULL_ROWS, Row, rows
+from raylab.runner import InlineBackend
+from raylab.store import Store
+
+CONFIG = load(
+    LearningFromErrors,
+    """
+seeds: [0, 1]
+errors: {data: {name: digits, per_class: 30}, student: {epochs: 4}, students: [mlp], rounds: 2, counts: [20], det: null}
+cue: {data: {name: seefar, train_rows: 300, test_rows: 60}, recipe: {epochs: 2}}
+across: {data: {name: digits, per_class: 20}, images: {name: photos, train_rows: 200}, networks: [linear]}
+toy: {seeds: 3, points: 32, hidden: [8], steps: 20}
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory: pytest.TempPathFactory) -> Errors:
+    store = Store(str(tmp_path_factory.mktemp("errors") / "store"))
+    return measured(CONFIG, "key", runner.build(plan(CONFIG), store, InlineBackend(), stubs.Recorder()))
+
+
+def row(mean: float, se: float = 0.01, **changed: Any) -> Row:
+    given = Row(1, "q", "", "", Estimate(mean, se, 1000, 100), 0.2, 0.6, False, "")
+    return given._replace(**changed)
+
+
+def test_a_verdict_asks_where_the_interval_lies() -> None:
+    assert row(0.4).code == "same_direction"
+    assert row(0.4, same_protocol=True).code == "reproduced"
+    assert row(0.21).code == row(0.59).code == row(0.19).code == "inconclusive"
+    assert row(0.1).code == row(0.9, same_protocol=True).code == "contradicted"
+    assert row(0.4, se=0.2).code == "inconclusive"
+    assert row(0.9, high=math.inf).code == "same_direction"
+
+
+def test_one_seed_decides_nothing() -> None:
+    assert row(0.4)._replace(ours=Estimate(0.4, 0.0, 1000, 1)).code == "inconclusive"
+
+
+def test_what_is_expected_is_said_in_the_unit_of_the_row() -> None:
+    assert row(0.4).expected == "20 to 60 %"
+    assert row(0.4, high=math.inf).expected == "at least 20 %"
+    assert row(0.4, low=-0.02, high=math.inf, unit="difference").expected == "at least −2 points"
+    assert row(9, low=-math.inf, high=11, unit="toy").expected == "at most 11"
+
+
+def test_accuracies_and_agreement_are_those_of_the_examples(errors: Errors) -> None:
+    key = Key("errors", "mlp", "mlp", "predicted")
+    student, teacher = (
+        errors.artifacts[cell].batch()
+        for cell in (Cell("student", "errors", 1, *key[1:]), Cell("teacher", "errors", 1, "mlp"))
+    )
+    assert errors.students[key].by_seed[1].mean == student["correct"].mean()
+    both = [
+        np.mean(errors.artifacts[Cell("student", "errors", seed, *key[1:])].batch()["prediction"]
+                == errors.artifacts[Cell("teacher", "errors", seed, "mlp")].batch()["prediction"])
+        for seed in (0, 1)
+    ]  # fmt: skip
+    agreement = errors.students[key].agreement
+    assert agreement is not None
+    assert agreement.mean == pytest.approx(np.mean(both))
+    assert not np.array_equal(student["prediction"], teacher["prediction"])
+
+
+def test_the_number_of_errors_is_that_of_the_set(errors: Errors) -> None:
+    sizes = tuple(errors.artifacts[Cell("set", "errors", seed, "mlp", "", "predicted")].rows for seed in (0, 1))
+    assert errors.students[Key("errors", "mlp", "mlp", "predicted")].examples == sizes
+    assert errors.teachers[Key("errors", "mlp")].examples == sizes
+    assert errors.students[Key("curve", "mlp", "mlp", "errors", 20)].examples == (20,)
+
+
+def test_usage_is_counted_on_images_whose_features_disagree(errors: Errors) -> None:
+    by_hand, chosen = [], []
+    for seed in (0, 1):
+        shown = errors.artifacts[Cell("usage", "cue", seed, "mlp", "mlp", "predicted")].batch()
+        assert (shown["shape_class"] != shown["toogit_class"]).all()
+        by_hand.append(np.mean(shown["prediction"] == shown["toogit_class"]))
+        chosen.append(np.mean(shown["prediction"][shown["toogit_class"] == 0] == 0))
+    usage = errors.usage["predicted"]
+    assert usage.follow_n.mean == pytest.approx(np.mean(by_hand))
+    assert usage.chosen.mean == pytest.approx(np.mean(chosen))
+    assert usage.follow_n.mean + usage.follow_r.mean <= 1
+
+
+def test_the_control_is_subtracted_by_seed(errors: Errors) -> None:
+    student, control = (
+        errors.students[Key("errors", "mlp", "mlp", kind)].by_seed for kind in ("predicted", "shuffled")
+    )
+    found = next(r for r in rows(errors) if r.quantity.startswith("errors only, mlp → mlp: above"))
+    assert found.ours.mean == pytest.approx(np.mean([student[s].mean - control[s].mean for s in (0, 1)]))
+    assert found.ours.seeds == 2
+
+
+def test_the_toy_counts_points_over_worlds(errors: Errors) -> None:
+    toy = errors.toys["Linf 0.12"]
+    values = errors.artifacts[Cell("toy", "toy", kind="Linf 0.12")].batch()["right"]
+    assert toy.right.mean == values.mean()
+    assert toy.right.se == pytest.approx(values.std(ddof=1) / 3**0.5)
+    assert toy.excess.mean == pytest.approx(toy.right.mean - toy.control.mean)
+
+
+def test_the_published_protocol_is_claimed_for_the_published_protocol_alone(errors: Errors) -> None:
+    assert [r.quantity for r in rows(errors) if r.same_protocol] == ["toy, Linf 0.12: points right, mean over worlds"]
+    pushed = CONFIG.toy
+    assert pushed is not None
+    weaker = pushed.model_copy(
+        update={"protocols": (pushed.protocols[0].model_copy(update={"amount": 0.2}), *pushed.protocols[1:])}
+    )
+    other = replace(errors, config=CONFIG.model_copy(update={"toy": weaker}))
+    assert not any(r.same_protocol for r in rows(other))
+
+
+def test_mnist_to_fashion_is_the_published_protocol_at_its_size_alone(errors: Errors) -> None:
+    part = load(
+        LearningFromErrors,
+        "{across: {data: {name: mnist}, images: {name: fashion_mnist}, networks: [linear], ways: [raw, dataset]}}",
+    ).across
+
+    def as_of(size: int) -> list[Row]:
+        students = {
+            Key("across", "linear", "linear", way): replace(
+                errors.students[Key("across", "linear", "linear", way)], examples=(size, size)
+            )
+            for way in ("raw", "dataset")
+        }
+        alone = CONFIG.model_copy(update={"across": part, "errors": None, "toy": None})
+        return [r for r in rows(replace(errors, config=alone, students=students, usage={})) if r.number == 20]
+
+    assert [r.same_protocol for r in as_of(FULL_ROWS)] == [True, True]
+    assert [r.same_protocol for r in as_of(5000)] == [False, False]
+    assert [r.low for r in as_of(FULL_ROWS)] == [0.80, -0.02]
+
+
+def test_page_text_files_and_runs_tell_all_parts(errors: Errors) -> None:
+    shown = section(errors)
+    html, text, kept = page([shown]), as_text(errors), files(shown)
+    for r in rows(errors):
+        assert r.quantity in html.replace("\u00a0", " ")
+        assert r.quantity in " ".join(text.split())
+    assert html.count("<figure") == html.count("<figcaption") == len(shown.pictures) == 6
+    assert all(picture.alt and picture.caption for picture in shown.pictures)
+    lines = list(csv.DictReader(io.StringIO(as_csv(errors))))
+    assert [line["verdict"] for line in lines] == [r.code for r in rows(errors)]
+    assert set(kept) >= {"errors.csv", "errors.txt", "figures/errors_planes.svg"}
+    told = publication(shown, kept)
+    assert told.parent.key == parent(CONFIG, "key").key
+    assert len(told.children) == len({child.key for child in told.children}) == len(errors.students) + len(errors.toys)
+
+
+def test_the_same_results_give_the_same_bytes(errors: Errors) -> None:
+    assert files(section(errors)) == files(section(errors))
+
+
+@pytest.mark.parametrize("part", ["errors", "cue", "across", "toy"])
+def test_a_part_alone_has_a_page(part: str, errors: Errors) -> None:
+    others = {name: None for name in ("errors", "cue", "across", "toy") if name != part}
+    config = CONFIG.model_copy(update=others)
+    alone = measured(config, "key", {cell: errors.artifacts[cell] for cell in plan(config)})
+    assert rows(alone)
+    assert "What the numbers allow" in page([section(alone)])

@@ -1,0 +1,92 @@
+"""The table of mistakes: intervals, truths by the oracles alone, and what counts as a mistake."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+import rows
+from rows import estimate
+from scipy import stats
+
+from raylab.recipes.worlds import Worlds, cases
+from raylab.report.made import Made
+from raylab.report.worlds import Judged, Result, Truth, as_csv, as_text, judge, page, rate, regions, truth_of
+from raylab.stages.dataset import SeeFarData
+
+WORLD = SeeFarData(name="seefar")
+CASE = cases(Worlds())["having 0"]
+USAGE = {
+    "toogit_is_target": estimate(0.95),
+    "shape_kept": estimate(0.99),
+    "follow_n": estimate(0.9),
+    "follow_r": estimate(0.1),
+}
+
+
+def judged(truth: Truth, evidence: bool) -> Judged:
+    row = rows.strong(usage=USAGE) if evidence else rows.strong(usage=USAGE, success=estimate(0.2))
+    return replace(judge(f"case of {truth}", CASE, row), truth=truth)
+
+
+def result(*found: Judged) -> Result:
+    return Result(Worlds(), "0" * 64, found, Made("", (), (), {}, "", "", "", (), ()), "abc")
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 100), (3, 110), (95, 100), (100, 100)])
+def test_the_interval_is_that_of_clopper_and_pearson(hits: int, n: int) -> None:
+    found = rate(hits, n)
+    assert hits == 0 or stats.binom.sf(hits - 1, n, found.low) == pytest.approx(0.025)
+    assert hits == n or stats.binom.cdf(hits, n, found.high) == pytest.approx(0.025)
+    assert (found.low == 0.0, found.high == 1.0) == (hits == 0, hits == n)
+
+
+def test_nothing_drawn_is_nothing_known() -> None:
+    assert (rate(0, 0).low, rate(0, 0).high) == (0.0, 1.0)
+    assert str(rate(0, 0)) == "none drawn"
+
+
+@pytest.mark.parametrize(
+    ("changed", "turned", "eps", "truth"),
+    [
+        ({"toogit_reliability": 0.1}, 0.95, 0.8, "without"),
+        ({"toogit_amplitude": 0.0}, 0.95, 0.8, "without"),
+        ({"toogit_reliability": 0.1}, 0.95, 3.0, "shape_flips"),
+        ({}, 0.95, 0.8, "turned"),
+        ({}, 0.6, 0.8, "partly"),
+        ({}, 0.2, 0.8, "not_turned"),
+    ],
+)
+def test_truth_is_read_by_oracles_and_never_from_the_verdict(
+    changed: dict[str, float], turned: float, eps: float, truth: Truth
+) -> None:
+    world = WORLD.model_copy(update=changed)
+    usage = USAGE | {"toogit_is_target": estimate(turned)}
+    assert truth_of(rows.strong(usage=usage), world, eps, (0, 1)) == truth
+    assert truth_of(rows.strong(usage=usage, robust=None), world, eps, (0, 1)) == truth
+
+
+def test_mistakes_are_false_evidence_and_missed_toogits() -> None:
+    false, missed = judged("without", True), judged("turned", False)
+    right = [judged("without", False), judged("turned", True)]
+    open_questions = [
+        judged(truth, said) for truth in ("shape_flips", "partly", "not_turned") for said in (True, False)
+    ]
+    found = result(false, missed, *right, *open_questions)
+    assert found.mistakes == (false, missed)
+    text = as_text(found)
+    assert "1 of 2: 50.0 % [1.3, 98.7]" in text
+    assert "case of turned (turned): the attack leads its source" in text
+    assert "case of without (without): evidence" in text
+
+
+def test_every_case_has_its_line_and_the_page_its_mistakes() -> None:
+    found = result(judged("without", True), judged("turned", True))
+    lines = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert [(line["truth"], line["verdict"]) for line in lines] == [("without", "evidence"), ("turned", "evidence")]
+    shown = page(found)
+    assert "case of without" in shown
+    assert "case of turned" not in shown
+    assert {name for name, *_ in regions(found)} >= {"radius", "networks", "epochs"}
