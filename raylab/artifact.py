@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class Artifact:
                 return self._checked(part)
         raise StoreError(f"{self.label}: no part {name!r}; it has {[part.name for part in self.parts]}")
 
-    def table(self, start: int = 0, stop: int | None = None) -> pa.Table:
+    def table(self, start: int = 0, stop: int | None = None, without: Collection[str] = ()) -> pa.Table:
         """Rows [start, stop) of the artifact's tables, in order; only the parts that hold them are read."""
         stop = self.rows if stop is None else min(stop, self.rows)
         pieces, first = [], 0
@@ -99,18 +99,17 @@ class Artifact:
             rows = part.rows or 0
             if first < stop and first + rows > start:
                 low, high = max(start - first, 0), min(stop - first, rows)
-                pieces.append(columns.from_parquet(self._checked(part)).slice(low, high - low))
+                pieces.append(columns.from_parquet(self._checked(part), without).slice(low, high - low))
             first += rows
         if not pieces and tables:  # an empty range still has columns
-            pieces.append(columns.from_parquet(self._checked(tables[0])).slice(0, 0))
+            pieces.append(columns.from_parquet(self._checked(tables[0]), without).slice(0, 0))
         if not pieces:
             raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
         return pa.concat_tables(pieces)
 
     def without_images(self) -> columns.Batch:
         """All columns but `image`, of all rows."""
-        table = self.table()
-        return columns.to_batch(table.drop_columns([n for n in ("image",) if n in table.column_names]))
+        return columns.to_batch(self.table(without=("image",)))
 
     def batch(self, start: int = 0, stop: int | None = None) -> columns.Batch:
         """The same rows as numpy arrays by column."""

@@ -16,22 +16,29 @@ from raylab.site import Actors, SiteFile, Trials
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
-from raylab.stages.recipe import Recipe
+from raylab.stages.inversion import Inversion, invert
+from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.training import train
 from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=50, shard_rows=100)  # 15 shards a set
 ATTACK = Attack(steps=60)  # a shard takes a good part of a second, so that there is something to end
+INVERSION = Inversion(steps=60)
 
 
 def constructed_sets(epochs: int = 3) -> dict[str, Stage]:
+    """rand and det of a standard source, and D_R of an adversarially trained one."""
     data = open_data(DigitsData(), 0)
-    rows = data.rows["train"]
-    source = train("mlp", Recipe(epochs=epochs), data.train, data.images, seed=1, rows=rows, name="source")
-    return {
-        kind: construct(kind, ATTACK, data.train, source, data.images, 0, "train", COMPUTE, rows=rows, name=kind)
-        for kind in ("rand", "other", "det")
+    rows, images = data.rows["train"], data.images
+    attacked = Recipe(epochs=epochs, adversary=Adversary(eps=0.5, steps=3, step_share=0.5))
+    source = train("mlp", Recipe(epochs=epochs), data.train, images, seed=1, rows=rows, name="source")
+    robust = train("mlp_bottleneck16", attacked, data.train, images, seed=2, rows=rows, name="robust source")
+    sets = {
+        kind: construct(kind, ATTACK, data.train, source, images, 0, "train", COMPUTE, rows=rows, name=kind)
+        for kind in ("rand", "det")
     }
+    inverted = invert(INVERSION, data.train, robust, data.train, images, 0, "train", COMPUTE, rows=rows, name="D_R")
+    return {**sets, "robust": inverted}
 
 
 def counting_task(folder: Path) -> Stage:

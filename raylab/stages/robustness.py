@@ -235,7 +235,7 @@ def robustness(
 
 def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
     """`rows` ids whatever the shards; more of them contain fewer."""
-    ids: NDArray[np.int64] = data.table().column("id").to_numpy().astype(np.int64)
+    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
     drawn: NDArray[np.int64] = ids[seeding.permutation(seed, "robustness/rows", ids)[:rows]]
     return drawn
 
