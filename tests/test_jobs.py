@@ -57,7 +57,7 @@ def test_a_run_leaves_a_table_a_page_and_runs_and_a_second_one_adds_nothing(tmp_
 def test_several_configs_make_one_page_and_share_what_is_the_same(tmp_path: Path) -> None:
     for name, eps in (("weak", 0.5), ("strong", 1.0)):
         (tmp_path / f"{name}.yaml").write_text(
-            f"study: {name}\nattack: {{eps: {eps}}}\ncontrols: {{untrained: false}}\n"
+            f"study: {name}\nattack: {{eps: {eps}}}\ncontrols: {{untrained: false, robust: null, leakage: null}}\n"
         )
     done = job(tmp_path, str(tmp_path / "weak.yaml"), str(tmp_path / "strong.yaml"), *SMALL, "kinds=[det]")
     assert done.returncode == 0, done.stderr

@@ -26,6 +26,8 @@ VISIBLE = 0.1  # share of images that look like their target from which a reader
 
 # Thresholds of evidence, fixed on worlds of the split `calibration` (recipes/worlds.py). Of its worlds without features
 # the one that comes nearest has a linear source that is led astray in 95 %, alone: its perturbations carry over in 3 %.
+# Worlds of the split `held_out`, 3 seeds each: evidence in 0 of 31 that have nothing to find, and in 39 of 46 whose
+# toogits the oracle saw turned (85 % [71, 94]); in 6 of the 7 missed the students follow the visible rule.
 FLIPS = 0.25  # success of the attack on the standard source, at least
 STANDS = 0.25  # success on the robust source, at most, as a share of that on the standard one
 CARRIES = 0.15  # targeted transfer to an independent network, at least

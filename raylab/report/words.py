@@ -37,5 +37,11 @@ def heading(matrix: Matrix) -> str:
         mute = {"toogits": config.data.toogit_reliability, "shapes": config.data.shape_reliability}
         words += [f"a world whose {name} say nothing" for name, told in mute.items() if told <= CHANCE]
     norm = {"l2": "L2", "linf": "Linf"}[config.attack.norm]
-    kept = {"all": "", "success": ", successes only", "failed": ", failures only"}[config.keep]
+    kept = {
+        "all": "",
+        "success": ", successes only",
+        "failed": ", failures only",
+        "top": f", the {config.keep_share:.0%} of largest margin",
+        "bottom": f", all but the {config.keep_share:.0%} of largest margin",
+    }[config.keep]
     return f"{', '.join(words)}: {norm} radius {config.attack.eps:g}{kept}"

@@ -138,6 +138,9 @@ def test_the_robust_source_is_trained_at_the_radius_of_the_attack_unless_told_ot
     linf = Attack(norm="linf", eps=0.1)
     assert adversary(RobustSource(), attack=linf) == Adversary(norm="linf", eps=0.1)
     assert adversary(RobustSource(adversary=Adversary(eps=1.5))) == Adversary(eps=1.5)
+    robust_train = Recipe(adversary=Adversary(eps=0.3))
+    assert adversary(RobustSource(), train=robust_train) == Adversary(eps=0.3)
+    assert adversary(RobustSource(adversary=Adversary(eps=1.5)), train=robust_train) == Adversary(eps=1.5)
     assert adversary(RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"))) == Adversary(eps=0.5)
     with pytest.raises(ValidationError, match="give one of them"):
         RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"), adversary=Adversary(eps=1.0))

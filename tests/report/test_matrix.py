@@ -165,7 +165,7 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
     assert row.controls["robust"].mean == 0.25
     assert row.above["robust"].mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
     assert row.above_p1 is not None
-    assert row.above_p1.mean == pytest.approx((0.75 - 0.0 + 0.25 - 0.75) / 2)
+    assert row.above_p1.mean == pytest.approx((0.75 - 0.25 + 0.25 - 0.75) / 2)
     assert row.robustness[0.5].mean == 0.25
     assert row.doubts == ("seed 0: masked", "seed 1: masked")
     assert row.untouched is not None

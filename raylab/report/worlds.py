@@ -1,0 +1,227 @@
+"""The verdict against the truth: false evidence, power and abstention over many See-Far worlds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scipy import stats
+
+from raylab.artifact import Artifact
+from raylab.core.flips import flippable
+from raylab.identity import canonical_json, short
+from raylab.recipes import transfer_matrix
+from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.recipes.worlds import SAYS_NOTHING, Cell, Worlds, cases
+from raylab.report.frame import render
+from raylab.report.made import Made, made, newest_provenance
+from raylab.report.matrix import TRANSFER, Row, measured
+from raylab.report.numbers import share
+from raylab.report.text import table
+from raylab.report.verdict import CARRIES, FLIPS, STANDS, Code, lacks, verdict
+from raylab.stages.dataset import SeeFarData
+from raylab.tracking import Publication, Record
+
+Truth = Literal["without", "shape_flips", "turned", "partly", "not_turned"]
+ROBUST = 0.05  # share of images whose shape the radius may turn: beyond it the shape itself is not robust
+TURNED = 0.9  # share of the set's images whose toogit the oracle reads as the target's
+TRUTHS: dict[Truth, str] = {
+    "without": "toogits say nothing, the shape cannot be turned",
+    "shape_flips": "toogits say nothing, the shape can be turned in some images",
+    "turned": "toogits tell, and were turned in at least 90 %",
+    "partly": "toogits tell, and were turned in 50 to 90 %",
+    "not_turned": "toogits tell, and were turned in less than half",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One case: what was measured, what is true by the oracles, and what the verdict says without knowing."""
+
+    name: str
+    config: TransferMatrix
+    row: Row
+    truth: Truth
+    code: Code
+    lacking: tuple[str, ...]
+
+    @property
+    def evidence(self) -> bool:
+        return self.code == "evidence"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """hits of n, with the exact 95 % interval of Clopper and Pearson."""
+
+    hits: int
+    n: int
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "none drawn"
+        return f"{self.hits} of {self.n}: {share(self.hits / self.n)} % [{share(self.low)}, {share(self.high)}]"
+
+
+@dataclass(frozen=True)
+class Result:
+    config: Worlds
+    key: str
+    judged: tuple[Judged, ...]
+    made: Made
+    commit: str
+
+    def of(self, truth: Truth) -> tuple[Judged, ...]:
+        return tuple(one for one in self.judged if one.truth == truth)
+
+    @property
+    def mistakes(self) -> tuple[Judged, ...]:
+        """Evidence where there is nothing, and no evidence where the toogits were turned."""
+        wrong = {"without": True, "turned": False}
+        return tuple(one for one in self.judged if one.evidence == wrong.get(one.truth))
+
+
+def rate(hits: int, n: int, level: float = 0.95) -> Rate:
+    """The exact interval; [0, 1] of nothing."""
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
+    high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    return Rate(hits, n, low, high)
+
+
+def evidence(judged: Sequence[Judged]) -> Rate:
+    return rate(sum(one.evidence for one in judged), len(judged))
+
+
+def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Truth:
+    """By the oracles alone: whether anything that tells the label could be, or was, turned at this radius.
+
+    The shape counts as robust where at most 5 % of the images have one that the radius may turn to its next class, in
+    the worst of the worlds.
+    """
+    if data.toogit_amplitude == 0.0 or data.toogit_reliability <= SAYS_NOTHING:
+        turns = max(flippable(data.world(seed), "shape", eps) for seed in seeds)
+        return "without" if turns <= ROBUST else "shape_flips"
+    turned = row.usage["toogit_is_target"].mean
+    return "turned" if turned >= TURNED else "partly" if turned >= 0.5 else "not_turned"
+
+
+def judge(name: str, config: TransferMatrix, row: Row) -> Judged:
+    """By the verdict that every transfer matrix gets."""
+    data = config.data
+    assert isinstance(data, SeeFarData)
+    found = verdict(row, data, None)
+    truth = truth_of(row, data, config.attack.eps, config.seeds)
+    return Judged(name, config, row, truth, found.code, tuple(lacks(row)))
+
+
+def judged(config: Worlds, key: str, artifacts: Mapping[Cell, Artifact]) -> Result:
+    by_case: dict[str, dict[transfer_matrix.Cell, Artifact]] = {}
+    for cell, artifact in artifacts.items():
+        by_case.setdefault(cell.case, {})[cell.of] = artifact
+    found = [judge(name, case, measured(case, key, by_case[name]).rows[0]) for name, case in cases(config).items()]
+    provenance = newest_provenance(artifacts.values())
+    return Result(config, key, tuple(found), made(config, artifacts), str(provenance["commit"]))
+
+
+REGIONS: dict[str, Callable[[TransferMatrix], Any]] = {
+    "radius": lambda c: c.attack.eps,
+    "networks": lambda c: f"{c.sources[0]} → {c.targets[0]}",
+    "training images": lambda c: getattr(c.data, "train_rows", 0),
+    "epochs": lambda c: c.train.epochs,
+    "toogit amplitude": lambda c: getattr(c.data, "toogit_amplitude", 0.0),
+    "toogit reliability": lambda c: getattr(c.data, "toogit_reliability", 0.0),
+    "shape amplitude": lambda c: getattr(c.data, "shape_amplitude", 0.0),
+}
+
+
+def regions(result: Result) -> Iterator[tuple[str, str, Rate, Rate]]:
+    """By what a case was drawn from: false evidence without features, power where toogits were turned."""
+    for name, value in REGIONS.items():
+        for part in sorted({value(one.config) for one in result.judged}):
+            of = [one for one in result.judged if value(one.config) == part]
+            without, turned = ([one for one in of if one.truth == truth] for truth in ("without", "turned"))
+            yield name, f"{part:g}" if isinstance(part, float) else str(part), evidence(without), evidence(turned)
+
+
+def summary(result: Result) -> list[tuple[str, str]]:
+    return [(words, str(evidence(result.of(truth)))) for truth, words in TRUTHS.items()]
+
+
+def as_text(result: Result) -> str:
+    title = f"The verdict on {len(result.judged)} worlds, split {result.config.split}"
+    parts = [f"{title}\n{'=' * len(title)}", table(["evidence was claimed", "of worlds"], summary(result))]
+    parts.append(
+        table(
+            ["where", "", "false evidence", "power"],
+            [[name, part, str(false), str(power)] for name, part, false, power in regions(result) if false.n + power.n],
+        )
+    )
+    if result.mistakes:
+        parts.append("Mistakes\n" + "\n".join(f"- {one.name} ({one.truth}): {_said(one)}" for one in result.mistakes))
+    return "\n\n".join(parts) + "\n"
+
+
+def page(result: Result) -> str:
+    return render(
+        "worlds.html",
+        title="How often is the verdict wrong?",
+        result=result,
+        summary=summary(result),
+        regions=[one for one in regions(result) if one[2].n + one[3].n],
+        mistakes=[(one, _said(one)) for one in result.mistakes],
+        thresholds=(FLIPS, STANDS, CARRIES),
+    )
+
+
+def as_csv(result: Result) -> str:
+    """One line a case: what it was drawn as, what was measured, the truth and the verdict."""
+    stream = io.StringIO()
+    lines = [_line(one) for one in result.judged]
+    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def record(config: Worlds, key: str) -> Record:
+    params = {"split": config.split, "without": config.without, "having": config.having, "seeds": config.seeds}
+    tags = {"raylab.stage": "worlds", "raylab.config": canonical_json(config)}
+    return Record(key, f"{config.split} worlds [{short(key)}]", params, tags=tags)
+
+
+def publication(result: Result, files: Mapping[str, bytes]) -> Publication:
+    opened = record(result.config, result.key)
+    counts = {truth: evidence(result.of(truth)) for truth in TRUTHS}
+    metrics = {f"evidence.{truth}": found.hits / found.n for truth, found in counts.items() if found.n}
+    metrics |= {f"worlds.{truth}": float(found.n) for truth, found in counts.items()}
+    note = "\n".join(f"- {words}: {said}" for words, said in summary(result))
+    tags = {**opened.tags, "mlflow.source.git.commit": result.commit}
+    return Publication(Record(opened.key, opened.name, opened.params, metrics, tags=tags, note=note), (), files)
+
+
+def _said(one: Judged) -> str:
+    return "; ".join(one.lacking) if one.lacking else one.code
+
+
+def _line(one: Judged) -> dict[str, object]:
+    c, row = one.config, one.row
+    assert row.robust is not None
+    drawn = {name: value(c) for name, value in REGIONS.items()}
+    shares = {
+        "accuracy": row.accuracy,
+        "p1": row.p1,
+        "robust source teaches": row.controls["robust"],
+        "success": row.success,
+        "success on robust source": row.robust.success,
+        "transfer": row.transfer[TRANSFER],
+        "toogit is target": row.usage["toogit_is_target"],
+        "shape kept": row.usage["shape_kept"],
+    }
+    numbers = {name: f"{estimate.mean:.4g}" for name, estimate in shares.items()}
+    return {"case": one.name, **drawn, **numbers, "truth": one.truth, "verdict": one.code}
