@@ -18,7 +18,9 @@ RECORD = Path(__file__).parent / "versions.json"
 
 # The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
 CODE = {
-    "data": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py"],
+    "data": [
+        "stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py",
+    ],
     "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
     "network": [
         "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", "core/networks.py",
@@ -57,6 +59,9 @@ CODE = {
     ],
     "neighbours": ["stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "worker.py"],
     "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
+    "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "columns.py"],
+    "matched": ["stages/matching.py", "core/seeding.py", "worker.py"],
+    "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "worker.py"],
 }  # fmt: skip
 
 

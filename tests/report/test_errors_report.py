@@ -16,11 +16,13 @@ from raylab import runner
 from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell, LearningFromErrors, plan
+from raylab.recipes.errors_config import ErrorsOnly
 from raylab.report.errors import Errors, Key, measured
 from raylab.report.errors_page import files, page, parent, publication, section
 from raylab.report.errors_text import as_csv, as_text
 from raylab.report.errors_verdict import FULL_ROWS, Row, rows
 from raylab.runner import InlineBackend
+from raylab.stages.dataset import KnownData
 from raylab.store import Store
 
 CONFIG = load(
@@ -151,6 +153,23 @@ def test_mnist_to_fashion_is_the_published_protocol_at_its_size_alone(errors: Er
     assert [r.same_protocol for r in as_of(FULL_ROWS)] == [True, True]
     assert [r.same_protocol for r in as_of(5000)] == [False, False]
     assert [r.low for r in as_of(FULL_ROWS)] == [0.80, -0.02]
+
+
+def test_errors_on_cifar10_are_the_published_protocol_with_its_network_and_all_of_its_data_alone(
+    errors: Errors,
+) -> None:
+    def bounds(network: str, notes: tuple[str, ...] = (), **cut: int) -> tuple[bool, float]:
+        part = LearningFromErrors(errors=ErrorsOnly(data=KnownData(name="cifar10", **cut)))
+        students = {
+            Key("errors", network, network, kind): errors.students[Key("errors", "mlp", "mlp", kind)]
+            for kind in ("predicted", "shuffled")
+        }
+        alone = CONFIG.model_copy(update={"errors": part.errors, "across": None, "toy": None})
+        found = rows(replace(errors, config=alone, students=students, usage={}, notes=notes))[0]
+        return found.same_protocol, found.low
+
+    assert bounds("resnet18") == (True, 0.437)
+    assert bounds("resnet18", per_class=500) == bounds("resnet9") == bounds("resnet18", ("JPEG",)) == (False, 0.2)
 
 
 def test_page_text_files_and_runs_tell_all_parts(errors: Errors) -> None:

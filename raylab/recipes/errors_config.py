@@ -1,0 +1,124 @@
+"""The config of learning from errors: four parts, any of which may be left out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.core.toy2d import Protocol
+from raylab.recipes.fields import Names, NetworkName, Seeds
+from raylab.stage import Compute
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import DataConfig, DigitsData, PhotosData, SeeFarData
+from raylab.stages.matching import How
+from raylab.stages.recipe import Recipe
+
+Count = Annotated[int, Field(ge=2)]
+Way = Literal["raw"] | How
+PUBLISHED_TOY = "Linf 0.12"
+
+
+class Stopped(Config):
+    """An architecture of teachers, and how early each is stopped: with a few dozen steps errors are left."""
+
+    network: NetworkName
+    recipe: Recipe
+
+
+class ErrorsOnly(Config):
+    """A teacher stopped early labels its own training images; students see only the ones that it got wrong."""
+
+    data: DataConfig = DigitsData()
+    teachers: Annotated[tuple[Stopped, ...], Field(min_length=1)] = (
+        Stopped(network="mlp", recipe=Recipe(epochs=1, batch_size=96, lr=1e-3, schedule="constant")),
+        Stopped(network="cnn", recipe=Recipe(epochs=2, batch_size=64, lr=1e-3, schedule="constant")),
+    )
+    students: Names = ("mlp", "cnn")
+    student: Recipe = Recipe(epochs=40)
+    # Of the first teacher and student: a student's own errors teach the next; 1 is the teacher's alone.
+    rounds: Annotated[int, Field(ge=1, le=20)] = 3
+    counts: tuple[Count, ...] = (25, 50, 100, 200)  # of examples in the learning curve, where there are as many
+    det: Attack | None = Attack(eps=1.0)  # of the curve's D_det; None: no such curve
+
+    @model_validator(mode="after")
+    def _check(self) -> ErrorsOnly:
+        names = [teacher.network for teacher in self.teachers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"teachers: each network at most once, got {names}")
+        return self
+
+
+class Cue(Config):
+    """A planted cue: the toogits of See-Far tell the class where the teacher learns, and nothing where it errs."""
+
+    data: SeeFarData = SeeFarData(name="seefar")
+    network: NetworkName = "mlp"
+    recipe: Recipe = Recipe(epochs=6)
+    toogit: Annotated[int, Field(ge=0, le=9)] = 0  # the one that is also shown alone
+
+
+class Across(Config):
+    """A teacher labels images of another domain; a student sees only these and is tested on the teacher's domain."""
+
+    data: DataConfig = DigitsData()
+    images: DataConfig = PhotosData()
+    networks: Names = ("mlp", "cnn")
+    ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("raw", "dataset", "image", "noise")
+    teacher: Recipe = Recipe()
+    student: Recipe = Recipe(epochs=4)
+
+
+class ToyProtocol(Config):
+    """How a point is pushed; the square, the networks and their training are those of `Toy`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")]
+    push: Literal["linf", "minimal"]
+    amount: Annotated[float, Field(ge=0, le=100)]  # linf: the radius; minimal: the margin of the logit
+    push_steps: Annotated[int, Field(ge=1, le=10_000)] = 50
+
+
+class Toy(Config):
+    """Random points in the plane with random labels."""
+
+    seeds: Annotated[int, Field(ge=2, le=10_000)] = 40
+    first: Annotated[int, Field(ge=0)] = 0
+    points: Annotated[int, Field(ge=4, le=1000)] = 32
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (100, 100)
+    steps: Annotated[int, Field(ge=1)] = 1500
+    protocols: Annotated[tuple[ToyProtocol, ...], Field(min_length=1)] = (
+        ToyProtocol(name=PUBLISHED_TOY, push="linf", amount=0.12),
+        ToyProtocol(name="minimal flip", push="minimal", amount=0.0, push_steps=300),
+        ToyProtocol(name="flip with margin 5", push="minimal", amount=5.0, push_steps=300),
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Toy:
+        names = [protocol.name for protocol in self.protocols]
+        if len(set(names)) < len(names):
+            raise ValueError(f"protocols: each name at most once, got {names}")
+        return self
+
+    def protocol(self, given: ToyProtocol) -> Protocol:
+        return Protocol(
+            given.push, given.amount, self.points, hidden=self.hidden, steps=self.steps, push_steps=given.push_steps
+        )
+
+
+class LearningFromErrors(Config):
+    """The four parts; a part that is null is left out."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "embedded"
+    seeds: Seeds = (0, 1, 2)
+    errors: ErrorsOnly | None = ErrorsOnly()
+    cue: Cue | None = Cue()
+    across: Across | None = Across()
+    toy: Toy | None = Toy()
+    compute: Compute = Compute(batch_rows=500, shard_rows=10_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> LearningFromErrors:
+        if not any((self.errors, self.cue, self.across, self.toy)):
+            raise ValueError("errors, cue, across and toy are all null; leave one in")
+        return self

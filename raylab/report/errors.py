@@ -1,0 +1,190 @@
+"""Learning from errors as tables: students by part, usage of the planted cue, the toy, and what the numbers allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab.artifact import Artifact
+from raylab.core.statistics import Estimate, over_seeds, proportion
+from raylab.recipes.errors import Cell, LearningFromErrors
+from raylab.report.estimates import BySeed, mean
+from raylab.report.made import newest_provenance
+
+Artifacts = Mapping[Cell, Artifact]
+
+
+class Key(NamedTuple):
+    """A student, whatever its seed; a teacher where `student` and `kind` are empty."""
+
+    part: str
+    teacher: str = ""
+    student: str = ""
+    kind: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """On clean test images of the teacher's domain."""
+
+    accuracy: Estimate
+    by_seed: BySeed
+    agreement: Estimate | None  # with the teacher, right or wrong; None: there is none, or it is the teacher
+    examples: tuple[int, ...]  # it was trained on, by seed; of a teacher: those it has wrong
+    entropy: Estimate | None  # of its labels
+
+
+@dataclass(frozen=True)
+class Usage:
+    """On images of See-Far whose shape and toogit disagree."""
+
+    follow_r: Estimate
+    follow_n: Estimate
+    chosen: Estimate  # follow_n on the images with the one toogit alone
+    by_seed: BySeed  # of follow_n
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """Points of an original set that are right, a world each."""
+
+    right: Estimate
+    control: Estimate
+    excess: Estimate  # right - control, paired by world
+    agreement: Estimate  # a share of the square
+    kept: Estimate
+    fitted: Estimate  # the teacher's
+    values: NDArray[np.int64]
+    control_values: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """One config's result."""
+
+    config: LearningFromErrors
+    key: str
+    notes: tuple[str, ...]  # about the data
+    teachers: Mapping[Key, Result]
+    fits: Mapping[Key, Estimate]  # accuracy of a teacher on its own training images
+    students: Mapping[Key, Result]
+    usage: Mapping[str, Usage]  # "teacher", "predicted", "shuffled", "clean"
+    toys: Mapping[str, ToyResult]
+    artifacts: Artifacts
+    provenance: Mapping[str, Any]
+
+    def of(self, part: str) -> dict[Key, Result]:
+        return {key: result for key, result in self.students.items() if key.part == part}
+
+
+def measured(config: LearningFromErrors, key: str, artifacts: Artifacts) -> Errors:
+    """All numbers from the per-example results of the cells."""
+    reader = _Reader(config, artifacts)
+    teachers, students = reader.keys("teacher"), reader.keys("student")
+    return Errors(
+        config,
+        key,
+        tuple(dict.fromkeys(n for c, a in artifacts.items() if c.role == "data" and (n := a.metrics["note"]))),
+        {k: reader.result("teacher", k) for k in teachers},
+        {k: mean(list(reader.shares("fit", k).values())) for k in reader.keys("fit")},
+        {k: reader.result("student", k) for k in students},
+        {k.kind or "teacher": reader.usage(k) for k in reader.keys("usage")},
+        {k.kind: _toy(artifacts[Cell("toy", "toy", kind=k.kind)]) for k in reader.keys("toy")},
+        artifacts,
+        newest_provenance(artifacts.values()),
+    )
+
+
+class _Reader:
+    """Reads shares by seed."""
+
+    def __init__(self, config: LearningFromErrors, artifacts: Artifacts) -> None:
+        self.config, self.artifacts = config, artifacts
+        self._rows: dict[str, Mapping[str, NDArray[Any]]] = {}
+
+    def keys(self, role: str) -> list[Key]:
+        return list(dict.fromkeys(Key(c.part, *c[3:]) for c in self.artifacts if c.role == role))
+
+    def rows(self, artifact: Artifact) -> Mapping[str, NDArray[Any]]:
+        """Of an evaluation, sorted by id; read once."""
+        if artifact.key not in self._rows:
+            rows = artifact.without_images()
+            order = np.argsort(rows["id"], kind="stable")
+            self._rows[artifact.key] = {name: column[order] for name, column in rows.items()}
+        return self._rows[artifact.key]
+
+    def cell(self, role: str, key: Key, seed: int) -> Artifact | None:
+        return self.artifacts.get(Cell(role, key.part, seed, *key[1:]))
+
+    def shares(self, role: str, key: Key, hit: Callable[[Mapping[str, NDArray[Any]]], Any] | None = None) -> BySeed:
+        """By seed, of the examples of an evaluation that are right, or `hit`."""
+        found = {}
+        for seed in self.config.seeds:
+            if (artifact := self.cell(role, key, seed)) is not None:
+                rows = self.rows(artifact)
+                hits = rows["correct"] if hit is None else hit(rows)
+                found[seed] = proportion(int(np.sum(hits)), len(hits))
+        return found
+
+    def result(self, role: str, key: Key) -> Result:
+        by_seed = self.shares(role, key)
+        if role == "teacher":
+            wrong = self.shares("fit", key, lambda rows: ~rows["correct"])
+            errors = tuple(round(share.mean * share.n) for share in wrong.values())
+            return Result(mean(list(by_seed.values())), by_seed, None, errors, None)
+        agreement = self._agreement(key) if key.kind not in ("clean", "det") else None
+        sets = [self.artifacts[c] for s in self.config.seeds if (c := self._set(key, s)) in self.artifacts]
+        entropy = over_seeds([float(s.metrics["entropy"]) for s in sets], sum(s.rows for s in sets)) if sets else None
+        sizes = tuple(s.rows for s in sets) or ((key.size,) if key.size else ())
+        return Result(mean(list(by_seed.values())), by_seed, agreement, sizes, entropy)
+
+    def _set(self, key: Key, seed: int) -> Cell:
+        return Cell("set", key.part, seed, key.teacher, "", key.kind)
+
+    def _agreement(self, key: Key) -> Estimate | None:
+        part = "errors" if key.part in ("rounds", "curve") else key.part
+        found = []
+        for seed in self.config.seeds:
+            teacher = self.cell("teacher", Key(part, key.teacher), seed)
+            student = self.cell("student", key, seed)
+            if teacher is not None and student is not None:
+                same = self.rows(teacher)["prediction"] == self.rows(student)["prediction"]
+                found.append(proportion(int(same.sum()), len(same)))
+        return mean(found) if found else None
+
+    def usage(self, key: Key) -> Usage:
+        chosen = self.config.cue.toogit if self.config.cue else 0
+        toogits = self.shares("usage", key, lambda rows: rows["prediction"] == rows["toogit_class"])
+        shapes = self.shares("usage", key, lambda rows: rows["prediction"] == rows["shape_class"])
+
+        def of_chosen(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+            return np.asarray(rows["prediction"][rows["toogit_class"] == chosen] == chosen)
+
+        one = self.shares("usage", key, of_chosen)
+        r, n, chosen_n = (mean(list(by.values())) for by in (shapes, toogits, one))
+        return Usage(r, n, chosen_n, toogits)
+
+
+def counted(values: NDArray[Any]) -> Estimate:
+    """Mean over worlds: numbers as they are, no shares."""
+    return over_seeds([float(value) for value in values], len(values))
+
+
+def _toy(artifact: Artifact) -> ToyResult:
+    t = artifact.batch()
+    right, control = t["right"].astype(np.int64), t["control"].astype(np.int64)
+    return ToyResult(
+        right=counted(right),
+        control=counted(control),
+        excess=counted(right - control),
+        agreement=counted(t["agreement"]),
+        kept=counted(t["kept"]),
+        fitted=counted(t["fitted"]),
+        values=right,
+        control_values=control,
+    )

@@ -1,0 +1,117 @@
+"""Sets labelled by a network: only what it gets wrong, or all of another domain.  (Wallace, Distill 2019)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab import columns
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.core import errors
+from raylab.core.errors import Labelling
+from raylab.stage import Metrics, Stage, TaskContext
+
+PART_ROWS = 5000
+KEPT = ("shape_class", "toogit_class")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The identity of a labelled set, beside its images and what a network said of them."""
+
+    labels: Labelling
+    errors_only: bool
+    count: int | None  # of examples, drawn by id; None: all
+    num_classes: int
+    seed: int  # of the controls' labels, and of the draw
+
+
+@dataclass(frozen=True)
+class LabelBody:
+    labelled: Labelled
+    in_driver = True  # rows are copied; nothing is computed
+
+    def run(self, context: TaskContext) -> Metrics:
+        c, data = self.labelled, context.inputs["data"]
+        rows = data.without_images()
+        ids, true = rows["id"].astype(np.int64), rows["label"].astype(np.int64)
+        said = _said(context.inputs["said"], ids) if "said" in context.inputs else true
+        kept = np.flatnonzero(said != true) if c.errors_only else np.arange(len(ids))
+        if not len(kept):
+            raise ValueError(f"{data.label}: no error is left to learn from; stop its teacher earlier")
+        kept = kept[errors.chosen(ids[kept], c.count, c.seed)]
+        ids, true, said = ids[kept], true[kept], said[kept]
+        # The classes of another domain are not this network's.
+        was = true if c.errors_only or c.labels != "predicted" else np.zeros_like(true)
+        label = errors.relabel(c.labels, was, said, ids, c.num_classes, c.seed)
+        if c.errors_only and c.labels != "true":
+            _assert_all_wrong(label, true, data)
+        new = {"id": ids, "label": label, "source_label": true, "prediction": said}
+        new |= {name: rows[name][kept] for name in KEPT if name in rows}
+        for index, part in enumerate(_parts(data, kept, new)):
+            context.write(f"part-{index:05d}.parquet", columns.to_parquet(columns.to_table(part)), len(part["id"]))
+        histogram = np.bincount(label, minlength=c.num_classes)
+        return {
+            "rows": len(ids),
+            "of": len(rows["id"]),
+            "histogram": tuple(int(count) for count in histogram),
+            "entropy": errors.entropy(label, c.num_classes),
+        }
+
+
+def mislabeled(
+    data: Stage,
+    said: Stage,
+    num_classes: int,
+    seed: int,
+    *,
+    labels: Labelling = "predicted",
+    count: int | None = None,
+    name: str,
+) -> Stage:
+    """The examples that a network gets wrong, with the class it said, or with those of a control.
+
+    `said` is its evaluation on `data`. No right pair remains (but with labels "true", the ceiling).
+    """
+    labelled = Labelled(labels, True, count, num_classes, seed)
+    return Stage("labelled", 1, labelled, {"data": data, "said": said}, LabelBody(labelled), name)
+
+
+def labelled_by(data: Stage, said: Stage, num_classes: int, *, name: str) -> Stage:
+    """All examples, of whatever domain, with the class that a network said; their own classes do not count."""
+    labelled = Labelled("predicted", False, None, num_classes, 0)
+    return Stage("labelled", 1, labelled, {"data": data, "said": said}, LabelBody(labelled), name)
+
+
+def some_of(data: Stage, count: int, num_classes: int, seed: int, *, name: str) -> Stage:
+    """`count` examples of a set, drawn by id, with their labels."""
+    labelled = Labelled("true", False, count, num_classes, seed)
+    return Stage("labelled", 1, labelled, {"data": data}, LabelBody(labelled), name)
+
+
+def _said(evaluation: Artifact, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows = evaluation.without_images()
+    if not np.array_equal(rows["id"], ids):
+        raise ValueError(f"labelled: {evaluation.label} is of other examples; evaluate the network on these")
+    return np.asarray(rows["prediction"], dtype=np.int64)
+
+
+def _assert_all_wrong(label: NDArray[np.int64], true: NDArray[np.int64], data: Artifact) -> None:
+    """Whatever the code above does: one right pair would teach what the experiment says was not taught."""
+    right = int((label == true).sum())
+    if right:
+        raise AssertionError(f"{data.label}: {right} of {len(label)} pairs of an errors-only set are right")
+
+
+def _parts(data: Artifact, kept: NDArray[np.int64], new: Batch) -> Iterator[dict[str, NDArray[Any]]]:
+    """The images of the kept rows beside the new columns, some rows at a time."""
+    for low in range(0, len(kept), PART_ROWS):
+        some = slice(low, low + PART_ROWS)
+        start = int(kept[some][0])
+        images = data.batch(start, int(kept[some][-1]) + 1)["image"][kept[some] - start]
+        yield {name: column[some] for name, column in new.items()} | {"image": np.ascontiguousarray(images)}

@@ -1,0 +1,54 @@
+"""The two-dimensional toy of learning from errors, as a table by world and the planes of a few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab import columns
+from raylab.core import toy2d
+from raylab.core.toy2d import Protocol
+from raylab.stage import Metrics, Stage, TaskContext
+
+PLANES = "planes.parquet"
+SHOWN = 4  # worlds whose planes are kept
+
+
+@dataclass(frozen=True)
+class Toy:
+    """The identity of a run of the toy."""
+
+    protocol: Protocol
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ToyBody:
+    toy: Toy
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        found = toy2d.run(self.toy.protocol, self.toy.seeds)
+        table = columns.to_table(
+            {
+                "seed": found.seeds,
+                "kept": found.kept.sum(axis=1),
+                "fitted": found.fitted,
+                "right": found.right,
+                "control": found.control,
+                "agreement": found.agreement,
+            }
+        )
+        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
+        names = ("seeds", "points", "labels", "pushed", "kept", "teacher", "student")
+        planes = {name: np.ascontiguousarray(getattr(found, name)[:SHOWN]) for name in names}
+        planes |= {name: planes[name].astype(np.uint8) for name in ("labels", "kept")}
+        context.write(PLANES, columns.to_parquet(columns.to_table(planes)), None)
+        return {"n": len(found.seeds), "right": float(found.right.mean()), "control": float(found.control.mean())}
+
+
+def toy(protocol: Protocol, seeds: tuple[int, ...], *, name: str) -> Stage:
+    """Every world of `seeds` under one protocol: the student's score on the original points, its control, agreement."""
+    identity = Toy(protocol, seeds)
+    return Stage("toy", 1, identity, {}, ToyBody(identity), name)
