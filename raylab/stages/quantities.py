@@ -1,0 +1,65 @@
+"""Tables of named quantities: what a stage of a small world writes, one row each.
+
+Columns: quantity, value, se (of sampling within this stage; 0 of what is exact, nan where only other
+seeds would tell), n (samples or test examples behind it; 0: closed form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from raylab import columns
+from raylab.artifact import Artifact
+from raylab.core.statistics import Estimate, proportion
+from raylab.stage import Metrics, TaskContext
+from raylab.stages.images import to_tensor
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Rows = Iterator[tuple[str, Estimate]]
+
+
+def read_quantities(artifact: Artifact) -> dict[str, Estimate]:
+    """What a stage of this file wrote, by quantity."""
+    rows = artifact.batch()
+    values = zip(rows["quantity"], rows["value"], rows["se"], rows["n"], strict=True)
+    return {str(name): Estimate(float(value), float(se), int(n), 1) for name, value, se, n in values}
+
+
+def write(context: TaskContext, rows: Rows) -> Metrics:
+    found = dict(rows)
+    table = columns.to_table(
+        {
+            "quantity": np.array(list(found)),
+            "value": np.array([e.mean for e in found.values()]),
+            "se": np.array([e.se for e in found.values()]),
+            "n": np.array([e.n for e in found.values()], dtype=np.int64),
+        }
+    )
+    context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
+    return {"quantities": table.num_rows}
+
+
+def exact(value: float) -> Estimate:
+    return Estimate(float(value), 0.0, 0, 1)
+
+
+def share(value: float, n: int) -> Estimate:
+    return proportion(round(value * n), n)
+
+
+def two_classes_of(artifact: Artifact, classes: tuple[int, int], centre: float) -> tuple[Tensor, Tensor]:
+    """Two classes of a data set as vectors (n, d) less `centre`, and labels of +-1."""
+    data = artifact.batch()
+    kept: NDArray[np.bool_] = np.isin(data["label"], classes)
+    if len(set(data["label"][kept].tolist())) < 2:
+        raise ValueError(f"classes: two classes of the data, got {classes} of {sorted(set(data['label'].tolist()))}")
+    x = to_tensor(data["image"][kept], "cpu").flatten(1) - centre
+    return x, torch.from_numpy(np.where(data["label"][kept] == classes[0], 1.0, -1.0)).float()

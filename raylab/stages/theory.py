@@ -1,0 +1,202 @@
+"""Small worlds whose numbers are known, as tables of quantities: the Gaussian model, squares, one robust feature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from raylab.config import Config
+from raylab.core import gaussian, squares, synthetic
+from raylab.core.statistics import Estimate
+from raylab.stage import Metrics, Stage, TaskContext
+from raylab.stages.quantities import Count, Positive, Rows, exact, share, write
+
+
+class Gaussians(Config):
+    """The cases of section 4 of Ilyas et al. that are computed, and the samples that check them."""
+
+    samples: Count = 2_000_000
+    hard_steps: Count = 800
+    gain: tuple[tuple[Positive, ...], Positive] = ((1.0, 4.0), 2.0)  # variances, penalty C
+    fits: tuple[tuple[tuple[Positive, ...], Positive], ...] = (
+        ((1.0,), 0.5),
+        ((100.0, 1.0), 1.0),
+        ((100.0, 1.0), 10.0),
+        ((25.0, 1.0), 1.0),
+        ((4.0, 1.0, 0.25), 0.5),
+    )
+    mean: tuple[float, ...] = (2.0, 1.0)  # of the classifiers
+    variances: tuple[Positive, ...] = (4.0, 0.25)
+    trained: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.5, 1.0)
+    attacked: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)
+
+
+class Squares(Config):
+    """Nakkiran's squares in few dimensions."""
+
+    dimensions: tuple[Count, ...] = (200, 400, 800)
+    examples: Count = 2000
+    test: Count = 1000
+    width: Count = 64
+    lr: Positive = 1e-3
+    batch: Count = 50
+    epochs: Count = 40
+    fitted: Annotated[float, Field(gt=0, le=1)] = 0.999  # of the training labels: enough
+    radii: tuple[Positive, ...] = (0.003, 0.01, 0.03)
+
+
+class Synthetic(Config):
+    """The world of one robust and many faint features."""
+
+    dimension: Count = 100
+    examples: Count = 10_000
+    ratios: tuple[Positive, ...] = (0.5, 1.0, 1.5, 2.0)  # eps / eta of the constructed sets
+    starts: Count = 8  # inversions of an example in the larger D_R
+
+
+@dataclass(frozen=True)
+class Of:
+    """The identity of a world."""
+
+    config: Gaussians | Squares | Synthetic
+    seed: int
+
+
+@dataclass(frozen=True)
+class GaussianBody:
+    of: Of
+    config: Gaussians
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        return write(context, self._rows())
+
+    def _rows(self) -> Rows:
+        c, seed = self.config, self.of.seed
+        yield "gain", exact(gaussian.misalignment_gain(*c.gain))
+        yield "gain sampled", gaussian.sampled_gain(*c.gain, c.samples, seed)
+        for variances, eps in c.fits:
+            name, fit = fit_name(variances, eps), gaussian.robust_fit(variances, eps)
+            yield f"{name} lambda", exact(fit.multiplier)
+            for i, variance in enumerate(fit.variances):
+                yield f"{name} s{i}", exact(float(variance))
+            for when, found in (("before", variances), ("after", fit.variances)):
+                kappa = gaussian.condition(found)
+                yield f"{name} kappa {when}", exact(kappa)
+                yield f"{name} cos {when}", exact(gaussian.worst_alignment(kappa))
+        yield "hard", exact(gaussian.hard_variance(1.0, 0.5))
+        learned = gaussian.learned_hard_variances((1.0,), 0.5, seed, c.hard_steps)
+        yield "hard learned", Estimate(float(learned[0]), math.nan, 1000 * c.hard_steps, 1)
+        for trained in c.trained:
+            found = gaussian.robust_fit(c.variances, trained).variances
+            w = gaussian.weights(c.mean, found)
+            yield f"trained {trained:g} cos", exact(gaussian.alignment(c.mean, found))
+            for eps in c.attacked:
+                name = f"trained {trained:g} attacked {eps:g}"
+                yield name, exact(gaussian.accuracy(w, c.mean, c.variances, eps))
+                sampled = gaussian.sampled_accuracy(w, c.mean, c.variances, eps, c.samples // 10, seed)
+                yield f"{name} sampled", sampled
+
+
+@dataclass(frozen=True)
+class SquaresBody:
+    of: Of
+    config: Squares
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        return write(context, self._rows())
+
+    def _rows(self) -> Rows:
+        c, largest = self.config, max(self.config.dimensions)
+        worlds = {f"d {d}": squares.Squares(d) for d in c.dimensions}
+        worlds |= {"no label noise": squares.Squares(largest, flipped=0.0)}
+        worlds |= {"no pixel noise": squares.Squares(largest, noise=0.0)}
+        worlds |= {"neither noise": squares.Squares(largest, noise=0.0, flipped=0.0)}
+        for name, world in worlds.items():
+            found = squares.trained(
+                world, self.of.seed, examples=c.examples, test=c.test, width=c.width, lr=c.lr, batch=c.batch,
+                epochs=c.epochs if world.noise and world.flipped else min(c.epochs, 8), fitted=c.fitted, radii=c.radii,
+            )  # fmt: skip
+            yield f"{name} epochs", exact(found.epochs)
+            yield f"{name} train", share(found.train, c.examples)
+            yield f"{name} clean", share(found.clean, c.test)
+            for i, eps in enumerate(c.radii):
+                yield f"{name} robust {eps:g}", share(found.robust[i], c.test)
+                yield f"{name} first robust {eps:g}", share(found.first_robust[i], c.test)
+        yield "rule withstands", exact(squares.linear_rule_withstands(worlds[f"d {largest}"]))
+        yield "interpolator radius", exact(squares.interpolator_radius(c.examples, largest))
+
+
+@dataclass(frozen=True)
+class SyntheticBody:
+    of: Of
+    config: Synthetic
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        return write(context, self._rows())
+
+    def _rows(self) -> Rows:
+        c, seed, world = self.config, self.of.seed, synthetic.World(self.config.dimension)
+        eta, n = world.eta, c.examples
+        x, y = world.sample(seed, "train", n)
+        test = world.sample(seed, "test", n)
+
+        def right(w: Tensor, eps: float = 0.0) -> Estimate:
+            return share(synthetic.accuracy(w, *test, eps), n)
+
+        standard, limit = synthetic.fit(x, y), synthetic.population(world, "clean")
+        for ratio in (0.0, 1.0, 2.0):
+            yield f"averaging {ratio:g}", right(world.averaging, ratio * eta)
+            yield f"averaging {ratio:g} limit", exact(gaussian.normal_cdf((1 - ratio) * synthetic.REACH))
+            yield f"standard {ratio:g}", right(standard, ratio * eta)
+            yield f"standard {ratio:g} limit", exact(limit.accuracy(world, ratio * eta))
+        robust = synthetic.fit_adversarially(x, y, 2 * eta)
+        yield "adversarial 0", right(robust)
+        yield "adversarial 2", right(robust, 2 * eta)
+        for kind in ("rand", "det"):
+            for ratio in c.ratios:
+                made = synthetic.constructed(kind, standard, x, y, ratio * eta, seed)
+                found = synthetic.population(world, kind, ratio * eta)
+                yield f"{kind} {ratio:g}", right(synthetic.fit(*made))
+                yield f"{kind} {ratio:g} limit", exact(found.accuracy(world))
+            leaked = synthetic.constructed(kind, world.robust_only, x, y, 2 * eta, seed)
+            yield f"robust source {kind}", right(synthetic.fit(*leaked))
+            limit_of_leak = synthetic.population(world, kind, 2 * eta, (True, False))
+            yield f"robust source {kind} limit", exact(limit_of_leak.accuracy(world))
+        starts = [synthetic.shuffled(x, seed + 1000 * i) for i in range(c.starts)]
+        for name, feature, count in (
+            ("D_R", world.robust_only, 1),
+            ("D_NR", standard, 1),
+            ("D_R many", world.robust_only, c.starts),
+        ):
+            inverted = [synthetic.with_features_of(x, start, feature) for start in starts[:count]]
+            student = synthetic.fit(torch.cat(inverted), y.repeat(count))
+            yield f"{name} 0", right(student)
+            yield f"{name} 2", right(student, 2 * eta)
+
+
+def gaussians(config: Gaussians, seed: int) -> Stage:
+    of = Of(config, seed)
+    return Stage("gaussian_theory", 1, of, {}, GaussianBody(of, config), "Gaussian model")
+
+
+def adversarial_squares(config: Squares, seed: int) -> Stage:
+    of = Of(config, seed)
+    return Stage("squares", 1, of, {}, SquaresBody(of, config), f"squares seed {seed}")
+
+
+def synthetic_world(config: Synthetic, seed: int) -> Stage:
+    of = Of(config, seed)
+    return Stage("synthetic", 1, of, {}, SyntheticBody(of, config), f"synthetic world seed {seed}")
+
+
+def fit_name(variances: tuple[float, ...], eps: float) -> str:
+    """diag(100, 1) eps 1"""
+    return f"diag({', '.join(f'{v:g}' for v in variances)}) eps {eps:g}"

@@ -1,0 +1,70 @@
+"""Verdicts by rule."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from raylab.core.statistics import Estimate
+from raylab.report.comparison import Code, Comparison, Group, Rule, Target, basis, got, tally, wanted
+
+
+def verdict(mean: float, se: float, n: int, seeds: int = 1, rule: Rule = "equal", value: float = 0.9) -> Code:
+    return Comparison(Target("q", value, 0.02, "s", rule), Estimate(mean, se, n, seeds)).code
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (verdict(0.91, 0.0, 0), "exact"),
+        (verdict(0.93, 0.0, 0), "outside"),
+        (verdict(0.91, 0.001, 100), "within"),
+        (verdict(0.91, 0.01, 100), "inconclusive"),  # 1.96 x .01 reaches beyond .92
+        (verdict(0.95, 0.01, 100), "outside"),
+        (verdict(0.935, 0.01, 100), "inconclusive"),
+        (verdict(0.91, math.nan, 100), "within"),  # nothing was sampled anew
+        (verdict(math.nan, 0.1, 100), "not_run"),
+        (verdict(0.95, 0.02, 100, rule="at_least"), "met"),
+        (verdict(0.95, 0.03, 100, rule="at_least"), "inconclusive"),
+        (verdict(0.85, 0.02, 100, rule="at_least"), "outside"),
+        (verdict(0.85, 0.02, 100, rule="at_most"), "met"),
+        (verdict(0.95, 0.02, 100, rule="at_most"), "outside"),
+        (verdict(0.9, 0.0, 0, rule="at_least"), "met"),
+    ],
+)
+def test_a_verdict_follows_from_the_interval(code: Code, expected: Code) -> None:
+    assert code == expected
+
+
+def test_few_seeds_make_a_wide_interval() -> None:
+    """Three seeds: 4.303 standard errors, not 1.96."""
+    assert verdict(0.91, 0.004, 300, seeds=3) == "inconclusive"
+    assert verdict(0.91, 0.004, 300, seeds=30) == "within"
+    assert Comparison(Target("q", 0, 1, "s"), Estimate(0, 1.0, 9, 2)).half_width == pytest.approx(12.706)
+    assert Comparison(Target("q", 0, 1, "s"), Estimate(0, 1.0, 9, 31)).half_width == pytest.approx(2.042)
+    assert Comparison(Target("q", 0, 1, "s"), Estimate(0, 1.0, 9, 32)).half_width == pytest.approx(1.960)
+
+
+def test_what_was_not_run_is_said_so() -> None:
+    one = Comparison(Target("q", 1.0, 0.1, "s"), None, reason="no files")
+    assert one.code == "not_run"
+    assert (got(one.ours), basis(one.ours)) == ("–", "–")
+
+
+def test_verdicts_are_counted() -> None:
+    exact = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
+    missing = Comparison(Target("q", 1.0, 0.1, "s"), None)
+    group = Group("a", "A", (missing, exact, exact))
+    assert group.counts == (("exact", 2), ("not_run", 1))
+    assert tally([group, group]) == {"exact": 4, "not_run": 2}
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    assert wanted(Target("q", -0.99, 0.03, "s")) == "−0.99 ± 0.03"
+    assert wanted(Target("q", 0.9, 0, "s", "at_most")) == "≤ 0.9"
+    assert got(Estimate(0.99312, 0.00261, 1000, 5)) == "0.9931 ± 0.0026"
+    assert got(Estimate(0.99299997, math.nan, 1000, 1)) == "0.9930"
+    assert got(Estimate(2.25, 0.0, 0, 1)) == "2.25"
+    assert basis(Estimate(0.5, 0.1, 12_700, 1)) == "n = 12\u202f700, 1 seed"
+    assert basis(Estimate(0.5, 0.1, 500, 3)) == "n = 500, 3 seeds"
