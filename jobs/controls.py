@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.controls import ControlStudy, plan
-from raylab.report.controls_page import files, page, parent, publication, section
-from raylab.report.controls_rows import measured
-from raylab.report.controls_text import as_text
-from raylab.report.text import preview
+from raylab.report.controls.page import files, page, parent, publication, section
+from raylab.report.controls.rows import measured
+from raylab.report.controls.text import as_text
+from raylab.report.terminal import preview
 
 
 def main() -> None:

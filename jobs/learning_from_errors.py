@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.errors import LearningFromErrors, plan
-from raylab.report.errors import measured
-from raylab.report.errors_page import files, page, parent, publication, section
-from raylab.report.errors_text import as_text
-from raylab.report.text import preview
+from raylab.report.errors.page import files, page, parent, publication, section
+from raylab.report.errors.table import measured
+from raylab.report.errors.text import as_text
+from raylab.report.terminal import preview
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.robust_features import RobustFeatures, plan
-from raylab.report.robust import measured
-from raylab.report.robust_page import page, section
-from raylab.report.robust_publication import files, parent, publication
-from raylab.report.robust_text import as_text
-from raylab.report.text import preview
+from raylab.report.robust.page import page, section
+from raylab.report.robust.publication import files, parent, publication
+from raylab.report.robust.table import measured
+from raylab.report.robust.text import as_text
+from raylab.report.terminal import preview
 
 
 def main() -> None:

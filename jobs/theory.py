@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.theory import Theory, plan
-from raylab.report.text import preview
-from raylab.report.theory import as_text, measured
-from raylab.report.theory_figures import draw
-from raylab.report.theory_page import files, page, parent, publication
+from raylab.report.terminal import preview
+from raylab.report.theory.figures import draw
+from raylab.report.theory.page import files, page, parent, publication
+from raylab.report.theory.table import as_text, measured
 
 
 def main() -> None:

@@ -10,12 +10,13 @@ from contextlib import ExitStack
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.transfer_matrix import TransferMatrix, plan
-from raylab.report.files import files
-from raylab.report.gallery import draw
-from raylab.report.matrix import measured
-from raylab.report.page import page
-from raylab.report.publication import parent, publication
-from raylab.report.text import as_text, preview
+from raylab.report.terminal import preview
+from raylab.report.transfer.files import files
+from raylab.report.transfer.gallery import draw
+from raylab.report.transfer.matrix import measured
+from raylab.report.transfer.page import page
+from raylab.report.transfer.publication import parent, publication
+from raylab.report.transfer.text import as_text
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ python jobs/worlds.py split=held_out without=110 having=110           # worlds t
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.worlds import Worlds, plan
-from raylab.report.text import preview
+from raylab.report.terminal import preview
 from raylab.report.worlds import as_csv, as_text, judged, page, publication, record
 
 

@@ -11,7 +11,7 @@ from raylab import columns
 from raylab.artifact import Artifact
 from raylab.identity import fingerprint
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, STANDARD, Cell, RobustFeatures
-from raylab.report.robust import Table, measured
+from raylab.report.robust.table import Table, measured
 from raylab.stage import Stage
 from raylab.stages.robustness import Ensemble, Robustness
 from raylab.store import Store

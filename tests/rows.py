@@ -8,7 +8,7 @@ from typing import Any
 
 from raylab.core.statistics import Coefficient, Correlation, Estimate
 from raylab.recipes.transfer_matrix import TransferMatrix
-from raylab.report.matrix import TRANSFER, Matrix, Point, RobustSource, Row
+from raylab.report.transfer.matrix import TRANSFER, Matrix, Point, RobustSource, Row
 
 CLASSES = tuple("0123456789")
 

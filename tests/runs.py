@@ -9,7 +9,7 @@ import toy
 from raylab import runner
 from raylab.identity import fingerprint
 from raylab.recipes.transfer_matrix import Cell, Controls, TransferMatrix, plan
-from raylab.report.matrix import Matrix, matrix
+from raylab.report.transfer.matrix import Matrix, matrix
 from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from raylab.config import load
 from raylab.recipes.transfer_matrix import TransferMatrix, plan
-from raylab.report.matrix import examples, measured
+from raylab.report.transfer.matrix import examples, measured
 from raylab.stage import closure
 from raylab.store import Store
 

@@ -62,6 +62,19 @@ CODE = {
     "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "columns.py"],
     "matched": ["stages/matching.py", "core/seeding.py", "worker.py"],
     "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "worker.py"],
+    "gaussian_theory": ["stages/theory.py", "stages/quantities.py", "core/gaussian.py", "core/seeding.py"],
+    "adversarial_squares": [
+        "stages/theory.py", "stages/quantities.py", "core/squares.py", "core/seeding.py", "core/pgd.py",
+        "core/balls.py",
+    ],
+    "synthetic": [
+        "stages/theory.py", "stages/quantities.py", "core/synthetic.py", "core/gaussian.py", "core/seeding.py",
+    ],
+    "two_layer": [
+        "stages/two_layer.py", "stages/quantities.py", "core/two_layer.py", "core/philox.py", "core/gaussian.py",
+        "core/seeding.py", "worker.py",
+    ],
+    "usefulness": ["stages/usefulness.py", "stages/quantities.py", "stages/images.py", "core/usefulness.py"],
 }  # fmt: skip
 
 

@@ -1,13 +1,17 @@
-"""Means and differences over seeds."""
+"""Means, differences and intervals over seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
+from scipy import stats
+
 from raylab.core.statistics import Estimate, over_seeds
+from raylab.report.numbers import share
 
 BySeed = Mapping[int, Estimate]
+CONFIDENCE = 0.975  # one-sided: intervals are of 95 %
 
 
 def mean(seeds: Sequence[Estimate]) -> Estimate:
@@ -24,3 +28,22 @@ def difference(of: BySeed, minus: BySeed) -> Estimate:
     found = over_seeds([of[seed].mean - minus[seed].mean for seed in shared], n)
     between = 0.0 if math.isnan(found.se) else found.se
     return Estimate(found.mean, math.hypot(between, sampled), n, found.seeds)
+
+
+def interval(estimate: Estimate) -> tuple[float, float]:
+    """95 %, by Student's t over seeds; nan with one."""
+    if estimate.seeds < 2:
+        return math.nan, math.nan
+    half = float(stats.t.ppf(CONFIDENCE, estimate.seeds - 1)) * estimate.se
+    return estimate.mean - half, estimate.mean + half
+
+
+def exceeds(difference: Estimate) -> bool:
+    """Whether a paired difference is above zero: with its whole interval, which one seed does not have."""
+    return interval(difference)[0] > 0
+
+
+def spanned(estimate: Estimate) -> str:
+    """A difference in points with its interval: −2.1 [−4.0, −0.2]."""
+    low, high = interval(estimate)
+    return f"{share(estimate.mean)} [{f'{share(low)}, {share(high)}' if estimate.seeds > 1 else 'one seed'}]"

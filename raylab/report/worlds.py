@@ -18,10 +18,10 @@ from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.recipes.worlds import SAYS_NOTHING, Cell, Worlds, cases
 from raylab.report.frame import render
 from raylab.report.made import Made, made, newest_provenance
-from raylab.report.matrix import TRANSFER, Row, measured
 from raylab.report.numbers import share
-from raylab.report.text import table
-from raylab.report.verdict import CARRIES, FLIPS, STANDS, Code, lacks, verdict
+from raylab.report.terminal import table
+from raylab.report.transfer.matrix import TRANSFER, Row, measured
+from raylab.report.transfer.verdict import CARRIES, FLIPS, STANDS, Code, lacks, verdict
 from raylab.stages.dataset import SeeFarData
 from raylab.tracking import Publication, Record
 

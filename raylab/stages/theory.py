@@ -189,7 +189,7 @@ def gaussians(config: Gaussians, seed: int) -> Stage:
 
 def adversarial_squares(config: Squares, seed: int) -> Stage:
     of = Of(config, seed)
-    return Stage("squares", 1, of, {}, SquaresBody(of, config), f"squares seed {seed}")
+    return Stage("adversarial_squares", 1, of, {}, SquaresBody(of, config), f"squares seed {seed}")
 
 
 def synthetic_world(config: Synthetic, seed: int) -> Stage:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from raylab import runner
 from raylab.config import load
 from raylab.recipes.theory import Cell, Theory, absent_images, plan
-from raylab.report.theory import Result, as_csv, as_text, measured
-from raylab.report.theory_figures import draw
-from raylab.report.theory_page import files, page, parent, publication
+from raylab.report.theory.figures import draw
+from raylab.report.theory.page import files, page, parent, publication
+from raylab.report.theory.table import Result, as_csv, as_text, measured
 from raylab.runner import InlineBackend
 from raylab.stages.dataset import DigitsData, KnownData
 from raylab.stages.quantities import read_quantities

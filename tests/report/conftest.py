@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import runs
 
-from raylab.report.matrix import Matrix
+from raylab.report.transfer.matrix import Matrix
 from raylab.store import Store
 
 

@@ -15,10 +15,11 @@ from test_page import Page
 from raylab import runner
 from raylab.core.statistics import Estimate
 from raylab.recipes.controls import Bugs, Cell, ControlStudy, RobustCurve, plan
-from raylab.report.controls import BADGES, Check, Controls, Row, interval
-from raylab.report.controls_page import files, page, parent, publication, section
-from raylab.report.controls_rows import measured
-from raylab.report.controls_text import as_csv, as_text
+from raylab.report.controls.page import files, page, parent, publication, section
+from raylab.report.controls.rows import measured
+from raylab.report.controls.table import BADGES, Check, Controls, Row
+from raylab.report.controls.text import as_csv, as_text
+from raylab.report.estimates import interval
 from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData

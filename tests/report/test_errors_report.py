@@ -17,10 +17,10 @@ from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell, LearningFromErrors, plan
 from raylab.recipes.errors_config import ErrorsOnly
-from raylab.report.errors import Errors, Key, measured
-from raylab.report.errors_page import files, page, parent, publication, section
-from raylab.report.errors_text import as_csv, as_text
-from raylab.report.errors_verdict import FULL_ROWS, Row, rows
+from raylab.report.errors.page import files, page, parent, publication, section
+from raylab.report.errors.table import Errors, Key, measured
+from raylab.report.errors.text import as_csv, as_text
+from raylab.report.errors.verdict import FULL_ROWS, Row, rows
 from raylab.runner import InlineBackend
 from raylab.stages.dataset import KnownData
 from raylab.store import Store

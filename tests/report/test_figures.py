@@ -16,9 +16,10 @@ from rows import estimate, row
 
 import raylab.report
 from raylab.core.statistics import Coefficient, Correlation
-from raylab.report import figures, picture
-from raylab.report.matrix import Matrix
+from raylab.report import picture
 from raylab.report.picture import Picture
+from raylab.report.transfer import figures
+from raylab.report.transfer.matrix import Matrix
 
 
 def two_by_two(mean: float = 0.88) -> Matrix:

@@ -13,7 +13,7 @@ import pytest
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
-from raylab.report.matrix import examples, matrix
+from raylab.report.transfer.matrix import examples, matrix
 from raylab.stage import Stage
 from raylab.store import Store
 

@@ -13,13 +13,13 @@ import pytest
 import rows
 import runs
 
-from raylab.report import words
-from raylab.report.gallery import draw
-from raylab.report.matrix import Matrix
+from raylab.report.estimates import spanned
 from raylab.report.numbers import number, unbroken
-from raylab.report.page import page
-from raylab.report.robust_source import interval
-from raylab.report.verdict import verdict
+from raylab.report.transfer import words
+from raylab.report.transfer.gallery import draw
+from raylab.report.transfer.matrix import Matrix
+from raylab.report.transfer.page import page
+from raylab.report.transfer.verdict import verdict
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData
 from raylab.store import Store
@@ -223,7 +223,7 @@ def test_robust_accuracy_and_leakage_stand_beside_their_sets(parsed: Page, digit
     assert unbroken(number(digits.robustness["mlp"][0.5])) in parsed.text
     assert row.untouched is not None
     assert unbroken(number(row.untouched)) in parsed.text
-    assert unbroken(interval(row.above["leakage"])) in parsed.text
+    assert unbroken(spanned(row.above["leakage"])) in parsed.text
 
 
 def test_titles_tell_the_matrices_of_a_run_apart(seefar: Matrix) -> None:

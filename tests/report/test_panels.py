@@ -9,9 +9,9 @@ import pytest
 
 from raylab.core.balls import L2Ball
 from raylab.recipes.transfer_matrix import Cell
-from raylab.report import panels
-from raylab.report.matrix import Matrix
-from raylab.report.panels import Example
+from raylab.report.transfer import panels
+from raylab.report.transfer.matrix import Matrix
+from raylab.report.transfer.panels import Example
 
 
 def example(perturbation: float) -> Example:

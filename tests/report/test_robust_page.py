@@ -17,13 +17,13 @@ from raylab import runner
 from raylab.core import invert
 from raylab.recipes.robust_features import Cell, RobustFeatures, plan
 from raylab.report.numbers import number, share, unbroken
-from raylab.report.robust import LABELS, Table, measured
-from raylab.report.robust_page import page, section
-from raylab.report.robust_panels import chosen, examples
-from raylab.report.robust_publication import files, parent, publication
-from raylab.report.robust_text import as_csv, as_text
-from raylab.report.robust_verdict import verdict
-from raylab.report.text import WIDTH
+from raylab.report.robust.page import page, section
+from raylab.report.robust.panels import chosen, examples
+from raylab.report.robust.publication import files, parent, publication
+from raylab.report.robust.table import LABELS, Table, measured
+from raylab.report.robust.text import as_csv, as_text
+from raylab.report.robust.verdict import verdict
+from raylab.report.terminal import WIDTH
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Adversary, Recipe

@@ -9,7 +9,7 @@ import pytest
 import robust_runs
 
 from raylab.core import masking
-from raylab.report.robust import Table
+from raylab.report.robust.table import Table
 from raylab.store import Store
 
 

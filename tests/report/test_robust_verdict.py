@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import robust_runs
 
-from raylab.report.robust_verdict import Verdict, verdict
+from raylab.report.robust.verdict import Verdict, verdict
 from raylab.store import Store
 
 ALONE = robust_runs.CONFIG.model_copy(update={"students": ("mlp_bottleneck16",)})

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from raylab.report.size import Size, size_notes
+from raylab.report.transfer.size import Size, size_notes
 
 LARGE = Size(train=50_000, test=10_000, seeds=5, det_controls=True, success=0.9, able=0.95)
 

@@ -15,12 +15,13 @@ import toy
 
 from raylab import runner
 from raylab.recipes.transfer_matrix import plan
-from raylab.report.files import as_csv, files
-from raylab.report.gallery import draw
-from raylab.report.matrix import Matrix
 from raylab.report.numbers import number
-from raylab.report.text import WIDTH, as_text, preview, table
-from raylab.report.verdict import verdict
+from raylab.report.terminal import WIDTH, preview, table
+from raylab.report.transfer.files import as_csv, files
+from raylab.report.transfer.gallery import draw
+from raylab.report.transfer.matrix import Matrix
+from raylab.report.transfer.text import as_text
+from raylab.report.transfer.verdict import verdict
 from raylab.stage import closure
 from raylab.store import Store
 

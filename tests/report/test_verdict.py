@@ -10,8 +10,9 @@ from rows import above, estimate, robust, row, strong
 from scipy import stats
 
 from raylab.core.statistics import Estimate
-from raylab.report.matrix import TRANSFER
-from raylab.report.verdict import BADGES, CARRIES, FLIPS, STANDS, Code, TruthCode, exceeds, verdict
+from raylab.report.estimates import exceeds
+from raylab.report.transfer.matrix import TRANSFER
+from raylab.report.transfer.verdict import BADGES, CARRIES, FLIPS, STANDS, Code, TruthCode, verdict
 from raylab.stages.dataset import DigitsData, SeeFarData
 
 DIGITS = DigitsData()

@@ -1,0 +1,1 @@
+"""The controls with their expected signs: table, figures, text and page."""

@@ -1,0 +1,1 @@
+"""Learning from errors: table, verdicts, figures, text and page."""

@@ -1,0 +1,17 @@
+"""What data sets are called on pages."""
+
+from __future__ import annotations
+
+NAMES = {
+    "digits": "Digits",
+    "seefar": "See-Far",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar10_lossless_subset": "CIFAR-10, lossless subset",
+    "photos": "Patches of photographs",
+    "constructed_datasets": "Released sets of Ilyas et al.",
+    "restricted_imagenet": "Restricted ImageNet",
+    "parquet": "Parquet images",
+    "image_folder": "Image folder",
+}

@@ -1,0 +1,1 @@
+"""Robust and non-robust data sets: table, verdicts, figures, text and page."""

@@ -1,0 +1,1 @@
+"""The transfer matrix: what its cells say, as table, verdicts, figures, text and page."""

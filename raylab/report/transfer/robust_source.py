@@ -1,0 +1,49 @@
+"""What the robust source says about the radius, and what casts doubt on it, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raylab.report.numbers import percent, share
+from raylab.report.transfer.matrix import Matrix, Row
+from raylab.report.transfer.verdict import STANDS, admissible
+
+
+def robust_row(matrix: Matrix, source: str, kind: str) -> Row | None:
+    """A row with the robust source of an architecture, whatever its student."""
+    return next((row for row in matrix.rows if (row.source, row.kind) == (source, kind) and row.robust), None)
+
+
+def robust_notes(matrix: Matrix) -> Iterator[str]:
+    """For every robust source: what the radius leaves standing, and what its own sets still teach."""
+    chance = 1 / len(matrix.class_names)
+    for kind in (kind for kind in matrix.config.kinds if kind == "det"):
+        for row in matrix.rows:
+            if row.kind != kind or row.robust is None:
+                continue
+            taught, stands = row.controls["robust"], admissible(row)
+            leaked = (
+                f"its set teaches {percent(taught)}, no more than chance"
+                if taught.mean <= chance
+                else f"its set still teaches {percent(taught)} (p1 {percent(row.robust.p1)}), which can only be leakage"
+            )
+            yield (
+                f"Radius {matrix.config.attack.eps:g} is {'admissible' if stands else 'not admissible'} by the robust "
+                f"source {row.source}, student {row.target}: the attack leads it to the target in "
+                f"{percent(row.robust.success)} of the images (the standard one in {percent(row.success)}, of which "
+                f"at most {share(STANDS, 0)} % may be) and leaves it right on {percent(row.robust.withstands)}; "
+                f"{leaked}."
+            )
+
+
+def doubts(matrix: Matrix) -> Iterator[str]:
+    """Warnings of collapse and of masked gradients, each once."""
+    said: dict[str, None] = {}  # as an ordered set
+    for name, found in matrix.doubts.items():
+        said |= {f"Warning, robust accuracy of standard {name}: {doubt}.": None for doubt in found}
+    for row in matrix.rows:
+        if row.robust is not None:
+            said |= {f"Warning, robust source {row.source}: {warning}.": None for warning in row.robust.warnings}
+        where = f"Warning, robust accuracy of {row.target} on {row.kind} from {row.source}"
+        said |= {f"{where}: {doubt}.": None for doubt in row.doubts}
+    yield from said
