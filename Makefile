@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/python jobs/transfer_matrix.py $(addprefix configs/transfer_matrix/demo/,$(addsuffix .yaml,$(DEMO)))
+	$(BIN)/python jobs/robust_features.py configs/robust_features/demo/seefar.yaml
 
 DEMO := digits digits_eps1.25 seefar seefar_no_toogits seefar_no_toogits_eps1.0
 

@@ -78,6 +78,10 @@ class ControlStudy(Config):
     def _check(self) -> ControlStudy:
         if self.robust.adversary is None:
             raise ValueError("robust.adversary: the robust source needs one, got none; give its norm and eps")
+        if self.robust.adversary.norm != (norm := self.attack.norm):
+            raise ValueError(f"robust.adversary.norm: the attack's, {norm}, got {self.robust.adversary.norm}")
+        if "other" in self.kinds:
+            raise ValueError("kinds: rand and det, got other, which stands in the row of D_other by margin; remove it")
         for name, recipe in (("train", self.train), ("bugs.train", self.bugs.train if self.bugs else self.train)):
             if recipe.adversary is not None:
                 raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
@@ -123,6 +127,9 @@ class _SeedPlan:
         self.data: Data = open_data(config.data, seed)
         self.source = self._train(config.source, "source", config.train)
         self.robust = self._train(config.source, "robust", config.robust)
+
+        if config.base > self.data.rows["train"]:
+            raise ValueError(f"base: at most the {self.data.rows['train']} training images, got {config.base}")
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
         c, seed = self.config, self.seed

@@ -25,7 +25,7 @@ from raylab.stages.robustness import Ensemble, Robustness, robustness
 from raylab.stages.spectrum import Match, with_spectrum_of
 from raylab.stages.training import train
 
-# Constructed sets: by whose features (r: robust, nr: standard) and from which start. Two hold nothing of a network:
+# Constructed sets: by whose features (r: robust, nr: standard) and from which start. Two are filtered:
 # `filtered` is D with the power spectrum of D_R from images, `blurred` only what D has in common with it, by frequency.
 # The authors released two of theirs.
 SetName = Literal["r_image", "r_noise", "nr_image", "nr_noise", "filtered", "blurred", "released_r", "released_nr"]
@@ -86,8 +86,23 @@ class RobustFeatures(Config):
         asked = [name for name in RELEASED if name in self.sets] + ["released_network"] * bool(self.released_network)
         if asked and self.data.name != "cifar10":
             raise ValueError(f"data: {asked[0]} is of cifar10, got {self.data.name}; change one of them")
+        if asked and (self.data.per_class is not None or self.data.fraction is not None):
+            raise ValueError(
+                f"data: all of cifar10 beside {asked[0]}, whose set is whole; remove per_class and fraction"
+            )
+        if extra := set(self.student_on) - set(self.sets):
+            raise ValueError(f"student_on: {sorted(extra)} are not among sets {list(self.sets)}; add them there")
+        if self.adversarial.adversary.norm != self.robustness.norm:
+            raise ValueError(
+                f"robustness.norm: {self.adversarial.adversary.norm}, the adversary's, got {self.robustness.norm}; "
+                "other norms belong to robustness.others"
+            )
         if self.eps not in self.robustness.eps:
             raise ValueError(f"eps is one of robustness.eps {list(self.robustness.eps)}, got {self.eps}; add it there")
+        if self.robustness.ensemble_eps is not None and self.eps not in self.robustness.ensemble_eps:
+            raise ValueError(
+                f"robustness.ensemble_eps holds eps {self.eps}, got {list(self.robustness.ensemble_eps)}; add it there"
+            )
         return self
 
 

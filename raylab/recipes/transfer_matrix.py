@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.core.construct import Kind
+from raylab.core.construct import KINDS, Kind
 from raylab.recipes.fields import Kinds, Names, NetworkName, Seeds
 from raylab.recipes.transfer_controls import Controls, Leakage, RobustSource
 from raylab.recipes.transfer_stages import SeedStages
@@ -58,6 +58,17 @@ class TransferMatrix(Config):
             extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
             if extra:
                 raise ValueError(f"controls.{name}: {sorted(extra)} are not among {name} {list(getattr(self, name))}")
+        recipes = {"train": self.train} | {f"students.{kind}": getattr(self.students, kind) for kind in KINDS}
+        for name, recipe in recipes.items():
+            if recipe is not None and recipe.adversary is not None:
+                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
+        if self.controls.robust is not None:
+            adversary = self.controls.robust.trained(self.train, self.attack).adversary
+            if adversary is not None and adversary.norm != self.attack.norm:
+                raise ValueError(
+                    f"controls.robust: an adversary in {self.attack.norm}, the attack's norm, got {adversary.norm}; a "
+                    "source that is robust in another norm bounds nothing"
+                )
         return self
 
 

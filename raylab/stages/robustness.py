@@ -224,6 +224,11 @@ def robustness(
         raise ValueError(
             f"robustness: eps below {_free(config, images.shape):.4g}, which allows every image, got {max(config.eps)}"
         )
+    whole = math.sqrt(math.prod(images.shape))
+    everything = {"linf": 1.0, "shift": min(images.shape[1:]), "rotate": 180.0, "l1": whole**2}
+    for kind, size in config.others.items():
+        if size >= (limit := everything.get(kind, whole)):
+            raise ValueError(f"robustness: others.{kind}: below {limit:.4g}, which allows everything, got {size}")
     if config.rows is not None and config.rows > rows:
         raise ValueError(f"robustness: rows at most the {rows} images of {data.label}, got {config.rows}; null: all")
     identity = Robustly(config, seed, compute)

@@ -138,9 +138,6 @@ def test_the_robust_source_is_trained_at_the_radius_of_the_attack_unless_told_ot
     linf = Attack(norm="linf", eps=0.1)
     assert adversary(RobustSource(), attack=linf) == Adversary(norm="linf", eps=0.1)
     assert adversary(RobustSource(adversary=Adversary(eps=1.5))) == Adversary(eps=1.5)
-    robust_train = Recipe(adversary=Adversary(eps=0.3))
-    assert adversary(RobustSource(), train=robust_train) == Adversary(eps=0.3)
-    assert adversary(RobustSource(adversary=Adversary(eps=1.5)), train=robust_train) == Adversary(eps=1.5)
     assert adversary(RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"))) == Adversary(eps=0.5)
     with pytest.raises(ValidationError, match="give one of them"):
         RobustSource(recipe=Recipe(preset="ilyas2019_adversarial"), adversary=Adversary(eps=1.0))
@@ -241,3 +238,13 @@ def test_the_embedded_default_is_the_digits_matrix() -> None:
     config = TransferMatrix()
     assert isinstance(config.data, DigitsData)
     assert (len(config.sources), len(config.targets), len(config.seeds)) == (4, 4, 3)
+
+
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"train": Recipe(adversary=Adversary(eps=0.3))}, "train.adversary: trained in the standard way"),
+    ({"students": {"det": {"adversary": {"eps": 0.3}}}}, "students.det.adversary: trained in the standard way"),
+    ({"controls": Controls(robust=RobustSource(adversary=Adversary(norm="linf", eps=0.1)))}, "bounds nothing"),
+])  # fmt: skip
+def test_a_source_that_is_not_what_its_name_says_is_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        TransferMatrix(**changed)

@@ -135,7 +135,7 @@ def test_every_row_has_its_verdict_in_words(parsed: Page, digits: Matrix, seefar
 def test_evidence_and_what_is_true_have_a_badge_each(digits: Matrix) -> None:
     config = digits.config.model_copy(update={"data": SeeFarData(name="seefar", toogit_reliability=0.1)})
     best = rows.strong()
-    strong = {name: getattr(best, name) for name in ("controls", "above", "above_p1", "success", "robust")}
+    strong = {name: getattr(best, name) for name in ("accuracy", "controls", "above", "above_p1", "success", "robust")}
     made = [
         replace(row, **strong, transfer={**row.transfer, **best.transfer}) if row.kind == "det" else row
         for row in digits.rows
@@ -196,16 +196,16 @@ def test_a_control_that_did_not_run_is_said_to_be_missing(parsed: Page) -> None:
     assert "Robust source" in parsed.text  # its place is kept
 
 
-def test_the_robust_source_says_whether_the_radius_is_admissible_and_what_its_set_teaches(digits: Matrix) -> None:
+def test_the_robust_source_says_whether_it_stands_and_what_its_set_teaches(digits: Matrix) -> None:
     def note(success: float, taught: float) -> str:
         robust = rows.robust(success=rows.estimate(success), p1=rows.estimate(0.65))
         row = rows.strong(robust=robust, controls={"robust": rows.estimate(taught)})
         return Page(shown_page([replace(digits, rows=(*digits.rows, row))])).text
 
-    assert "is admissible by the robust source" in note(0.03, 0.08)
+    assert "the robust source mlp stands" in note(0.03, 0.08)
     assert "no more than chance" in note(0.03, 0.08)
     wrong = note(0.4, 0.31)
-    assert "is not admissible by the robust source" in wrong
+    assert "the robust source mlp does not stand" in wrong
     assert "its set still teaches 31.0\u00a0±\u00a01.0\u00a0%" in wrong
 
 

@@ -53,11 +53,11 @@ def test_what_the_spectrum_gives_as_well_is_not_credited_to_d_r(tmp_path: Path) 
     assert worse.badge == "not shown"
 
 
-def test_a_blur_that_does_as_well_is_told_and_forbids_nothing(tmp_path: Path) -> None:
+def test_a_blur_that_does_as_well_is_an_explanation_of_its_own(tmp_path: Path) -> None:
     found = judged(tmp_path, robust={"blurred": (0.7, 0.40)})
-    assert found.code == "good"
-    assert "no less: here robust features are low frequencies" in found.sentence
-    assert "no less" not in judged(tmp_path).sentence
+    assert (found.code, found.badge) == ("warn", "no more than a blur")
+    assert "blurred as D_R" in found.sentence
+    assert "A blur of D gives" in judged(tmp_path).sentence
 
 
 def test_a_small_advantage_within_the_error_is_none(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def verdict(table: Table, student: str) -> Verdict:
         return Verdict(
             "warn",
             "no more than spectrum",
-            f"{numbers}. But that of D with the spectrum of D_R, which knows no network, does so in "
+            f"{numbers}. But that of D with the spectrum of D_R, which knows nothing else of a network, does so in "
             f"{percent(table.row('filtered', student).at[config.eps].worst)}: D_R is not shown to add to that "
             f"({_points(differences['filtered'])}).",
         )
@@ -67,6 +67,14 @@ def verdict(table: Table, student: str) -> Verdict:
             "warn",
             "not shown",
             f"{numbers}. That robustness came with the data is not shown: it is not above {listed}.",
+        )
+    if "blurred" in differences and not exceeds(differences["blurred"]):
+        return Verdict(
+            "warn",
+            "no more than a blur",
+            f"{numbers}. But that of D, blurred as D_R, does so in "
+            f"{percent(table.row('blurred', student).at[config.eps].worst)}: D_R is not shown to add to that "
+            f"({_points(differences['blurred'])}).",
         )
     missing = [LABELS[of] for of in AGAINST if of not in differences]
     above = _and([f"{_points(differences[of])} above {LABELS[of]}" for of in AGAINST if of in differences])
@@ -84,9 +92,7 @@ def _blur(table: Table, student: str) -> str:
     """Whether it took a network at all: where robust features are the low frequencies, a blur keeps them too."""
     if "blurred" not in table.differences[student]:
         return ""
-    got = percent(table.row("blurred", student).at[table.config.eps].worst)
-    less = exceeds(table.differences[student]["blurred"])
-    return f" A blur of D gives {got}{'' if less else ', no less: here robust features are low frequencies'}."
+    return f" A blur of D gives {percent(table.row('blurred', student).at[table.config.eps].worst)}."
 
 
 def _first(said: list[Said] | tuple[Said, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from raylab.report.numbers import percent, share
 from raylab.report.transfer.matrix import Matrix, Row
-from raylab.report.transfer.verdict import STANDS, admissible
+from raylab.report.transfer.verdict import STANDS, stands
 
 
 def robust_row(matrix: Matrix, source: str, kind: str) -> Row | None:
@@ -21,17 +21,18 @@ def robust_notes(matrix: Matrix) -> Iterator[str]:
         for row in matrix.rows:
             if row.kind != kind or row.robust is None:
                 continue
-            taught, stands = row.controls["robust"], admissible(row)
+            taught, standing = row.controls["robust"], stands(row)
             leaked = (
                 f"its set teaches {percent(taught)}, no more than chance"
                 if taught.mean <= chance
-                else f"its set still teaches {percent(taught)} (p1 {percent(row.robust.p1)}), which can only be leakage"
+                else f"its set still teaches {percent(taught)} (p1 {percent(row.robust.p1)}): leakage"
+                f"{'' if standing else ', or features that this source uses too'}"
             )
             yield (
-                f"Radius {matrix.config.attack.eps:g} is {'admissible' if stands else 'not admissible'} by the robust "
-                f"source {row.source}, student {row.target}: the attack leads it to the target in "
-                f"{percent(row.robust.success)} of the images (the standard one in {percent(row.success)}, of which "
-                f"at most {share(STANDS, 0)} % may be) and leaves it right on {percent(row.robust.withstands)}; "
+                f"At radius {matrix.config.attack.eps:g} the robust source {row.source} "
+                f"{'stands' if standing else 'does not stand'} (student {row.target}): the attack leads it to the "
+                f"target in {percent(row.robust.success)} of the images (the standard one in {percent(row.success)}, "
+                f"of which at most {share(STANDS, 0)} % may be) and leaves it right on {percent(row.robust.withstands)}; "
                 f"{leaked}."
             )
 

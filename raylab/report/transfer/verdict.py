@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from raylab.core.statistics import Estimate
-from raylab.report.estimates import exceeds
+from raylab.report.estimates import exceeds, spanned
 from raylab.report.numbers import number, percent, share
 from raylab.report.transfer.matrix import CONTROLS, NEIGHBOURS_TRUSTED, TRANSFER, Row
 from raylab.stages.dataset import SeeFarData
@@ -24,8 +24,9 @@ VISIBLE = 0.1  # share of images that look like their target from which a reader
 
 # Thresholds of evidence, fixed on worlds of the split `calibration` (recipes/worlds.py). Of its worlds without features
 # the one that comes nearest has a linear source that is led astray in 95 %, alone: its perturbations carry over in 3 %.
-# Worlds of the split `held_out`, 3 seeds each: evidence in 0 of 31 that have nothing to find, and in 39 of 46 whose
-# toogits the oracle saw turned (85 % [71, 94]); in 6 of the 7 missed the students follow the visible rule.
+# Worlds of the split `held_out`, 3 seeds each (commit 1feef3b): evidence in 1 of 103 that have nothing to find (1.0 %
+# [0.0, 5.3]) and in 72 of 87 whose toogits the oracle saw turned (82.8 % [73.2, 90.0]); in 11 of the 15 missed the
+# students follow the visible rule.
 FLIPS = 0.25  # success of the attack on the standard source, at least
 STANDS = 0.25  # success on the robust source, at most, as a share of that on the standard one
 CARRIES = 0.15  # targeted transfer to an independent network, at least
@@ -35,7 +36,7 @@ HALF = Estimate(0.5, 0.0, 0, 0)
 BADGES: dict[Code | TruthCode, str] = {
     "no_controls": "no controls",
     "one_seed": "one seed",
-    "no_effect": "no effect",
+    "no_effect": "no effect shown",
     "above_controls": "leakage not excluded",
     "evidence": "evidence",
     "true_features": "true by the oracles",
@@ -68,9 +69,9 @@ def verdict(row: Row, data: object, neighbours_clean: Estimate | None) -> Verdic
     return Verdict(found.code, found.sentence, truth)
 
 
-def admissible(row: Row) -> bool:
+def stands(row: Row) -> bool:
     """Whether the robust source stands at a radius that leads the standard one astray, as far as this was measured."""
-    return row.robust is not None and row.robust.success.mean <= STANDS * row.success.mean
+    return row.robust is not None and row.robust.success.mean <= STANDS * row.success.mean and row.success.mean > 0
 
 
 def lacks(row: Row) -> Iterator[str]:
@@ -83,14 +84,19 @@ def lacks(row: Row) -> Iterator[str]:
         yield "no robust source was trained beside it"
     elif robust.warnings:
         yield f"the robust source does not count ({robust.warnings[0]})"
+    if not exceeds(over_chance(row)):
+        yield f"it is not shown to exceed chance ({spanned(over_chance(row))} points)"
+    if "robust" in row.above and not exceeds(row.above["robust"]):
+        yield f"the robust source's set is not shown to teach less ({percent(row.controls['robust'])})"
     if row.above_p1 is None or not row.above_p1.mean > 0:
         yield f"the visible rule explains as much (p1 {percent(row.p1)})"
     if not row.success.mean >= FLIPS:
         yield f"the attack leads its source to the target in {percent(row.success)}, where {_share(FLIPS)} are asked"
-    if robust is not None and not admissible(row):
+    if robust is not None and not stands(row):
         yield (
-            f"this radius is not admissible: it leads the robust source to the target in {percent(robust.success)}, "
-            f"more than {_share(STANDS)} of how often it leads the standard one there ({percent(row.success)})"
+            f"the robust source does not stand at this radius: the attack leads it to the target in "
+            f"{percent(robust.success)}, more than {_share(STANDS)} of how often it leads the standard one there "
+            f"({percent(row.success)})"
         )
     carried = row.transfer.get(TRANSFER)
     if carried is None or not carried.mean >= CARRIES:
@@ -104,11 +110,16 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
         return Verdict("no_controls", f"{got}; no control was run, so nothing can be said.")
     if row.accuracy.seeds < 2:
         return Verdict("one_seed", f"{got} with one seed, which says nothing of other networks.")
-    failed = [control for control, difference in row.above.items() if not exceeds(difference)]
-    name = min(failed or row.above, key=lambda control: row.above[control].mean)
+    # The robust source's set may teach what it likes at a radius at which that source falls too: `lacks` weighs it.
+    effects = {control: difference for control, difference in row.above.items() if control != "robust"} or row.above
+    failed = [control for control, difference in effects.items() if not exceeds(difference)]
+    name = min(failed or effects, key=lambda control: effects[control].mean)
     if failed:
         beside = f"{_spoken(name)} {'give' if name == 'unperturbed' else 'gives'} {percent(row.controls[name])}"
-        return Verdict("no_effect", f"{got}: no effect beyond the controls ({beside}).")
+        return Verdict(
+            "no_effect",
+            f"{got}: not shown to exceed its controls ({beside}; the difference is {spanned(effects[name])} points).",
+        )
     ran = len(row.above)
     missing = f" ({ran} of {len(CONTROLS)} controls run)" if ran < len(CONTROLS) else ""
     if not row.noise_is_fitted and row.noise_fit is not None:
@@ -120,7 +131,14 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
         return Verdict(
             "above_controls", f"{above}; leakage of robust features is not excluded: {'; '.join(lacking)}{look}."
         )
-    return Verdict("evidence", f"{above} and above the visible rule (p1 {percent(row.p1)}); {_standing(row)}.")
+    assert row.above_p1 is not None
+    rule = f"{spanned(row.above_p1)} above the visible rule (p1 {percent(row.p1)})"
+    return Verdict("evidence", f"{above} and {rule}; {_standing(row)}.")
+
+
+def over_chance(row: Row) -> Estimate:
+    """The student's accuracy less that of a guess."""
+    return replace(row.accuracy, mean=row.accuracy.mean - row.chance)
 
 
 def _standing(row: Row) -> str:
