@@ -32,7 +32,7 @@ def robust_notes(matrix: Matrix) -> Iterator[str]:
                 f"At radius {matrix.config.attack.eps:g} the robust source {row.source} "
                 f"{'stands' if standing else 'does not stand'} (student {row.target}): the attack leads it to the "
                 f"target in {percent(row.robust.success)} of the images, the standard one in {percent(row.success)} "
-                f"(at most {share(STANDS, 0)} % of that may be), and it withstands in {percent(row.robust.withstands)}; "
+                f"(of that at most {share(STANDS, 0)} %), and it withstands in {percent(row.robust.withstands)}; "
                 f"{leaked}."
             )
 
