@@ -10,6 +10,7 @@ import pytest
 from raylab.config import load
 from raylab.recipes.controls import Bugs, Cell, ControlStudy, RobustCurve, plan
 from raylab.stage import Stage, closure
+from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Adversary, Recipe
 
@@ -98,6 +99,8 @@ def test_seeds_share_nothing_but_the_files_of_the_data() -> None:
         ({"bugs": Bugs(train=Recipe(adversary=Adversary(eps=1.0)))}, "bugs.train.adversary: trained in the"),
         ({"curve": {"eps": (0.5, 0.3)}}, r"eps: increasing, each once, got \[0.5, 0.3\]"),
         ({"curve": {"eps": (0.3, 0.5), "expected_at": 0.4}}, r"one of eps \[0.3, 0.5\], got 0.4"),
+        ({"kinds": ("rand", "other")}, "kinds: rand and det"),
+        ({"attack": Attack(norm="linf", eps=0.1)}, "robust.adversary.norm"),
     ],
 )
 def test_a_config_that_cannot_mean_what_it_says_is_refused(changed: dict[str, Any], message: str) -> None:

@@ -153,6 +153,9 @@ def test_what_is_known_of_see_far_is_asked_only_there() -> None:
     ({"sets": ("r_image", "released_r")}, "released_r is of cifar10, got seefar"),
     ({"released_network": "cifar_l2_0_5.pt"}, "released_network is of cifar10, got seefar"),
     ({"eps": 0.75}, "eps is one of robustness.eps"),
+    ({"robustness": Robustness(eps=(0.2, 0.8), ensemble_eps=(0.2,))}, "robustness.ensemble_eps holds eps"),
+    ({"robustness": Robustness(norm="linf", eps=(0.2, 0.8))}, "robustness.norm: l2, the adversary's"),
+    ({"student_on": {"released_r": Recipe()}}, "student_on"),
     ({"source": "mlp_botleneck16"}, "did you mean 'mlp_bottleneck16'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_with_its_remedy(changed: dict[str, Any], said: str) -> None:
