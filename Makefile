@@ -22,7 +22,7 @@ demo: install
 DEMO := digits digits_eps1.25 seefar seefar_no_toogits seefar_no_toogits_eps1.0
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 # What CI runs besides the tests' own calls of these.
 check: install

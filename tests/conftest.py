@@ -68,3 +68,13 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's results."""
     monkeypatch.setenv("RAYLAB_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""
+    alone = {"test_backend.py", "test_kills.py", "test_submission.py", "test_jobs.py", "test_cli.py"}
+    for item in items:
+        meets = "ray_cluster" in getattr(item, "fixturenames", ()) or item.path.name in alone
+        folder = item.path.parent.name
+        group = "processes" if meets else folder if folder == "report" else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
