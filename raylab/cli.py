@@ -1,13 +1,7 @@
 """From argv to studies and a site, and from exceptions to exit codes: the only module that knows clusters and trackers.
 
     def main() -> None:
-        with cli.job(TransferMatrix, plan, __doc__) as (studies, site):  # bad input ends here, before compute
-            cells = {(study.key, cell): stage for study in studies for cell, stage in study.cells.items()}
-            if site.dry_run:
-                print(preview(cells, site.store))
-                return
-            built = runner.build(cells, site.store, site.backend, Progress())
-            print(as_text(built))
+        cli.run(EXPERIMENT, __doc__)
 
 Exit codes: 0 done; 1 something could not be built (all else is kept); 2 bad input, nothing was computed; 130 stopped.
 """
@@ -20,42 +14,61 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from types import FrameType
-from typing import Generic, NoReturn, TypeVar
+from typing import NoReturn
 
+from raylab import runner
 from raylab.artifact import StoreError
 from raylab.backend import Backend
 from raylab.config import Config, ConfigError, load, to_yaml
-from raylab.identity import fingerprint
+from raylab.progress import Progress
+from raylab.report.experiment import AnyExperiment, Experiment, Results
+from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
 from raylab.stage import Stage
 from raylab.store import Store
-from raylab.tracking import NullTracker, Tracker, TrackerError
-
-Given = TypeVar("Given", bound=Config)
-Cell = TypeVar("Cell", bound=Hashable)
+from raylab.study import AnyStudy, Cell, Given, Study, together
+from raylab.tracking import NullTracker, Run, Tracker, TrackerError
 
 FAILED, BAD_INPUT, STOPPED = 1, 2, 130
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
-@dataclass(frozen=True)
-class Study(Generic[Given, Cell]):
-    """One config and its plan."""
+def run(experiment: Experiment[Given, Cell], doc: str | None, argv: Sequence[str] | None = None) -> None:
+    """What a job does: plan, preview or build, publish to the tracker, print, and keep the page."""
+    with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
+        cells = together(studies)
+        if site.dry_run:
+            print(preview(cells, site.store))
+            return
+        with ExitStack() as open_runs:
+            runs = [open_runs.enter_context(opened(experiment, study, site)) for study in studies]
+            artifacts = runner.build(
+                cells, site.store, site.backend, Progress()
+            )  # what the store lacks; again: resumes
+            results = experiment.results([study.built(artifacts) for study in studies])
+            publish(results, runs)
+        print(*results.texts, sep="\n\n")
+        page = site.keep_report(experiment.name, results.page.encode())
+        print(f"\npage      {page}\ntracking  {site.tracker.describe()}")
 
-    config: Given
-    cells: Mapping[Cell, Stage]
 
-    @property
-    def key(self) -> str:
-        """Of what is measured: two configs with the same cells are the same study."""
-        return fingerprint(tuple(sorted({stage.key for stage in self.cells.values()})))
+def opened(experiment: AnyExperiment, study: AnyStudy, site: Site) -> AbstractContextManager[Run]:
+    """The study's run in the tracker, from before there are results."""
+    folder = f"{experiment.tracked}/{study.config.study}"
+    return site.tracker.job(folder, experiment.opened(study.config, study.key))
+
+
+def publish(results: Results, runs: Sequence[Run]) -> None:
+    """Every study into its run, the page of all of them beside its files."""
+    for run, one in zip(runs, results.publications, strict=True):
+        run.publish(replace(one, files={**one.files, "report.html": results.page.encode()}))
 
 
 @contextmanager

@@ -24,6 +24,7 @@ FLOORS = [
     ("raylab.mlflow_content", 3),
     ("raylab.mlflow_connection", 3),
     ("raylab.cli", 5),
+    ("raylab.suites", 5),
     ("raylab", 1),
 ]
 # What each part of the house must not know, and the only places of some libraries.

@@ -30,6 +30,15 @@ def difference(of: BySeed, minus: BySeed) -> Estimate:
     return Estimate(found.mean, math.hypot(between, sampled), n, found.seeds)
 
 
+def above(of: BySeed, bound: float) -> Estimate:
+    """What a number that is no estimate, such as chance, leaves of each seed's."""
+    return difference(of, dict.fromkeys(of, Estimate(bound, 0.0, 0, 1)))
+
+
+def negated(estimate: Estimate) -> Estimate:
+    return Estimate(-estimate.mean, estimate.se, estimate.n, estimate.seeds)
+
+
 def interval(estimate: Estimate) -> tuple[float, float]:
     """95 %, by Student's t over seeds; nan with one."""
     if estimate.seeds < 2:

@@ -8,7 +8,7 @@ from typing import Any
 from raylab.core.statistics import Estimate, proportion
 from raylab.recipes.controls import Cell, ControlStudy
 from raylab.report.controls.table import SUCCESS, TRANSFER, Artifacts, Check, Controls, Curve, Row
-from raylab.report.estimates import BySeed, difference, mean
+from raylab.report.estimates import BySeed, above, difference, mean, negated
 from raylab.report.made import newest_provenance
 from raylab.report.numbers import percent
 
@@ -16,7 +16,7 @@ from raylab.report.numbers import percent
 def measured(config: ControlStudy, key: str, artifacts: Artifacts) -> Controls:
     """All rows from the per-example results of the cells."""
     about = artifacts[Cell("data", config.seeds[0])].metrics
-    reader = _Reader(config, artifacts, len(about["class_names"]))
+    reader = Reader(config, artifacts, len(about["class_names"]))
     names = [name for name in ("standard", "robust", "bugs") if Cell("source", config.seeds[0], name) in artifacts]
     collapsed = [
         f"{cell.of}, seed {cell.seed}: {artifact.metrics['collapse']}"
@@ -38,7 +38,7 @@ def measured(config: ControlStudy, key: str, artifacts: Artifacts) -> Controls:
     )
 
 
-class _Reader:
+class Reader:
     """Reads shares by seed, and puts the rows together."""
 
     def __init__(self, config: ControlStudy, artifacts: Artifacts, classes: int) -> None:
@@ -69,7 +69,7 @@ class _Reader:
             ("real set", _mean(real)),
             difference(got, real),
             (("p1 of leakage only", _mean(p1)),),
-            (Check("above chance", self.above(got, 1 / self.classes)),),
+            (Check("above chance", above(got, 1 / self.classes)),),
             why if kind != "rand" else "",
         )
 
@@ -107,9 +107,9 @@ class _Reader:
 
     def _features(self, of: str, kind: str, curve: Curve | None) -> Row:
         got, real = self.shares("features", of, kind), self.shares("student", "real", kind)
-        over = self.above(got, 1 / self.classes)
+        over = above(got, 1 / self.classes)
         checks = (
-            (Check("at or below chance", _negated(over), strictly=False),)
+            (Check("at or below chance", negated(over), strictly=False),)
             if kind == "det"
             else (Check("above chance", over),)
         )
@@ -136,13 +136,13 @@ class _Reader:
         chance = 1 / self.classes
         got, plain = (self.shares("student", of, "det") for of in ("bugs", "plain"))
         # The success is over training images: their number is the estimate's.
-        success = {seed: self._success(seed, "bugs") for seed in self.config.seeds}
+        success = {seed: self.success(seed, "bugs") for seed in self.config.seeds}
         transfer = self.shares("transfer", "bugs")
         checks = (
-            Check("success at least 95 %", self.above(success, SUCCESS), strictly=False),
-            Check("transfer at most 5 %", _negated(self.above(transfer, TRANSFER)), strictly=False),
-            Check("at or below chance", _negated(self.above(got, chance)), strictly=False),
-            Check("plain ones above chance", self.above(plain, chance)),
+            Check("success at least 95 %", above(success, SUCCESS), strictly=False),
+            Check("transfer at most 5 %", negated(above(transfer, TRANSFER)), strictly=False),
+            Check("at or below chance", negated(above(got, chance)), strictly=False),
+            Check("plain ones above chance", above(plain, chance)),
             Check("below plain ones", difference(plain, got)),
         )
         return Row(
@@ -176,7 +176,7 @@ class _Reader:
             (),
             (
                 Check("label + 1 above the clean label", difference(p1, got)),
-                Check("at or below chance", _negated(self.above(got, 1 / self.classes)), strictly=False),
+                Check("at or below chance", negated(above(got, 1 / self.classes)), strictly=False),
             ),
         )
 
@@ -188,7 +188,7 @@ class _Reader:
         for of in ("standard", "robust"):
             accuracy[of] = tuple(self.over("student", of, "det", eps) for eps in steps)
             p1[of] = tuple(self.over("student", of, "det", eps, "next_class") for eps in steps)
-            success[of] = tuple(mean([self._success(seed, of, eps) for seed in self.config.seeds]) for eps in steps)
+            success[of] = tuple(mean([self.success(seed, of, eps) for seed in self.config.seeds]) for eps in steps)
         admissible = None
         for eps, found in zip(steps, accuracy["robust"], strict=True):
             if found.mean > 1 / self.classes:
@@ -206,11 +206,7 @@ class _Reader:
     def over(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> Estimate:
         return _mean(self.shares(role, of, kind, eps, column))
 
-    def above(self, of: BySeed, bound: float) -> Estimate:
-        """The difference to a number that is no estimate."""
-        return difference(of, dict.fromkeys(of, Estimate(bound, 0.0, 0, 1)))
-
-    def _success(self, seed: int, of: str, eps: float = 0.0) -> Estimate:
+    def success(self, seed: int, of: str, eps: float = 0.0) -> Estimate:
         metrics = self.artifacts[Cell("set", seed, of, "det", eps)].metrics
         return proportion(round(metrics["success"] * metrics["n"]), metrics["n"])
 
@@ -224,7 +220,3 @@ class _Reader:
 
 def _mean(by_seed: BySeed) -> Estimate:
     return mean(list(by_seed.values()))
-
-
-def _negated(difference: Estimate) -> Estimate:
-    return Estimate(-difference.mean, difference.se, difference.n, difference.seeds)

@@ -1,0 +1,48 @@
+"""In what a run differs from a published one, in words: "" where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from raylab.data import Cut
+from raylab.report.names import NAMES
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import DataConfig
+
+NORMS = {"l2": "L2", "linf": "L∞", "l1": "L1"}
+
+
+def differing(parts: Iterable[str]) -> str:
+    """The parts that say something."""
+    return "; ".join(part for part in parts if part)
+
+
+def of_data(data: DataConfig, published: str, note: str, train: int) -> str:
+    """Another data set, a part of it, or other bytes of it (`note`: JPEG)."""
+    same = data.name == published and data.cut == Cut() and not note
+    return (
+        ""
+        if same
+        else f"{named(data, note)}, {train:,} training images".replace(",", "\u202f", f"{train:,}".count(","))
+    )
+
+
+def named(data: DataConfig, note: str = "") -> str:
+    return NAMES.get(data.name, data.name) + (" (JPEG)" if "JPEG" in note else "")
+
+
+def of_networks(names: Iterable[str], published: str) -> str:
+    others = list(dict.fromkeys(name for name in names if name != published))
+    return " → ".join(others)
+
+
+def of_attack(attack: Attack, published: Attack) -> str:
+    """Another radius, number of steps or step."""
+    same = (attack.norm, attack.eps, attack.steps, attack.step) == (
+        published.norm, published.eps, published.steps, published.step,
+    )  # fmt: skip
+    return "" if same else f"{radius(attack)}, {attack.steps} steps"
+
+
+def radius(attack: Attack) -> str:
+    return f"{NORMS[attack.norm]} {attack.eps:.3g}"

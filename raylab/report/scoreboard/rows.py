@@ -1,0 +1,85 @@
+"""The rows of `rows.yaml`: published numbers with their tolerances, gates and sources."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config, load
+
+HERE = Path(__file__).parent
+Unit = Literal["share", "points", "number"]
+NUM_ROWS = 46
+Number = Annotated[int, Field(ge=1, le=NUM_ROWS)]
+
+
+class Published(Config):
+    """A number of the literature, and the bounds within which ours reproduces it at the same protocol."""
+
+    value: float
+    low: float
+    high: float
+    unit: Unit = "share"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Published:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"low <= value <= high, got {self.low}, {self.value}, {self.high}")
+        return self
+
+
+class Gate(Config):
+    """What a run at another size must satisfy for the row to count as pointing the same way."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    sigmas: Annotated[float, Field(gt=0)] | None = None  # by so many standard errors, beside the 95 % interval
+    unit: Unit = "share"
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Gate:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a gate has at_least or at_most, one of them")
+        return self
+
+
+class Command(Config):
+    """What would run a row at the published size."""
+
+    command: str
+    data: str
+    cost: str
+
+
+class Row(Config):
+    """One of the target numbers."""
+
+    row: Number
+    title: str
+    source: str
+    published: dict[str, Published]
+    gates: dict[str, Gate] = Field(default={})
+    note: str = ""
+    run: Command
+
+
+class Rows(Config):
+    """All of them."""
+
+    rows: tuple[Row, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Rows:
+        numbers = [row.row for row in self.rows]
+        if numbers != list(range(1, NUM_ROWS + 1)):
+            raise ValueError(f"rows 1 to {NUM_ROWS}, each once and in order, got {numbers}")
+        return self
+
+
+@cache
+def all_rows() -> tuple[Row, ...]:
+    """In the order of their numbers."""
+    return load(Rows, HERE / "rows.yaml").rows

@@ -1,0 +1,157 @@
+"""What may be said of a row: by rule, from its numbers, never by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from raylab.core.statistics import Estimate
+from raylab.report.estimates import interval
+from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.rows import Gate, Published, Row, all_rows
+
+Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "disagree", "not_run"]
+
+WORDS: dict[Code, str] = {
+    "reproduced": "reproduced",
+    "same_direction": "same direction",
+    "inconclusive": "inconclusive",
+    "contradicted": "contradicted",
+    "disagree": "runs disagree",
+    "not_run": "not run",
+}
+MEANINGS: dict[Code, str] = {
+    "reproduced": "the published protocol, and the 95 % interval of every number lies within the row's tolerance",
+    "same_direction": "another size or network; every gate of the row that was measured is met by the whole interval",
+    "inconclusive": "an interval across a bound, no gate that another size could meet, or a size that cannot decide",
+    "contradicted": "a number wholly outside its tolerance at the published protocol, or a gate that is wholly failed",
+    "disagree": "one run points the published way and another the other way",
+    "not_run": "nothing was measured; the command, the data and the cost that would",
+}
+NORMAL = 1.96
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number of ours beside what the row says of it."""
+
+    evidence: Evidence
+    published: Published | None
+    gate: Gate | None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """95 % interval; a number that is computed, or the replica of a published run, has the sampling error's."""
+        ours = self.evidence.ours
+        if self.evidence.bounds is not None:
+            return self.evidence.bounds
+        if ours.n == 0 or (ours.seeds == 1 and self.same_protocol):
+            half = 0.0 if math.isnan(ours.se) or ours.n == 0 else NORMAL * ours.se
+            return ours.mean - half, ours.mean + half
+        return interval(ours)
+
+    @property
+    def same_protocol(self) -> bool:
+        return not self.evidence.protocol
+
+    @property
+    def meets_gate(self) -> bool | None:
+        """None: the interval lies across the bound, or is not known."""
+        assert self.gate is not None
+        low, high = self.bounds
+        if self.gate.sigmas is not None and not math.isnan(self.evidence.ours.se):
+            reach = self.gate.sigmas * self.evidence.ours.se
+            low, high = min(low, self.evidence.ours.mean - reach), max(high, self.evidence.ours.mean + reach)
+        return _within(low, high, self.gate.at_least, self.gate.at_most)
+
+    @property
+    def reproduces(self) -> bool | None:
+        """Whether it lies within the tolerance; None as above."""
+        assert self.published is not None
+        return _within(*self.bounds, self.published.low, self.published.high)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All numbers of one row that one run measured."""
+
+    on: str
+    measured: tuple[Measured, ...]
+
+    @property
+    def protocol(self) -> str:
+        """How it differs from the published one: "" where it does not."""
+        return "; ".join(dict.fromkeys(m.evidence.protocol for m in self.measured if m.evidence.protocol))
+
+    @property
+    def undecided(self) -> str:
+        return "; ".join(dict.fromkeys(m.evidence.undecided for m in self.measured if m.evidence.undecided))
+
+    @property
+    def code(self) -> Code:
+        same = [m.reproduces for m in self.measured if m.published is not None and m.same_protocol]
+        gates = [m.meets_gate for m in self.measured if m.gate is not None]
+        if False in same or (False in gates and not self.undecided):
+            return "contradicted"
+        if None in same or None in gates or False in gates or not (same or gates):
+            return "inconclusive"
+        return "reproduced" if same and not self.protocol else "same_direction"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the scoreboard."""
+
+    row: Row
+    runs: tuple[Run, ...]
+
+    @property
+    def code(self) -> Code:
+        """Of the runs at the published protocol where there are any; of all others where there are none."""
+        codes = [run.code for run in self.runs if not run.protocol] or [run.code for run in self.runs]
+        agreeing, against = {"reproduced", "same_direction"} & {*codes}, "contradicted" in codes
+        if agreeing and against:
+            return "disagree"
+        if against:
+            return "contradicted"
+        if agreeing:
+            return "reproduced" if "reproduced" in codes else "same_direction"
+        return "inconclusive" if codes else "not_run"
+
+
+def scored(evidence: Iterable[Evidence]) -> list[Line]:
+    """All rows, with what was measured for each. Raises ValueError for a name that its row does not have."""
+    found = list(evidence)
+    return [_line(row, [one for one in found if one.row == row.row]) for row in all_rows()]
+
+
+def _line(row: Row, found: list[Evidence]) -> Line:
+    for one in found:
+        if one.name not in row.published and one.name not in row.gates:
+            raise ValueError(f"row {row.row}: one of {[*row.published, *row.gates]}, got {one.name!r}")
+        if _nothing(one.ours):
+            raise ValueError(f"row {row.row}, {one.name}: a number, got nan; leave it out")
+    runs = {
+        on: Run(
+            on,
+            tuple(Measured(e, row.published.get(e.name), row.gates.get(e.name)) for e in found if e.on == on),
+        )
+        for on in dict.fromkeys(one.on for one in found)
+    }
+    return Line(row, tuple(runs.values()))
+
+
+def _within(low: float, high: float, least: float | None, most: float | None) -> bool | None:
+    """Whether an interval lies inside bounds (True), outside (False), or across one (None, also where it is nan)."""
+    if math.isnan(low) or math.isnan(high):
+        return None
+    least, most = -math.inf if least is None else least, math.inf if most is None else most
+    if high < least or low > most:
+        return False
+    return True if least <= low and high <= most else None
+
+
+def _nothing(ours: Estimate) -> bool:
+    return math.isnan(ours.mean)

@@ -1,0 +1,50 @@
+"""A config with its plan, and the same with what was built for it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from raylab.artifact import Artifact
+from raylab.config import Config
+from raylab.identity import fingerprint
+from raylab.stage import Stage
+
+Given = TypeVar("Given", bound=Config)
+Cell = TypeVar("Cell", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Study(Generic[Given, Cell]):
+    """One config and its plan."""
+
+    config: Given
+    cells: Mapping[Cell, Stage]
+
+    @property
+    def key(self) -> str:
+        """Of what is measured: two configs with the same cells are the same study."""
+        return fingerprint(tuple(sorted({stage.key for stage in self.cells.values()})))
+
+    def built(self, artifacts: Mapping[tuple[str, Cell], Artifact]) -> Built[Given, Cell]:  # by study and cell
+        """Raises KeyError where a cell was not built."""
+        return Built(self.config, self.key, {cell: artifacts[self.key, cell] for cell in self.cells})
+
+
+def together(studies: Iterable[Study[Given, Cell]]) -> dict[tuple[str, Cell], Stage]:
+    """The cells of all of them, by study and cell: one plan."""
+    return {(study.key, cell): stage for study in studies for cell, stage in study.cells.items()}
+
+
+@dataclass(frozen=True)
+class Built(Generic[Given, Cell]):
+    """A study whose cells are all in the store."""
+
+    config: Given
+    key: str
+    artifacts: Mapping[Cell, Artifact]
+
+
+AnyStudy = Study[Any, Any]
+AnyBuilt = Built[Any, Any]

@@ -1,0 +1,114 @@
+"""Suites of experiments: which configs of which jobs are run together, and what was built of them.
+
+A suite is a file `configs/reproduce/<suite>.yaml` that lists configs as their jobs take them. Each suite holds those
+before it, so that its scoreboard is the most complete one of its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from raylab.artifact import Artifact
+from raylab.config import Config, ConfigError, load
+from raylab.report.experiment import AnyExperiment
+from raylab.report.experiments import EXPERIMENTS, Name
+from raylab.stage import Stage
+from raylab.store import Store
+from raylab.study import AnyBuilt, AnyStudy, Study, together
+
+SuiteName = Literal["embedded", "small", "full"]
+SUITES: tuple[SuiteName, ...] = get_args(SuiteName)
+
+
+class Reproduce(Config):
+    """Everything that a suite lists, and its scoreboard."""
+
+    suite: SuiteName = "embedded"
+    # Build these alone, for a suite in parts; of the others is shown what the store has.
+    only: tuple[Name, ...] = ()
+    # Where the pages go: a path or URI; None: results/<suite> in the store. Where, not what.
+    folder: str | None = Field(default=None, exclude=True)
+
+    @property
+    def study(self) -> str:
+        return self.suite
+
+    @model_validator(mode="after")
+    def _check(self) -> Reproduce:
+        if len(set(self.only)) < len(self.only):
+            raise ValueError(f"only: each at most once, got {list(self.only)}")
+        return self
+
+
+class Entry(Config):
+    """One study: a config of a job."""
+
+    experiment: Name
+    config: str = ""  # a file below the folder of configs; "": what the job runs without one
+    changes: tuple[str, ...] = ()  # key.path=value, as on the command line
+
+
+class SuiteFile(Config):
+    """What a suite adds to those before it."""
+
+    entries: Annotated[tuple[Entry, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A study of a suite."""
+
+    name: Name
+    study: AnyStudy
+    wanted: bool  # to be built; else shown if it is in the store
+
+    @property
+    def experiment(self) -> AnyExperiment:
+        return EXPERIMENTS[self.name]
+
+    def built(self, artifacts: Mapping[tuple[str, Any], Artifact], store: Store) -> AnyBuilt | None:
+        """None where a cell is missing: part of a study is none."""
+        cells = together([self.study])
+        found = {cell: artifacts.get(cell) or store.find(stage) for cell, stage in cells.items()}
+        complete = {cell: artifact for cell, artifact in found.items() if artifact is not None}
+        return self.study.built(complete) if len(complete) == len(found) else None
+
+
+def parts(config: Reproduce, folder: Path) -> list[Part]:
+    """In the order of the files. Raises ValueError with every problem of every config, data that is absent among them."""
+    found: list[Part] = []
+    problems: list[str] = []
+    for name in SUITES[: SUITES.index(config.suite) + 1]:
+        for entry in load(SuiteFile, folder / "reproduce" / f"{name}.yaml").entries:
+            wanted = not config.only or entry.experiment in config.only
+            try:
+                found.append(Part(entry.experiment, _study(entry, folder), wanted))
+            except (ConfigError, ValueError) as error:
+                if wanted:  # what is not asked for need not have its data here
+                    problems += [f"{entry.experiment} {entry.config}: {line}" for line in str(error).splitlines()]
+    if problems:
+        remedy = "" if config.only else f"; or leave them out with only=[...] of {list(EXPERIMENTS)}"
+        raise ValueError(f"suite {config.suite} cannot be run here{remedy}\n" + "\n".join(problems))
+    return found
+
+
+def plan(config: Reproduce, folder: Path) -> dict[tuple[str, Any], Stage]:
+    """The cells of all that is to be built, by study and cell. Raises as `parts`."""
+    return together(part.study for part in parts(config, folder) if part.wanted)
+
+
+def by_experiment(found: Sequence[tuple[Part, AnyBuilt]]) -> dict[Name, list[AnyBuilt]]:
+    """Studies of one experiment share a page."""
+    return {name: [built for part, built in found if part.name == name] for name in EXPERIMENTS}
+
+
+def _study(entry: Entry, folder: Path) -> AnyStudy:
+    experiment = EXPERIMENTS[entry.experiment]
+    source = folder / entry.config if entry.config else "{}"
+    config = load(experiment.config, source, entry.changes, entry.config or "embedded default")
+    return Study(config, experiment.plan(config))
