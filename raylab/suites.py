@@ -6,7 +6,7 @@ before it, so that its scoreboard is the most complete one of its size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -80,7 +80,7 @@ class Part:
 
 
 def parts(config: Reproduce, folder: Path) -> list[Part]:
-    """In the order of the files. Raises ValueError with every problem of every config, data that is absent among them."""
+    """In the order of the files. Raises ValueError with every problem of every config, absent data among them."""
     found: list[Part] = []
     problems: list[str] = []
     for name in SUITES[: SUITES.index(config.suite) + 1]:
@@ -100,11 +100,6 @@ def parts(config: Reproduce, folder: Path) -> list[Part]:
 def plan(config: Reproduce, folder: Path) -> dict[tuple[str, Any], Stage]:
     """The cells of all that is to be built, by study and cell. Raises as `parts`."""
     return together(part.study for part in parts(config, folder) if part.wanted)
-
-
-def by_experiment(found: Sequence[tuple[Part, AnyBuilt]]) -> dict[Name, list[AnyBuilt]]:
-    """Studies of one experiment share a page."""
-    return {name: [built for part, built in found if part.name == name] for name in EXPERIMENTS}
 
 
 def _study(entry: Entry, folder: Path) -> AnyStudy:

@@ -27,6 +27,7 @@ class Experiment(Generic[Given, Cell]):
 
     name: str  # of the job, its page and its folder of configs
     tracked: str  # the tracker's experiments are <tracked>/<study>
+    title: str  # of its page
     method: str  # a paragraph for the index of the results
     config: type[Given]
     plan: Callable[[Given], Mapping[Cell, Stage]]

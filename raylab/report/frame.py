@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def render(template: str, **context: object) -> str:
-    """The HTML of a template of this folder that extends `frame.html`, with styles and pictures inlined.
+    """The HTML of a template of this folder, most of which extend `frame.html`, with styles and pictures inlined.
 
     `parts.html` has the macros that pages share: badge, figure, how it was made.
     """
@@ -37,6 +37,19 @@ def render(template: str, **context: object) -> str:
     }
     css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
     return environment.get_template(template).render(css=css, **context)
+
+
+def fill(page: str, place: str, html: str) -> str:
+    """A rendered page with something put at a place that `frame.html` has marked: "navigation" or "files".
+
+    A page is rendered, and kept alone, before anyone knows beside which others it will lie; so what belongs to a folder
+    of pages comes later, and where it does not come the mark is a comment. Text on a page cannot be taken for a mark,
+    for it is escaped. Raises ValueError where the mark is not there, or twice.
+    """
+    mark = f"<!-- {place} -->"
+    if page.count(mark) != 1:
+        raise ValueError(f"{place}: a page by `render` has {mark} once, this one {page.count(mark)} times")
+    return page.replace(mark, html.strip())
 
 
 def _finalize(value: object) -> object:

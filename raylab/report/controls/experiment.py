@@ -27,6 +27,7 @@ def results(built: Sequence[Built[ControlStudy, Cell]]) -> Results:
 EXPERIMENT = Experiment(
     name="controls",
     tracked="controls",
+    title="What an accuracy is worth",
     method=(
         "What else could explain that constructed sets teach: meaningless class-wise patterns, universal "
         "perturbations, robust linear features, perturbations that no other network obeys, robust sources. Each "

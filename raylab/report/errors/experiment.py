@@ -28,6 +28,7 @@ def results(built: Sequence[Built[LearningFromErrors, Cell]]) -> Results:
 EXPERIMENT = Experiment(
     name="learning_from_errors",
     tracked="errors",
+    title="Learning from errors",
     method=(
         "A network that was stopped early labels its own training images, and only those that it gets wrong are "
         "kept, with its wrong labels. A fresh network is trained on them. The same across domains, and with "

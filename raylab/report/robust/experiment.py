@@ -28,6 +28,7 @@ def results(built: Sequence[Built[RobustFeatures, Cell]]) -> Results:
 EXPERIMENT = Experiment(
     name="robust_features",
     tracked="robust_features",
+    title="Robust and non-robust data sets",
     method=(
         "D_R keeps of every image what an adversarially trained network sees in it, by inverting its features "
         "from another image; D_NR the same with a standard network. Fresh networks are trained on each in the "

@@ -19,12 +19,10 @@ def differing(parts: Iterable[str]) -> str:
 
 def of_data(data: DataConfig, published: str, note: str, train: int) -> str:
     """Another data set, a part of it, or other bytes of it (`note`: JPEG)."""
-    same = data.name == published and data.cut == Cut() and not note
-    return (
-        ""
-        if same
-        else f"{named(data, note)}, {train:,} training images".replace(",", "\u202f", f"{train:,}".count(","))
-    )
+    if data.name == published and data.cut == Cut() and not note:
+        return ""
+    count = f"{train:,}".replace(",", "\u202f")
+    return f"{named(data, note)}, {count} training images"
 
 
 def named(data: DataConfig, note: str = "") -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 from raylab.core.statistics import Estimate
 from raylab.report.estimates import interval
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Gate, Published, Row, all_rows
+from raylab.report.scoreboard.rows import Gate, Published, Row, Unit, all_rows
 
 Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "disagree", "not_run"]
 
@@ -42,8 +42,21 @@ class Measured:
     gate: Gate | None
 
     @property
+    def unit(self) -> Unit:
+        """Of the target; where a number has a published value and a gate, both have one."""
+        target = self.published or self.gate
+        assert target is not None
+        return target.unit
+
+    @property
     def bounds(self) -> tuple[float, float]:
-        """95 % interval; a number that is computed, or the replica of a published run, has the sampling error's."""
+        """95 % interval. Of a share it ends at 0 and 1: else none near 1 could lie within a tolerance up to it."""
+        low, high = self._bounds
+        return (max(low, 0.0), min(high, 1.0)) if self.unit == "share" else (low, high)
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        """A number that is computed, or the replica of a published run, has the sampling error's."""
         ours = self.evidence.ours
         if self.evidence.bounds is not None:
             return self.evidence.bounds
@@ -65,6 +78,11 @@ class Measured:
             reach = self.gate.sigmas * self.evidence.ours.se
             low, high = min(low, self.evidence.ours.mean - reach), max(high, self.evidence.ours.mean + reach)
         return _within(low, high, self.gate.at_least, self.gate.at_most)
+
+    @property
+    def fails(self) -> bool:
+        """Its gate, where a failure says something."""
+        return self.gate is not None and self.meets_gate is False and not self.evidence.undecided
 
     @property
     def reproduces(self) -> bool | None:
@@ -93,7 +111,7 @@ class Run:
     def code(self) -> Code:
         same = [m.reproduces for m in self.measured if m.published is not None and m.same_protocol]
         gates = [m.meets_gate for m in self.measured if m.gate is not None]
-        if False in same or (False in gates and not self.undecided):
+        if False in same or any(m.fails for m in self.measured):
             return "contradicted"
         if None in same or None in gates or False in gates or not (same or gates):
             return "inconclusive"

@@ -28,6 +28,7 @@ def results(built: Sequence[Built[Theory, Cell]]) -> Results:
 EXPERIMENT = Experiment(
     name="theory",
     tracked="theory",
+    title="Worlds where the answer is known",
     method=(
         "The Gaussian model of the paper's section 4, wide two-layer networks, the adversarial squares, the plane "
         "of useful and robust directions, and a synthetic world: closed forms, and the same by sampling and "

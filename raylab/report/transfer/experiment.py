@@ -30,6 +30,7 @@ def results(built: Sequence[Built[TransferMatrix, Cell]]) -> Results:
 EXPERIMENT = Experiment(
     name="transfer_matrix",
     tracked="transfer",
+    title="Transfer of learned perturbations",
     method=(
         "A source network is attacked to push every training image towards another class, which becomes its "
         "label. Fresh networks are trained on nothing else and tested on untouched images, beside controls that "

@@ -1,0 +1,25 @@
+"""Every response to the paper, run together, and a scoreboard of published and measured numbers.
+
+python jobs/reproduce.py                                   # suite=embedded: nothing is downloaded
+python jobs/reproduce.py suite=small                       # MNIST, Fashion-MNIST and CIFAR-10 too, with RAYLAB_DATA
+python jobs/reproduce.py suite=small only="[controls]"     # a suite in parts: of the others, what the store has
+ray job submit --working-dir . -- python jobs/reproduce.py suite=full --site configs/site/gpu.yaml
+"""
+
+from functools import partial
+from pathlib import Path
+
+from raylab import cli, scoreboard, suites
+from raylab.suites import Reproduce
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def main() -> None:
+    with cli.job(Reproduce, partial(suites.plan, folder=CONFIGS), __doc__) as (studies, site):
+        for study in studies:
+            scoreboard.run(study.config, suites.parts(study.config, CONFIGS), site)
+
+
+if __name__ == "__main__":
+    main()

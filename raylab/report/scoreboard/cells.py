@@ -1,0 +1,102 @@
+"""What stands in a cell: numbers with their unit, targets with their bounds, and what may be said of the two."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from raylab.core.statistics import Estimate
+from raylab.report.comparison import basis, figure
+from raylab.report.numbers import ABSENT
+from raylab.report.scoreboard.rows import Gate, Published, Unit
+from raylab.report.scoreboard.verdict import Measured
+
+SIGNS: dict[Unit, str] = {"share": " %", "points": " points", "number": ""}
+Look = Literal["good", "bad", "open", "none"]  # classes of the page's badges; "none": nothing was compared
+
+__all__ = ["asked", "basis", "exact", "gate", "interval", "ours", "said", "tolerance"]
+
+
+def exact(value: float, of: Unit) -> str:
+    """With as many digits as it was given with: 43.7 %"""
+    return f"{figure(_scaled(value, of))}{SIGNS[of]}"
+
+
+def tolerance(published: Published) -> str:
+    """37.7 to 49.7 %"""
+    return f"{figure(_scaled(published.low, published.unit))} to {exact(published.high, published.unit)}"
+
+
+def gate(asked_for: Gate) -> str:
+    """≥ 20 %"""
+    sign, bound = ("≥", asked_for.at_least) if asked_for.at_least is not None else ("≤", asked_for.at_most)
+    assert bound is not None
+    by = f" by {asked_for.sigmas:g} standard errors" if asked_for.sigmas is not None else ""
+    return f"{sign} {exact(bound, asked_for.unit)}{by}"
+
+
+def asked(published: Published | None, asked_for: Gate | None) -> str:
+    """What a row says of one of its numbers: 49.7 % (43.7 to 55.7 %); gate ≥ 20 %"""
+    target = [f"{exact(published.value, published.unit)} ({tolerance(published)})"] if published else []
+    return "; ".join([*target, *([f"gate {gate(asked_for)}"] if asked_for else [])])
+
+
+def ours(estimate: Estimate, of: Unit) -> str:
+    """61.0 ± 1.2 %; as many digits as the standard error knows."""
+    digits = _digits(estimate, of)
+    spread = "" if math.isnan(estimate.se) or estimate.n == 0 else f" ± {_fixed(estimate.se, of, digits)}"
+    return f"{_fixed(estimate.mean, of, digits)}{spread}{SIGNS[of]}"
+
+
+def interval(measured: Measured) -> str:
+    """58.1 to 63.9 %; of what is computed there is none."""
+    (low, high), estimate, of = measured.bounds, measured.evidence.ours, measured.unit
+    if math.isnan(low) or math.isnan(high):
+        return "not known of one seed" if estimate.seeds < 2 else ABSENT
+    if low == high:
+        return ABSENT
+    digits = _digits(estimate, of)
+    return f"{_fixed(low, of, digits)} to {_fixed(high, of, digits)}{SIGNS[of]}"
+
+
+def said(measured: Measured) -> tuple[tuple[Look, str], ...]:
+    """By rule, of a number and each of its targets; the verdict of a run follows from all of them."""
+    found: list[tuple[Look, str]] = []
+    if measured.published is not None and measured.same_protocol:
+        found.append(_of_tolerance(measured.reproduces))
+    if measured.gate is not None:
+        found.append(_of_gate(measured.meets_gate, measured.fails))
+    return tuple(found) or (("none", "another protocol"),)
+
+
+def _of_tolerance(within: bool | None) -> tuple[Look, str]:
+    if within is None:
+        return "open", "across a bound of the tolerance"
+    return ("good", "within tolerance") if within else ("bad", "outside tolerance")
+
+
+def _of_gate(met: bool | None, fails: bool) -> tuple[Look, str]:
+    if met is None:
+        return "open", "gate undecided"
+    if met:
+        return "good", "gate met"
+    return ("bad", "gate failed") if fails else ("open", "gate failed, which says nothing here")
+
+
+def _scaled(value: float, of: Unit) -> float:
+    return value if of == "number" else round(100 * value, 10)  # 100 × 0.279 is 27.900000000000002
+
+
+def _digits(estimate: Estimate, of: Unit) -> int | None:
+    """After the point; None: as many as the number has."""
+    se = 0.0 if math.isnan(estimate.se) else _scaled(estimate.se, of)
+    if of != "number":
+        return 2 if 0 < se < 0.05 else 1
+    return None if se == 0 else min(max(1 - math.floor(math.log10(se)), 0), 8)
+
+
+def _fixed(value: float, of: Unit, digits: int | None) -> str:
+    scaled = _scaled(value, of)
+    if digits is None:
+        return figure(scaled)
+    return f"{round(scaled, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no −0.0
