@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check install
+.PHONY: demo test check install readme
 
 install: $(STAMP)
 
@@ -29,3 +29,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The table of measured rows in README.md, from .readme/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
+readme: install
+	$(BIN)/python -m raylab.report.scoreboard.readme $(RESULTS)

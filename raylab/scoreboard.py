@@ -8,7 +8,7 @@ from typing import Any
 from raylab import cli, runner
 from raylab.artifact import Artifact
 from raylab.config import to_yaml
-from raylab.identity import fingerprint
+from raylab.identity import fingerprint, short
 from raylab.progress import Progress
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
@@ -95,7 +95,7 @@ def _shown(name: Name, built: Sequence[AnyBuilt], results: Results) -> Shown:
             one.config.study,
             one.key,
             to_yaml(one.config),
-            {str(artifact.manifest["name"]): artifact.digest for artifact in one.artifacts.values()},
+            {f"{a.manifest['name']} [{short(a.key)}]": a.digest for a in one.artifacts.values()},
             f"{experiment.tracked}/{one.config.study}",
         )
         for one in built

@@ -7,15 +7,17 @@ from typing import Literal
 from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
 from raylab.report.errors.experiment import EXPERIMENT as ERRORS
 from raylab.report.experiment import AnyExperiment
+from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
 from raylab.report.robust.experiment import EXPERIMENT as ROBUST
 from raylab.report.theory.experiment import EXPERIMENT as THEORY
 from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
-Name = Literal["transfer_matrix", "robust_features", "controls", "learning_from_errors", "theory"]
+Name = Literal["transfer_matrix", "robust_features", "controls", "learning_from_errors", "fourier", "theory"]
 EXPERIMENTS: dict[Name, AnyExperiment] = {
     "transfer_matrix": TRANSFER,
     "robust_features": ROBUST,
     "controls": CONTROLS,
     "learning_from_errors": ERRORS,
+    "fourier": FOURIER,
     "theory": THEORY,
 }

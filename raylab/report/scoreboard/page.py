@@ -45,6 +45,7 @@ class Number:
     interval: str
     basis: str
     said: tuple[tuple[Look, str], ...]
+    excuse: str  # why a gate that failed says nothing; "" where none did
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class Shot:
     on: str
     code: Code
     protocol: str
-    undecided: str
     numbers: tuple[Number, ...]
 
 
@@ -120,10 +120,11 @@ def _shot(run: Run) -> Shot:
             interval(m),
             basis(m.evidence.ours),
             said(m),
+            m.evidence.undecided if m.gate is not None and m.meets_gate is False else "",
         )
         for m in run.measured
     )
-    return Shot(run.on, run.code, run.protocol, run.undecided, numbers)
+    return Shot(run.on, run.code, run.protocol, numbers)
 
 
 def _short(shot: Shot) -> Shot:
@@ -133,7 +134,7 @@ def _short(shot: Shot) -> Shot:
     off = [one for one in shot.numbers if any(look != "good" for look, _ in one.said)]
     fine = [one for one in shot.numbers if one not in off][: max(LONG - len(off), 0)]
     kept = tuple(one for one in shot.numbers if one in (*off, *fine))
-    return Shot(shot.on, shot.code, shot.protocol, shot.undecided, kept)
+    return Shot(shot.on, shot.code, shot.protocol, kept)
 
 
 def job_of(command: str) -> str:

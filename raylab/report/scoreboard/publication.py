@@ -34,7 +34,7 @@ def _children(key: str, lines: Sequence[Line]) -> Iterator[Record]:
 def _child(key: str, line: Line, run: Run) -> Record:
     params: dict[str, Param] = {"row": line.row.row, "title": line.row.title, "on": run.on}
     params |= {"protocol": run.protocol or "as published", "verdict": WORDS[run.code]}
-    metrics = {}
+    metrics = dict[str, float]()
     for one in run.measured:
         name = _plain(one.evidence.name)
         metrics |= {name: one.evidence.ours.mean, f"{name}.se": one.evidence.ours.se}

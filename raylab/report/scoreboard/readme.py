@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import count
@@ -103,13 +104,6 @@ def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
     return sorted(found.values(), key=lambda entry: int(entry.row))
 
 
-def record(path: Path, lines: Iterable[Line], about: About) -> None:
-    """Merge what was measured into the CSV."""
-    kept = read(path) if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(as_csv(merged(kept, entries(lines, about))), encoding="utf-8")
-
-
 def read(path: Path) -> list[Entry]:
     """Raises ValueError where its columns are others."""
     with path.open(encoding="utf-8", newline="") as stream:
@@ -199,15 +193,20 @@ def _number(text: str) -> float:
     return float(text) if text else float("nan")
 
 
-def main() -> None:
-    """Write README.md anew, in the working directory."""
-    if not MEASURED.exists():
-        raise SystemExit(f"{MEASURED}: there is none yet; it is written by a measurement, in the repository's root")
+def main(results: Sequence[str]) -> None:
+    """Merge the `measured.csv` of results into the committed one, and write README.md of this directory anew."""
     try:
+        kept = read(MEASURED) if MEASURED.exists() else []
+        for path in results:
+            kept = merged(kept, read(Path(path)))
+        if not kept:
+            raise SystemExit(f"{MEASURED}: there is none yet; name the measured.csv of a results folder")
+        MEASURED.parent.mkdir(exist_ok=True)
+        MEASURED.write_text(as_csv(kept), encoding="utf-8")
         README.write_text(renewed(README.read_text(encoding="utf-8"), block(read(MEASURED))), encoding="utf-8")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from raylab.identity import short
 from raylab.report.frame import fill, render
+from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.page import Link, index
 from raylab.report.scoreboard.table import as_csv
@@ -63,6 +64,7 @@ def site(lines: Sequence[Line], shown: Sequence[Shown], about: About) -> dict[st
     files = {
         "scoreboard.csv": as_csv(lines),
         "scoreboard.txt": as_text(lines),
+        "measured.csv": readme.as_csv(readme.entries(lines, about)),
         INDEX: fill(index(lines, links, about), "navigation", _navigation(shown, INDEX)),
     }
     for one in shown:

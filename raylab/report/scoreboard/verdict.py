@@ -23,8 +23,8 @@ WORDS: dict[Code, str] = {
     "not_run": "not run",
 }
 MEANINGS: dict[Code, str] = {
-    "reproduced": "the published protocol, and the 95 % interval of every number lies within the row's tolerance",
-    "same_direction": "another size or network; every gate of the row that was measured is met by the whole interval",
+    "reproduced": "the published protocol, and the 95 % interval of every published number lies within its tolerance",
+    "same_direction": "another size or network, or a part of the numbers; every interval meets its gate",
     "inconclusive": "an interval across a bound, no gate that another size could meet, or a size that cannot decide",
     "contradicted": "a number wholly outside its tolerance at the published protocol, or a gate that is wholly failed",
     "disagree": "one run points the published way and another the other way",
@@ -61,7 +61,7 @@ class Measured:
         if self.evidence.bounds is not None:
             return self.evidence.bounds
         if ours.n == 0 or (ours.seeds == 1 and self.same_protocol):
-            half = 0.0 if math.isnan(ours.se) or ours.n == 0 else NORMAL * ours.se
+            half = 0.0 if ours.n == 0 else NORMAL * ours.se
             return ours.mean - half, ours.mean + half
         return interval(ours)
 
@@ -97,6 +97,7 @@ class Run:
 
     on: str
     measured: tuple[Measured, ...]
+    asked: int  # published quantities of the row
 
     @property
     def protocol(self) -> str:
@@ -115,7 +116,7 @@ class Run:
             return "contradicted"
         if None in same or None in gates or False in gates or not (same or gates):
             return "inconclusive"
-        return "reproduced" if same and not self.protocol else "same_direction"
+        return "reproduced" if len(same) == self.asked > 0 and not self.protocol else "same_direction"
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _line(row: Row, found: list[Evidence]) -> Line:
         on: Run(
             on,
             tuple(Measured(e, row.published.get(e.name), row.gates.get(e.name)) for e in found if e.on == on),
+            len(row.published),
         )
         for on in dict.fromkeys(one.on for one in found)
     }

@@ -1,0 +1,174 @@
+"""The table of measured rows in README.md: never stale, never by hand, and no contradiction left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scoreboard_lines import ABOUT, evidence, lines
+
+from raylab.report.scoreboard import readme
+from raylab.report.scoreboard.readme import BEGIN, END, Entry, as_csv, block, entries, merged, read, renewed
+from raylab.report.scoreboard.rows import all_rows
+from raylab.report.scoreboard.verdict import WORDS
+
+ROOT = Path(__file__).parents[2]
+README, MEASURED = ROOT / readme.README, ROOT / readme.MEASURED
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Entry]:
+    return merged([], entries(lines(), ABOUT))
+
+
+def agrees(entry: Entry) -> bool:
+    """Whether what was published of an entry is what `rows.yaml` says today."""
+    published, gate = entry.target
+    written = [published.value, published.low, published.high] if published else [None] * 3
+    written += [gate.at_least, gate.at_most] if gate else [None] * 2
+    said = [entry.published, entry.low, entry.high, entry.at_least, entry.at_most]
+    row = all_rows()[int(entry.row) - 1]
+    return entry.title == row.title and [float(text) if text else None for text in said] == written
+
+
+def honest(entry: Entry) -> bool:
+    """Whether a verdict can be that of its number: the mean of a number lies where its interval must."""
+    mean = float(entry.ours)
+    outside = bool(entry.published) and not float(entry.low) <= mean <= float(entry.high)
+    fails = bool(entry.at_least and mean < float(entry.at_least)) or bool(entry.at_most and mean > float(entry.at_most))
+    if entry.code == "reproduced":
+        return not outside and not fails and not entry.protocol
+    if entry.code == "same_direction":
+        return not fails
+    return outside or fails if entry.code == "contradicted" else True
+
+
+def test_the_readme_shows_what_was_measured_and_nothing_else() -> None:
+    """After a measurement: `make readme`."""
+    text = README.read_text(encoding="utf-8")
+    if not MEASURED.exists():
+        assert BEGIN not in text, f"README.md has a table of measured rows, but there is no {readme.MEASURED}"
+        assert END not in text
+        return
+    found = read(MEASURED)
+    assert renewed(text, block(found)) == text, "README.md is stale: make readme"
+    assert [entry.row for entry in found if not agrees(entry)] == []
+    assert [entry.row for entry in found if not honest(entry)] == []
+    assert readme.as_csv(merged([], found)) == MEASURED.read_text(encoding="utf-8")
+
+
+def test_entries_have_the_published_numbers_of_the_rows_and_honest_verdicts(kept: list[Entry]) -> None:
+    assert len(kept) > 6
+    assert [entry for entry in kept if not agrees(entry)] == []
+    assert [entry for entry in kept if not honest(entry)] == []
+    assert {entry.code for entry in kept} == {"reproduced", "same_direction", "inconclusive", "contradicted"}
+
+
+def test_what_somebody_changed_by_hand_is_seen(kept: list[Entry]) -> None:
+    contradicted = next(entry for entry in kept if entry.code == "contradicted" and not entry.protocol)
+    assert not honest(replace(contradicted, verdict="reproduced"))
+    reproduced = next(entry for entry in kept if entry.code == "reproduced")
+    assert not honest(replace(reproduced, verdict="contradicted"))
+    assert not honest(replace(reproduced, ours=str(float(reproduced.high) + 0.1)))
+    assert not agrees(replace(reproduced, high="2"))
+    assert not agrees(replace(reproduced, title="Theorem"))
+    with pytest.raises(ValueError, match="a verdict of"):
+        _ = replace(reproduced, verdict="nearly").code
+    with pytest.raises(ValueError, match="row 34: one of"):
+        _ = replace(reproduced, row="34", quantity="other").target
+
+
+def test_what_is_written_is_read_again(kept: list[Entry], tmp_path: Path) -> None:
+    path = tmp_path / "measured.csv"
+    path.write_text(as_csv(entries(lines(), ABOUT)))
+    assert merged([], read(path)) == kept
+    path.write_text(as_csv(merged(read(path), read(path))))
+    assert read(path) == kept
+    path.write_text("row,title\n1,x\n")
+    with pytest.raises(ValueError, match="columns row, title, quantity"):
+        read(path)
+
+
+def test_a_newer_measurement_of_the_same_row_on_the_same_thing_takes_the_place_of_the_older(kept: list[Entry]) -> None:
+    later = ABOUT._replace(date="2027-01-01", commit="f" * 40)
+    again = list(entries(lines(evidence(4, "det above chance", -0.2)), later))
+    found = merged(kept, again)
+    assert len(found) == len(kept)
+    (entry,) = [entry for entry in found if entry.row == "4"]
+    assert (entry.verdict, entry.date, entry.commit) == ("same_direction", "2027-01-01", "f" * 12)
+    assert [entry for entry in found if entry.row != "4"] == [entry for entry in kept if entry.row != "4"]
+
+
+def test_on_another_thing_it_stands_beside_it_in_the_order_of_rows(kept: list[Entry]) -> None:
+    found = merged(kept, entries(lines(evidence(4, "det above chance", -0.2, on="See-Far")), ABOUT))
+    assert len(found) == len(kept) + 1
+    assert [int(entry.row) for entry in found] == sorted(int(entry.row) for entry in found)
+
+
+def table(text: str) -> list[list[str]]:
+    """Cells of the rows of a Markdown table."""
+    return [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines() if line.startswith("| ")][1:]
+
+
+def test_the_block_has_a_line_for_every_measured_row(kept: list[Entry]) -> None:
+    shown = table(block(kept))
+    rows = [cells[0].removeprefix("| ") for cells in shown]
+    assert list(dict.fromkeys(rows)) == list(dict.fromkeys(entry.row for entry in kept))
+    assert {len(cells) for cells in shown} == {7}
+    assert f"{len(set(rows))} of 45 target numbers are measured here" in block(kept)
+
+
+def test_a_contradiction_stands_beside_what_points_the_other_way(kept: list[Entry]) -> None:
+    said = [cells[4] for cells in table(block(kept)) if cells[0] == "| 3"]
+    assert said == ["**same direction**", "**contradicted**"]
+    away = [entry for entry in kept if entry.row == "4"]
+    assert "**contradicted**" in block(away)
+
+
+def test_a_better_run_takes_the_line_of_a_row(kept: list[Entry]) -> None:
+    full = evidence(1, "clean", 0.7, on="CIFAR-10, resnet50", protocol="")
+    found = merged(kept, entries(lines(full), ABOUT))
+    (cells,) = [cells for cells in table(block(found)) if cells[0] == "| 1"]
+    assert cells[3].startswith("70.0 ± 0.1 %")
+    assert cells[5] == "CIFAR-10, resnet50 (as published)"
+
+
+def test_every_line_says_with_which_code_on_what_and_when(kept: list[Entry]) -> None:
+    later = merged(kept, entries(lines(evidence(10, "robust above D_NR", 0.2)), ABOUT._replace(hardware="one GPU")))
+    text = block(later)
+    assert "Made: a, `0123456789ab`, two CPU cores, 2026-11-21; b, `0123456789ab`, one GPU, 2026-11-21." in text
+    assert [cells[6] for cells in table(text) if cells[0] == "| 10"] == ["b |"]
+    assert {cells[6] for cells in table(text) if cells[0] != "| 10"} == {"a |"}
+
+
+def test_only_what_stands_between_the_marks_is_written_anew(kept: list[Entry]) -> None:
+    text = f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+    new = renewed(text, block(kept))
+    assert new == f"before\n\n{block(kept)}\n\nafter\n"
+    assert renewed(new, block(kept)) == new
+    for wrong in ("nothing", f"{BEGIN} only", f"{END} {BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"):
+        with pytest.raises(ValueError, match="put these two lines where the table is to stand"):
+            renewed(wrong, block(kept))
+
+
+def test_the_command_renews_the_readme_or_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="there is none yet"):
+        readme.main([])
+    with pytest.raises(SystemExit, match="No such file"):
+        readme.main(["absent.csv"])
+    Path("results.csv").write_text(as_csv(entries(lines(), ABOUT)))
+    readme.README.write_text("no marks")
+    with pytest.raises(SystemExit, match="put these two lines"):
+        readme.main(["results.csv"])
+    readme.README.write_text(f"{BEGIN}\n{END}\n")
+    readme.main(["results.csv"])
+    Path("results.csv").unlink()
+    readme.main([])  # what was merged is kept
+    assert all(f"**{WORDS[code]}**" in readme.README.read_text() for code in ("reproduced", "contradicted"))
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell() -> None:
+    found = merged([], entries(lines(evidence(1, "clean", 0.7, on="a | b", protocol="")), ABOUT))
+    assert "a \\| b" in block(found)

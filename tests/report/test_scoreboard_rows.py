@@ -1,0 +1,127 @@
+"""The table of target numbers, and whether what it says can be run."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raylab.config import load
+from raylab.report.scoreboard.page import GROUPS, job_of
+from raylab.report.scoreboard.rows import NUM_ROWS, Gate, Published, Row, Rows, all_rows
+
+ROOT = Path(__file__).parents[2]
+EVIDENCE = sorted((ROOT / "raylab" / "report").glob("*/scoreboard.py"))
+COMMANDS = {row.run.command: row.row for row in reversed(all_rows()) if job_of(row.run.command)}
+
+
+def names(row: Row) -> set[str]:
+    return {*row.published, *row.gates}
+
+
+def test_there_are_46_rows_and_each_says_where_its_numbers_are_from() -> None:
+    rows = all_rows()
+    assert [row.row for row in rows] == list(range(1, 47))
+    assert NUM_ROWS == 46
+    assert all(row.title and row.source and row.run.command and row.run.data and row.run.cost for row in rows)
+    assert [row.row for row in rows if not row.published] == [26]  # a quotation, kept to say that it is none
+
+
+def test_published_numbers_lie_inside_their_tolerance_and_in_their_unit() -> None:
+    for row in all_rows():
+        for name, published in row.published.items():
+            assert published.low <= published.value <= published.high, (row.row, name)
+            assert published.low < published.high, (row.row, name)
+            if published.unit == "share":
+                assert published.low >= 0, (row.row, name)
+                assert published.high <= 1, (row.row, name)
+
+
+def test_a_number_with_a_gate_has_one_unit() -> None:
+    both = [(row, name) for row in all_rows() for name in row.published if name in row.gates]
+    assert both
+    assert [(row.row, name) for row, name in both if row.published[name].unit != row.gates[name].unit] == []
+
+
+def test_gates_let_the_published_number_pass() -> None:
+    """A gate on the very quantity that was published must hold for the publication."""
+    for row in all_rows():
+        for name in set(row.published) & set(row.gates):
+            value, gate = row.published[name].value, row.gates[name]
+            assert gate.at_least is None or value >= gate.at_least, (row.row, name)
+            assert gate.at_most is None or value <= gate.at_most, (row.row, name)
+
+
+def test_rows_that_are_out_of_order_or_bounds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"low <= value <= high, got 0\.5, 0\.4, 0\.6"):
+        Published(value=0.4, low=0.5, high=0.6)
+    for bounds in ({}, {"at_least": 0.1, "at_most": 0.2}):
+        with pytest.raises(ValueError, match="at_least or at_most, one of them"):
+            Gate(**bounds)
+    with pytest.raises(ValueError, match="each once and in order"):
+        Rows(rows=all_rows()[1:])
+
+
+def test_every_row_is_in_one_group_of_the_page() -> None:
+    assert [row for of in GROUPS.values() for row in of] == list(range(1, NUM_ROWS + 1))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[f"row{row}" for row in COMMANDS.values()])
+def test_what_is_said_to_run_a_row_can_be_run(command: str) -> None:
+    """The job is there, its configs are, and they load with the changes that the command makes."""
+    script, *arguments = shlex.split(command)
+    assert (ROOT / script).is_file(), f"{script} is not there"
+    config = experiment(ROOT / script).config
+    files = [text for text in arguments if text.endswith(".yaml")]
+    changes = [text for text in arguments if not text.endswith(".yaml")]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    for source in [ROOT / name for name in files] or ["{}"]:
+        load(config, source, changes)
+
+
+def experiment(path: Path) -> Any:
+    """What a job runs."""
+    spec = importlib.util.spec_from_file_location(f"job_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.EXPERIMENT
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=[path.parent.name for path in EVIDENCE])
+def test_evidence_names_what_its_row_has(path: Path) -> None:
+    """Of names that are written out, or in part: a wrong one would otherwise be found when all has been computed."""
+    found = [call for call in ast.walk(ast.parse(path.read_text())) if is_evidence(call)]
+    assert found
+    for call in found:
+        row, name = call.args[0], call.args[1]
+        of = [one for one in all_rows() if not isinstance(row, ast.Constant) or one.row == row.value]
+        pattern = pattern_of(name)
+        assert any(pattern.fullmatch(known) for one in of for known in names(one)), (
+            f"{path.name}:{call.lineno}: {ast.unparse(row)} has no {ast.unparse(name)}"
+        )
+
+
+def is_evidence(node: ast.AST) -> Any:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Evidence"
+
+
+def pattern_of(name: ast.expr) -> re.Pattern[str]:
+    """What is not written out may be anything."""
+    if isinstance(name, ast.Constant):
+        return re.compile(re.escape(name.value))
+    if isinstance(name, ast.JoinedStr):
+        return re.compile("".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in name.values))
+    return re.compile(".+")
+
+
+def test_a_wrong_name_would_be_seen() -> None:
+    for source, right in (("'clean'", True), ("'cleen'", False), ("f'above {x}'", True), ("f'abve {x}'", False)):
+        pattern = pattern_of(ast.parse(source, mode="eval").body)
+        assert any(pattern.fullmatch(name) for name in names(all_rows()[0])) is right
