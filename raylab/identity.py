@@ -15,6 +15,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+
+class _AddedLater:
+    """A mark on a field that may be None."""
+
+
+# On a field, `Annotated[X | None, ADDED_LATER] = None`: it came when stores were full. None, its default and what was
+# done before, is left out of the canonical form, so that nobody's keys change.
+ADDED_LATER = _AddedLater()
 KEY_PREFIX = 12  # hex digits of a key in paths and messages: 48 bits, unique far beyond a store's number of artifacts
 
 
@@ -32,8 +40,11 @@ def canonical(value: object, path: str = "value") -> Any:
         return value
     if isinstance(value, BaseModel):
         declared = type(value).model_fields
-        kept = [name for name, field in declared.items() if not field.exclude]
-        return {name: canonical(getattr(value, name), f"{path}.{name}") for name in kept}
+        kept = {name: getattr(value, name) for name, field in declared.items() if not field.exclude}
+        later = {n for n, field in declared.items() if any(isinstance(mark, _AddedLater) for mark in field.metadata)}
+        return {
+            name: canonical(one, f"{path}.{name}") for name, one in kept.items() if one is not None or name not in later
+        }
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: canonical(getattr(value, f.name), f"{path}.{f.name}") for f in fields(value)}
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Random crops and horizontal flips of whole batches of tensors, drawn by (seed, epoch, example id).
+"""Random crops, horizontal flips and Gaussian noise of whole batches of tensors, drawn by (seed, epoch, example id).
 
 A move is three whole numbers: the row and the column of the zero-padded image at which the crop begins, and 1
 for a mirror image.
@@ -6,6 +6,7 @@ for a mirror image.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -60,3 +61,22 @@ def move(
     flat = rows[:, :, None] * padded.shape[3] + columns[:, None, :]
     index = flat.view(batch, 1, height * width).expand(-1, channels, -1)
     return padded.flatten(2).gather(2, index).view(images.shape)
+
+
+def noise(
+    largest: float,
+    ids: NDArray[np.int64],  # (N,)
+    shape: tuple[int, int, int],  # channels, height, width
+    *,
+    seed: int,
+    epoch: int,
+) -> Tensor:
+    """Gaussian noise for each image of a batch, float32 (N, C, H, W), of its own standard deviation from [0, largest].
+
+    Yin et al. 2019, section 2: the deviation is uniform, and drawn anew whenever an image is seen.
+    """
+    if not 0.0 < largest < math.inf:
+        raise ValueError(f"noise: a finite standard deviation > 0, got {largest}; None switches it off")
+    sd = largest * seeding.uniform(seed, f"augment/{epoch}/sd", ids)
+    drawn = sd * seeding.normal(seed, f"augment/{epoch}/noise", ids, size=math.prod(shape))
+    return torch.from_numpy(drawn.astype(np.float32)).view(-1, *shape)

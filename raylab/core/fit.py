@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from raylab.core import seeding
-from raylab.core.augment import Augmentation, draw, move
+from raylab.core.augment import Augmentation, draw, move, noise
 from raylab.core.networks import Network
 from raylab.core.schedules import Schedule, factor
 
@@ -27,6 +27,8 @@ OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 # first step adversarial training can collapse to chance.  A state of its own would be lost on resuming.
 Adversary = Callable[[Network, Tensor, Tensor, float], Tensor]
 
+ASKED_ROWS = 500  # images that pass at once where a `Stop` asks
+
 State = dict[str, Any]  # nothing but what torch.load(weights_only=True) takes
 
 
@@ -35,12 +37,31 @@ class TrainingDiverged(ValueError):
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Where a training ends early: once the network, in eval mode, is right on this share of its training images as
+    they are (no augmentation, no adversary).  Asked after every epoch, and within one after every `every` steps."""
+
+    accuracy: float  # in (0, 1]
+    every: int | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """When the share was asked for last, and what it was; reached: it was enough, and the training ended there."""
+
+    steps: int  # of the whole training
+    accuracy: float
+    reached: bool
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One pass over the examples, as the learning network saw them: moved, attacked, in training mode."""
 
     epoch: int  # the first is 1
-    loss: float  # mean over examples
+    loss: float  # mean over examples; where a training stopped within the epoch, over those seen by then
     accuracy: float
+    stopped: Stopped | None = None  # of a training with a `Stop`
 
 
 def fit(
@@ -61,8 +82,10 @@ def fit(
     milestones: Sequence[int] = (),  # "step" only: the epochs after which gamma multiplies the learning rate
     gamma: float = 0.1,
     augment: Augmentation = "none",
+    gaussian: float | None = None,  # the largest standard deviation of noise on an image, in [0, 1]; None: no noise
     label_smoothing: float = 0.0,
     adversary: Adversary | None = None,
+    stop: Stop | None = None,
     on_epoch: Callable[[Epoch, Callable[[], State]], None] | None = None,
     resume: State | None = None,
 ) -> list[Epoch]:
@@ -71,10 +94,12 @@ def fit(
     Order and augmentation are keyed by (seed, epoch, id), whatever the order of the rows in memory.
     `on_epoch` gets the epoch's record and a function that copies the state: call it before returning, or not
     at all.  Resumed from that state, with the same arguments, a training ends in the same bits.
+    With a `stop`, `epochs` are the most that are tried; the learning rate must not plan for them all.
     Raises TrainingDiverged.
     """
     sizes = batch_sizes(len(ids), batch_size)
     _check(network, images, labels, ids, smallest_batch=min(sizes, default=0))
+    _check_stop(stop, schedule)
     device = network.head.weight.device
     images, labels = images.to(device), labels.to(device)
     descent = _optimizer(optimizer, network, lr, momentum, nesterov, weight_decay)
@@ -83,14 +108,20 @@ def fit(
 
     total, turns = epochs * len(sizes), [epoch * len(sizes) for epoch in milestones]
     for epoch in range(len(records), epochs):
+        if records and _ended(records[-1].stopped):
+            break
         order = torch.from_numpy(seeding.permutation(seed, f"shuffle/{epoch}", ids)).to(device)
         moves = draw(augment, ids, (images.shape[2], images.shape[3]), seed=seed, epoch=epoch)
         moves = None if moves is None else moves.to(device)
         losses, hits = [], []  # left on the device: to read one is to wait for its step
+        stopped: Stopped | None = None
         network.train()
         for step, rows in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
             x, y = images[rows], labels[rows]
             x = _decode(x if moves is None else move(x, moves[rows]), network)
+            if gaussian is not None:
+                shape = (images.shape[1], images.shape[2], images.shape[3])
+                x = (x + noise(gaussian, ids[rows.cpu().numpy()], shape, seed=seed, epoch=epoch).to(x)).clamp(0.0, 1.0)
             if adversary is not None:
                 network.eval()
                 x = adversary(network, x, y, step / total)
@@ -105,8 +136,12 @@ def fit(
             descent.step()
             losses.append(loss.detach())
             hits.append((logits.argmax(1) == y).sum())
+            if stop is not None:
+                stopped = _asked(stop, network, images, labels, step + 1, len(sizes))
+                if _ended(stopped):
+                    break
         network.eval()
-        records.append(_record(epoch + 1, losses, hits, sizes))
+        records.append(replace(_record(epoch + 1, losses, hits, sizes[: len(losses)]), stopped=stopped))
         _check_finite(records[-1], network)
         if on_epoch is not None:
             on_epoch(records[-1], lambda: _state(network, descent, records))
@@ -124,6 +159,25 @@ def batch_sizes(num_examples: int, batch_size: int) -> list[int]:
     elif rest:
         sizes.append(rest)
     return sizes
+
+
+def _asked(
+    stop: Stop, network: Network, images: Tensor, labels: Tensor, steps: int, epoch_steps: int
+) -> Stopped | None:
+    """The answer where it is time to ask; the network is left in training mode."""
+    if steps % epoch_steps and (stop.every is None or steps % epoch_steps % stop.every):
+        return None
+    network.eval()
+    with torch.no_grad():
+        batches = zip(torch.split(images, ASKED_ROWS), torch.split(labels, ASKED_ROWS), strict=True)
+        right = int(sum((network(_decode(x, network)).argmax(1) == y).sum() for x, y in batches))
+    network.train()
+    share = right / len(labels)
+    return Stopped(steps, share, share >= stop.accuracy)
+
+
+def _ended(stopped: Stopped | None) -> bool:
+    return stopped is not None and stopped.reached
 
 
 def _optimizer(
@@ -159,12 +213,17 @@ def _state(network: Network, descent: torch.optim.Optimizer, records: list[Epoch
 
 
 def _restore(state: State, network: Network, descent: torch.optim.Optimizer, epochs: int) -> list[Epoch]:
-    records = [Epoch(**record) for record in state["records"]]
+    records = [_epoch(record) for record in state["records"]]
     if len(records) > epochs:
         raise ValueError(f"fit: resume: at most the {epochs} epochs asked for, got {len(records)}")
     network.load_state_dict(state["network"])
     descent.load_state_dict(state["optimizer"])
     return records
+
+
+def _epoch(record: Mapping[str, Any]) -> Epoch:
+    stopped = record.get("stopped")
+    return Epoch(**{**record, "stopped": None if stopped is None else Stopped(**stopped)})
 
 
 def _check_finite(record: Epoch, network: Network) -> None:
@@ -174,6 +233,20 @@ def _check_finite(record: Epoch, network: Network) -> None:
         raise TrainingDiverged(
             f"fit: epoch {record.epoch}: loss and weights must stay finite, got mean loss {record.loss}; "
             "lower the learning rate"
+        )
+
+
+def _check_stop(stop: Stop | None, schedule: Schedule) -> None:
+    if stop is None:
+        return
+    if not 0.0 < stop.accuracy <= 1.0:
+        raise ValueError(f"fit: stop: an accuracy in (0, 1], got {stop.accuracy}")
+    if stop.every is not None and stop.every < 1:
+        raise ValueError(f"fit: stop: ask after at least 1 step, got {stop.every}")
+    if schedule not in ("constant", "step"):
+        raise ValueError(
+            f"fit: stop: {schedule} plans the learning rate for all epochs, which a training that stops does not have; "
+            "take schedule constant"
         )
 
 

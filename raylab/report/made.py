@@ -13,6 +13,7 @@ from raylab.config import Config, to_yaml
 # Kinds whose shards run side by side: the seconds of one artifact are those since its round began.
 MAPPED = {
     "constructed", "inverted", "filtered", "patterned", "evaluation", "robustness", "neighbours", "oracles", "matched",
+    "changed", "band_passed", "explanation", "perturbation", "poisoned", "triggered", "tinted",
 }  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from raylab.core import adversary
 from raylab.core.augment import Augmentation
 from raylab.core.balls import BALLS
 from raylab.core.fit import Adversary as Attack
-from raylab.core.fit import OptimizerName
+from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
+from raylab.identity import ADDED_LATER
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
 # learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.
@@ -100,8 +101,14 @@ class Recipe(Config):
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     augment: Augmentation = "none"
+    # Noise on every image, of a standard deviation that is uniform in [0, gaussian]; None: none (Yin et al. 2019).
+    gaussian: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     adversary: Adversary | None = None  # None: standard training
+    # The training ends once this share of its images is right, in eval mode and as they are; `epochs` are the most.
+    stop_at_accuracy: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
+    # How often that is asked within an epoch, in steps; None: at the end of each.
+    stop_every: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -126,6 +133,28 @@ class Recipe(Config):
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise ValueError("nesterov needs optimizer: sgd with momentum > 0; set nesterov: false")
         return self
+
+    @model_validator(mode="after")
+    def _check_stop(self) -> Recipe:
+        if self.stop_at_accuracy is None:
+            if self.stop_every is not None:
+                raise ValueError(f"stop_every belongs to stop_at_accuracy, got {self.stop_every} without it; set both")
+            return self
+        if self.schedule not in ("constant", "step"):
+            raise ValueError(
+                f"stop_at_accuracy: schedule {self.schedule} plans the learning rate for {self.epochs} epochs, and a "
+                "training that stops has fewer; set schedule: constant"
+            )
+        if self.adversary is not None and self.adversary.ramp > 0:
+            raise ValueError(
+                f"stop_at_accuracy: the adversary's radius grows over {self.adversary.ramp:g} of {self.epochs} epochs, "
+                "and the training may stop before it is there; set adversary.ramp: 0"
+            )
+        return self
+
+    @property
+    def stop(self) -> Stop | None:
+        return None if self.stop_at_accuracy is None else Stop(self.stop_at_accuracy, self.stop_every)
 
     @property
     def passes(self) -> int:

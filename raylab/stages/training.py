@@ -57,7 +57,8 @@ class TrainBody:
         reported = context.reporter.resume()
 
         def on_epoch(epoch: Epoch, state: Any) -> None:
-            context.reporter.report(asdict(epoch), lambda: _pack(state()))
+            numbers = {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy}
+            context.reporter.report(numbers, lambda: _pack(state()))
 
         epochs = fit(
             network,
@@ -75,20 +76,24 @@ class TrainBody:
             milestones=r.milestones,
             gamma=r.gamma,
             augment=r.augment,
+            gaussian=r.gaussian,
             label_smoothing=r.label_smoothing,
             adversary=None if r.adversary is None else r.adversary.attack,
+            stop=r.stop,
             seed=t.seed,
             on_epoch=on_epoch,
             resume=None if reported is None else _unpack(reported),
         )
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         context.write(WEIGHTS, _pack(weights), None)
-        return {
+        metrics = {
             "examples": int(rows.sum()),
             "loss": tuple(epoch.loss for epoch in epochs),
             "accuracy": tuple(epoch.accuracy for epoch in epochs),
             "collapse": _collapse(epochs, labels[rows]) if r.adversary is not None else None,
         }
+        stopped = epochs[-1].stopped if epochs else None
+        return metrics if stopped is None else {**metrics, "stopped": asdict(stopped)}
 
 
 def train(

@@ -1,0 +1,183 @@
+"""Which frequencies does a network hang on?  (Yin et al. 2019; Gilmer and Hendrycks, Distill 2019)
+
+Three networks of one architecture: standard, with Gaussian noise on its training images, and adversarially trained.
+Each is asked about images with single waves added, about the corruptions of a benchmark, and about noise of a band of
+frequencies. And fresh networks are trained on images of which only a band is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.core.fourier_basis import Passes
+from raylab.core.seeding import derive
+from raylab.recipes.fields import NetworkName, Seeds
+from raylab.stage import Compute, Stage
+from raylab.stages.band import band_passed
+from raylab.stages.corruption import Corruptions, FilteredNoise, changed, check_bandwidths
+from raylab.stages.dataset import Data, DataConfig, SeeFarData, open_data
+from raylab.stages.evaluation import evaluate
+from raylab.stages.heat_map import HeatMap, heat_map
+from raylab.stages.recipe import Adversary, Recipe
+from raylab.stages.training import train
+
+STANDARD, GAUSSIAN, ADVERSARIAL = "standard", "gaussian", "adversarial"
+NETWORKS = (STANDARD, GAUSSIAN, ADVERSARIAL)
+Bandwidths = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+class Filtered(Config):
+    """Training on one band of frequencies, and testing on the same band of the test images."""
+
+    low: Bandwidths = (1, 3, 5, 11)
+    high: Bandwidths = (5, 7, 9, 11)
+    train: Recipe = Recipe(epochs=6)
+
+    @model_validator(mode="after")
+    def _check(self) -> Filtered:
+        for name in ("low", "high"):
+            if list(given := getattr(self, name)) != sorted(set(given)):
+                raise ValueError(f"{name}: bandwidths, increasing, got {list(given)}; sort them")
+        return self
+
+
+class Fourier(Config):
+    """One experiment over seeds; a part that is null is left out."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"
+    data: DataConfig = SeeFarData(name="seefar")
+    network: NetworkName = "mlp"
+    seeds: Seeds = (0, 1, 2)
+    standard: Recipe = Recipe(epochs=6)
+    gaussian: Recipe = Recipe(epochs=6, gaussian=0.5)
+    adversarial: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))
+    heat_map: HeatMap = HeatMap(norm=6.0)
+    corruptions: Corruptions | None = Corruptions(rows=500)
+    noise: FilteredNoise | None = FilteredNoise(norm=6.0, low=(3, 5, 9, 15), high=(3, 7, 11, 15))
+    filtered: Filtered | None = Filtered()
+    compute: Compute = Compute(batch_rows=500, shard_rows=1000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Fourier:
+        for name in NETWORKS:
+            recipe: Recipe = getattr(self, name)
+            if (recipe.gaussian is not None) != (name == GAUSSIAN):
+                asked = "how much noise is added, got none" if name == GAUSSIAN else "null, got noise; remove it"
+                raise ValueError(f"{name}.gaussian: {asked}")
+            if (recipe.adversary is not None) != (name == ADVERSARIAL):
+                asked = "the adversary, got none; give its eps" if name == ADVERSARIAL else "null, got one; remove it"
+                raise ValueError(f"{name}.adversary: {asked}")
+        return self
+
+
+class Cell(NamedTuple):
+    """One thing that is measured. Roles, and which of the other fields they use:
+
+    data                        the training images
+    shown                       the test images
+    network   network           one of the three
+    test      network           its answers to the test images
+    heat_map  network           its errors by frequency
+    changed                     what all three say of corrupted images
+    noise                       and of images with noise of a band
+    band      passes bandwidth  test images of which a band is left
+    filtered  passes bandwidth  what a network trained on that band says of them
+    """
+
+    role: str
+    seed: int
+    network: str = ""
+    passes: str = ""
+    bandwidth: int = 0
+
+
+def plan(config: Fourier) -> dict[Cell, Stage]:
+    """Every measurement. A seed changes the split or world, all networks, all signs and all noise.
+
+    Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
+    """
+    return {cell: stage for seed in config.seeds for cell, stage in _SeedPlan(config, seed).cells()}
+
+
+class _SeedPlan:
+    """The plan of one seed."""
+
+    def __init__(self, config: Fourier, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.data: Data = open_data(config.data, seed)
+        if config.filtered is not None:
+            check_bandwidths(config.filtered.low, config.filtered.high, self.data.images)
+
+    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+        yield Cell("data", self.seed), self.data.train
+        yield Cell("shown", self.seed), self.data.test
+        networks = {name: self._train(name, getattr(self.config, name), self.data.train, name) for name in NETWORKS}
+        for name, network in networks.items():
+            yield Cell("network", self.seed, name), network
+            yield Cell("test", self.seed, name), self._on(network, self.data.test, name)
+            yield Cell("heat_map", self.seed, name), self._heat_map(network, name)
+        for role, changes in (("changed", self.config.corruptions), ("noise", self.config.noise)):
+            if changes is not None:
+                yield Cell(role, self.seed), self._changed(changes, networks, role)
+        if self.config.filtered is not None:
+            yield from self._filtered(self.config.filtered)
+
+    def _filtered(self, config: Filtered) -> Iterator[tuple[Cell, Stage]]:
+        bands: tuple[tuple[Passes, Bandwidths], ...] = (("low", config.low), ("high", config.high))
+        for passes, bandwidths in bands:
+            for bandwidth in bandwidths:
+                title = f"{passes}-pass {bandwidth}"
+                own, other = (self._band(split, passes, bandwidth) for split in ("train", "test"))
+                # All begin alike, and as the standard network does: they differ in their images alone.
+                network = self._train(STANDARD, config.train, own, title)
+                yield Cell("band", self.seed, "", passes, bandwidth), other
+                yield Cell("filtered", self.seed, "", passes, bandwidth), self._on(network, other, title)
+
+    def _band(self, split: str, passes: Passes, bandwidth: int) -> Stage:
+        data = self.data.train if split == "train" else self.data.test
+        name = f"{split} {passes}-pass {bandwidth} seed {self.seed}"
+        return band_passed(data, passes, bandwidth, self.config.compute, rows=self.data.rows[split], name=name)
+
+    def _train(self, begins: str, recipe: Recipe, data: Stage, title: str) -> Stage:
+        c = self.config
+        return train(
+            c.network,
+            recipe,
+            data,
+            self.data.images,
+            derive(self.seed, f"fourier/{begins}/{c.network}"),
+            rows=self.data.rows["train"],
+            name=f"train {c.network} {title} seed {self.seed}",
+        )
+
+    def _on(self, network: Stage, data: Stage, title: str) -> Stage:
+        rows = self.data.rows["test"]
+        return evaluate(network, data, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
+
+    def _heat_map(self, network: Stage, title: str) -> Stage:
+        return heat_map(
+            self.config.heat_map,
+            network,
+            self.data.test,
+            self.data.images,
+            self.seed,
+            self.config.compute,
+            rows=self.data.rows["test"],
+            name=f"heat map of {title} seed {self.seed}",
+        )
+
+    def _changed(self, changes: Corruptions | FilteredNoise, networks: dict[str, Stage], title: str) -> Stage:
+        return changed(
+            changes,
+            networks,
+            self.data.test,
+            self.data.images,
+            self.seed,
+            self.config.compute,
+            rows=self.data.rows["test"],
+            name=f"{title} seed {self.seed}",
+        )

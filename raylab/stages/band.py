@@ -1,0 +1,55 @@
+"""Images of which a band of frequencies is left: the lowest, or the highest (Yin et al. 2019, figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.core.fourier_basis import Passes
+from raylab.core.spectra import high_pass, low_pass
+from raylab.stage import Compute, Metrics, Stage
+
+
+@dataclass(frozen=True)
+class Band:
+    """The identity of a filtered set, beside the set."""
+
+    passes: Passes
+    bandwidth: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class BandBody:
+    band: Band
+    over = "data"
+
+    @property
+    def compute(self) -> Compute:
+        return self.band.compute
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        del inputs, device  # Fourier transforms in numpy
+        keep = low_pass if self.band.passes == "low" else high_pass
+
+        def filtered(batch: Batch) -> Batch:
+            image = keep(batch["image"], self.band.bandwidth).astype(np.float32)
+            return {"id": batch["id"], "image": image, "label": batch["label"]}
+
+        return filtered
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        return {"rows": artifact.rows, "n": artifact.rows}
+
+
+def band_passed(data: Stage, passes: Passes, bandwidth: int, compute: Compute, *, rows: int, name: str) -> Stage:
+    """`data` with the bandwidth x bandwidth lowest (or highest) frequencies alone: same ids, same labels.
+
+    As published, nothing is done to the values: high-passed images have mean 0, so half of their pixels are negative.
+    """
+    band = Band(passes, bandwidth, compute)
+    return Stage("band_passed", 1, band, {"data": data}, BandBody(band), name, rows)

@@ -1,0 +1,214 @@
+"""Accuracy of a network on changed test images: the corruptions of the benchmark, or noise of a band of frequencies."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field, model_validator
+
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.config import Config
+from raylab.core import corruptions, evaluate, fourier_basis, seeding, spectra
+from raylab.core.fourier_basis import Passes
+from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.training import load_network
+
+Name = Literal[
+    "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "gaussian_blur", "glass_blur",
+    "motion_blur", "zoom_blur", "snow", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
+    "jpeg_compression",
+]  # fmt: skip
+NAMES: tuple[Name, ...] = get_args(Name)
+Bytes = NDArray[np.uint8]  # (N, C, H, W)
+# HEN: the share of the side that is left, and the quality. Both are Pillow's, as published.
+PIXELATE = (0.95, 0.9, 0.85, 0.75, 0.65)
+JPEG = (80, 65, 58, 50, 40)
+
+
+class Corruptions(Config):
+    """Which of the benchmark's, each at five severities."""
+
+    names: Annotated[tuple[Name, ...], Field(min_length=1)] = NAMES
+    rows: Annotated[int, Field(ge=2)] | None = None  # so many images, drawn by id; None: all
+
+    @model_validator(mode="after")
+    def _check(self) -> Corruptions:
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"names: each at most once, got {list(self.names)}")
+        return self
+
+    def variants(self) -> list[tuple[str, int]]:
+        return [(name, severity) for name in self.names for severity in corruptions.SEVERITIES]
+
+    def change(self, what: str, level: int, images: NDArray[Any], ids: NDArray[np.int64], seed: int) -> NDArray[Any]:
+        return corrupted(what, level, as_bytes(images), ids, seed)
+
+
+class FilteredNoise(Config):
+    """Gaussian noise of the B x B lowest, or highest, frequencies (Yin et al. 2019, figure 5)."""
+
+    norm: Annotated[float, Field(gt=0, le=1000)] = 8.0  # L2, of every channel
+    low: tuple[Annotated[int, Field(ge=1)], ...] = (3, 7, 31)
+    high: tuple[Annotated[int, Field(ge=1)], ...] = (3, 15, 31)
+    rows: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> FilteredNoise:
+        for name in ("low", "high"):
+            if list(given := getattr(self, name)) != sorted(set(given)):
+                raise ValueError(f"{name}: bandwidths, increasing, got {list(given)}; sort them")
+        return self
+
+    def variants(self) -> list[tuple[str, int]]:
+        return [("low", bandwidth) for bandwidth in self.low] + [("high", bandwidth) for bandwidth in self.high]
+
+    def change(self, what: str, level: int, images: NDArray[Any], ids: NDArray[np.int64], seed: int) -> NDArray[Any]:
+        passes: Passes = "low" if what == "low" else "high"
+        shape = (images.shape[1], images.shape[2], images.shape[3])
+        added = fourier_basis.noise(passes, level, self.norm, shape, ids, seed)
+        pixels = images / 255.0 if images.dtype == np.uint8 else images
+        return np.clip(pixels + added, 0.0, 1.0).astype(np.float32)
+
+
+def as_bytes(images: NDArray[Any]) -> Bytes:
+    """Images in [0, 1] to the nearest level: corruptions are of stored photographs."""
+    return np.asarray(images if images.dtype == np.uint8 else np.rint(np.clip(images, 0, 1) * 255), dtype=np.uint8)
+
+
+def corrupted(name: str, severity: int, images: Bytes, ids: NDArray[np.int64], seed: int) -> Bytes:
+    """The images as the benchmark stores them."""
+    if name in ("pixelate", "jpeg_compression"):
+        return np.stack([_by_pillow(name, severity, image) for image in images]) if len(images) else images
+    return corruptions.as_bytes(corruptions.corrupt(name, severity, images, ids, seed))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The identity of a measurement, beside its network and data."""
+
+    changes: Corruptions | FilteredNoise
+    models: tuple[str, ...]  # the roles of the networks
+    seed: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ChangedBody:
+    identity: Changed
+    over = "data"
+
+    @property
+    def compute(self) -> Compute:
+        return self.identity.compute
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        changes, seed = self.identity.changes, self.identity.seed
+        networks = {role: load_network(one, device) for role, one in inputs.items() if role in self.identity.models}
+        chosen = None if changes.rows is None else _draw(inputs["drawn_from"], changes.rows, seed)
+
+        def judge(batch: Batch) -> Batch:
+            taken = np.ones(len(batch["id"]), np.bool_) if chosen is None else np.isin(batch["id"], chosen)
+            ids, label = batch["id"][taken].astype(np.int64), batch["label"][taken].astype(np.int64)
+            images = batch["image"][taken]
+            right = [
+                [_right(networks[role], shown, label, device) for role in self.identity.models]
+                for shown in self._shown(images, ids)
+            ]
+            found = np.asarray(right, dtype=np.uint8).transpose(2, 1, 0)  # (N, models, 1 + variants)
+            return {"id": ids, "label": label, "clean": found[:, :, 0], "right": found[:, :, 1:]}
+
+        return judge
+
+    def _shown(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Iterator[NDArray[np.generic]]:
+        """The images as they are, then in every variant."""
+        changes = self.identity.changes
+        yield images
+        for what, level in changes.variants():
+            yield changes.change(what, level, images, ids, self.identity.seed)
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        """By network, accuracy under every variant, and on the same images unchanged."""
+        rows, identity = artifact.batch(), self.identity
+        variants = identity.changes.variants()
+        return {
+            "n": len(rows["id"]),
+            "variants": tuple(what for what, _ in variants),
+            "levels": tuple(level for _, level in variants),
+            "clean": {name: float(rows["clean"][:, k].mean()) for k, name in enumerate(identity.models)},
+            "accuracy": {
+                name: tuple(float(share) for share in rows["right"][:, k].mean(axis=0))
+                for k, name in enumerate(identity.models)
+            },
+        }
+
+
+def changed(
+    changes: Corruptions | FilteredNoise,
+    models: Mapping[str, Stage],  # by role: asked about the very same images
+    data: Stage,
+    images: ImageSpec,
+    seed: int,
+    compute: Compute,
+    *,
+    rows: int,
+    name: str,
+) -> Stage:
+    """Of each example whether each network is right, (N, M): as it is (`clean`) and under every change, (N, M, V).
+
+    Raises ValueError where a change cannot be made on such images, or more of them are to be drawn than there are.
+    """
+    if changes.rows is not None and changes.rows > rows:
+        raise ValueError(f"changed: rows at most the {rows} images of {data.label}, got {changes.rows}; null: all")
+    if isinstance(changes, FilteredNoise):
+        check_bandwidths(changes.low, changes.high, images)
+    elif images.shape[0] not in (1, 3):
+        raise ValueError(f"changed: corruptions are of 1 or 3 channels, got {images.shape[0]}; leave them out")
+    identity = Changed(changes, tuple(models), seed, compute)
+    inputs = {"data": data, **models} | ({} if changes.rows is None else {"drawn_from": data})
+    passes = min(rows, changes.rows or rows) * len(models) * (len(changes.variants()) + 1) // 2
+    return Stage("changed", 1, identity, inputs, ChangedBody(identity), name, passes)
+
+
+def check_bandwidths(low: tuple[int, ...], high: tuple[int, ...], images: ImageSpec) -> None:
+    """Raises ValueError where a band of these images holds half a pair of waves."""
+    nothing = np.zeros((1, 1, *images.shape[1:]))
+    for bandwidth in low:
+        spectra.low_pass(nothing, bandwidth)
+    for bandwidth in high:
+        spectra.high_pass(nothing, bandwidth)
+
+
+def _right(network: torch.nn.Module, images: NDArray[np.generic], label: NDArray[np.int64], device: str) -> Bytes:
+    if not len(label):
+        return np.empty(0, np.uint8)
+    logits = evaluate.logits(network, to_tensor(images, device), len(label)).cpu().numpy()
+    return np.asarray(evaluate.is_correct(logits, label), dtype=np.uint8)
+
+
+def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
+    """`rows` ids whatever the shards; more of them contain fewer."""
+    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
+    return ids[seeding.permutation(seed, "changed/rows", ids)[:rows]]
+
+
+def _by_pillow(name: str, severity: int, image: Bytes) -> Bytes:  # (C, H, W)
+    shown = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
+    if name == "pixelate":
+        share, (width, height) = PIXELATE[severity - 1], shown.size
+        small = shown.resize((int(width * share), int(height * share)), Image.Resampling.BOX)
+        result = small.resize((width, height), Image.Resampling.BOX)
+    else:
+        stream = io.BytesIO()
+        shown.save(stream, "JPEG", quality=JPEG[severity - 1])
+        result = Image.open(stream)
+    pixels = np.asarray(result)
+    return pixels[None] if len(image) == 1 else np.moveaxis(pixels, -1, 0)
