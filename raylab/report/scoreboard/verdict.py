@@ -24,7 +24,7 @@ WORDS: dict[Code, str] = {
 }
 MEANINGS: dict[Code, str] = {
     "reproduced": "the published protocol, and the 95 % interval of every published number lies within its tolerance",
-    "same_direction": "another size or network, or a part of the numbers; every interval meets its gate",
+    "same_direction": "another size or network, or a part of the numbers; every interval meets its gate or tolerance",
     "inconclusive": "an interval across a bound, no gate that another size could meet, or a size that cannot decide",
     "contradicted": "a number wholly outside its tolerance at the published protocol, or a gate that is wholly failed",
     "disagree": "one run points the published way and another the other way",
@@ -97,7 +97,6 @@ class Run:
 
     on: str
     measured: tuple[Measured, ...]
-    asked: int  # published quantities of the row
 
     @property
     def protocol(self) -> str:
@@ -116,7 +115,7 @@ class Run:
             return "contradicted"
         if None in same or None in gates or False in gates or not (same or gates):
             return "inconclusive"
-        return "reproduced" if len(same) == self.asked > 0 and not self.protocol else "same_direction"
+        return "reproduced" if same and not self.protocol else "same_direction"
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,14 @@ class Line:
         if against:
             return "contradicted"
         if agreeing:
-            return "reproduced" if "reproduced" in codes else "same_direction"
+            return "reproduced" if self._reproduced == {*self.row.published} else "same_direction"
         return "inconclusive" if codes else "not_run"
+
+    @property
+    def _reproduced(self) -> set[str]:
+        """Published quantities that some run reproduces: a part of a row is not the row."""
+        runs = [run for run in self.runs if run.code == "reproduced"]
+        return {one.evidence.name for run in runs for one in run.measured if one.published is not None}
 
 
 def scored(evidence: Iterable[Evidence]) -> list[Line]:
@@ -156,7 +161,6 @@ def _line(row: Row, found: list[Evidence]) -> Line:
         on: Run(
             on,
             tuple(Measured(e, row.published.get(e.name), row.gates.get(e.name)) for e in found if e.on == on),
-            len(row.published),
         )
         for on in dict.fromkeys(one.on for one in found)
     }
