@@ -19,6 +19,7 @@ from raylab.stage import Compute, Stage
 from raylab.stages.dataset import ConstructedData, Data, DataConfig, SeeFarData, Split, open_data, probe
 from raylab.stages.evaluation import evaluate
 from raylab.stages.inversion import Inversion, invert
+from raylab.stages.layer_robustness import LayerRobustness, layer_robustness
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.released import released_network
 from raylab.stages.robustness import Ensemble, Robustness, robustness
@@ -66,6 +67,7 @@ class RobustFeatures(Config):
         others={"linf": 0.05, "l1": 5.0, "l2_low": 0.8, "l2_high": 0.8, "shift": 1.0, "rotate": 10.0},
         rows=300,
     )
+    layers: LayerRobustness | None = LayerRobustness()  # of the sources, and of D_R's student of their architecture
     compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
 
     @model_validator(mode="after")
@@ -119,6 +121,7 @@ class Cell(NamedTuple):
     own         set network  that of a student of D_R on its own training images, at one eps
     moved       set network  and on the test set made as D_R
     usage       set network  See-Far: its answers to images whose features disagree
+    layers      set network  how far a small change moves its layers; set: "standard", "adversarial", "r_image"
     """
 
     role: str
@@ -167,6 +170,8 @@ class _SeedPlan:
                 yield from self._measured(of, name, student)
                 if of == "r_image":
                     yield from self._shift(name, student, made, moved)
+        if c.layers is not None:
+            yield from self._layers(c.layers, sets["r_image"])
 
     def _sets(self) -> dict[str, Stage]:
         """In the order of SETS, D first."""
@@ -228,6 +233,21 @@ class _SeedPlan:
                 Cell("usage", self.seed, of, name),
                 evaluate(network, shown, c.compute, rows=1000, name=f"usage of {title} seed {self.seed}"),
             )
+
+    def _layers(self, config: LayerRobustness, made: Stage) -> Iterator[tuple[Cell, Stage]]:
+        """The reply to Nakano: of networks of one architecture, so that their layers can be compared."""
+        c, seed = self.config, self.seed
+        networks = {STANDARD: self.standard, ADVERSARIAL: self.robust}
+        if c.source in c.students:
+            networks["r_image"] = self._student(c.source, "r_image", made)
+        rows, norm = self.data.rows["test"], c.robustness.norm
+        config = config.model_copy(update={"rows": min(config.rows, rows)})
+        for of, network in networks.items():
+            title = f"layers of {c.source} on {of} seed {seed}"
+            stage = layer_robustness(
+                config, norm, c.eps, c.source, network, self.data.test, seed, c.compute, rows=rows, name=title
+            )
+            yield Cell("layers", seed, of, c.source), stage
 
     def _shift(self, name: str, student: Stage, own: Stage, moved: Stage) -> Iterator[tuple[Cell, Stage]]:
         """Table 8 of the paper: the same attack on the student's own images, and on test images made like them."""

@@ -22,7 +22,7 @@ from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
-Aim = Kind | Literal["untargeted"]
+Aim = Kind | Literal["own", "untargeted"]  # own: towards the class that an image has
 MEMBER = "ensemble"  # roles: ensemble0, ensemble1, ...
 
 
@@ -89,7 +89,7 @@ class ConstructBody:
             if c.aim == "untargeted":
                 target, wanted, objective = label, own, objectives.away(network, own)
             else:
-                target = targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
+                target = label if c.aim == "own" else targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
                 wanted = torch.from_numpy(target).to(device)
                 objective = objectives.towards(network, wanted)
             if ensemble:
@@ -117,13 +117,15 @@ class ConstructBody:
     def summarise(self, artifact: Artifact) -> Metrics:
         """Success: the source says the target, of the `n` examples whose target is another class than their own.
 
-        Untargeted: the source errs, of all.
+        Own: it says their class, of all.  Untargeted: it errs, of all.
         """
         rows = artifact.without_images()
         hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
         attacked = rows["label"] != rows["source_label"]
+        if self.construction.aim in ("own", "untargeted"):
+            attacked = np.ones_like(hit)
         if self.construction.aim == "untargeted":
-            hit, other, attacked = ~hit, ~other, np.ones_like(hit)
+            hit, other = ~hit, ~other
         return {
             "rows": len(hit),
             "n": int(attacked.sum()),
@@ -151,7 +153,8 @@ def construct(
     rows: int,
     name: str,
 ) -> Stage:
-    """`rand`, `other` and `det` of Ilyas et al. 2019, section 3.2, or (for measuring transfer) an untargeted attack.
+    """`rand`, `other` and `det` of Ilyas et al. 2019, section 3.2, `own` (what makes an image easier: P2 of Tao et al.
+    2021), or (for measuring transfer) an untargeted attack.
 
     With an `ensemble` the same, but no network of it may be misled (the "bugs" of Nakkiran, Distill 2019).
 

@@ -188,3 +188,19 @@ def test_the_demo_is_the_embedded_default_at_one_world() -> None:
     default = RobustFeatures()
     assert isinstance(default.data, SeeFarData)
     assert demo == default.model_copy(update={"seeds": (0,)})
+
+
+def test_layers_are_asked_of_networks_of_one_architecture_and_can_be_left_out() -> None:
+    cells = small()
+    asked = {cell: stage for cell, stage in cells.items() if cell.role == "layers"}
+    assert {(cell.set, cell.network) for cell in asked} == {
+        (of, "mlp_bottleneck16") for of in ("standard", "adversarial", "r_image")
+    }
+    for cell, stage in asked.items():
+        assert stage.inputs["model"].key == cells[Cell("network", cell.seed, cell.set, cell.network)].key
+        assert stage.inputs["data"].config.split == "test"  # type: ignore[attr-defined]
+        assert stage.config.eps == 0.8  # type: ignore[attr-defined]
+    others = small(layers=None)
+    assert others == {cell: stage for cell, stage in cells.items() if cell.role != "layers"}
+    only = {cell.set for cell in small(students=("mlp",)) if cell.role == "layers"}
+    assert only == {"standard", "adversarial"}

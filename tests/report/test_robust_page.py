@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import robust_runs
 import toy
+from accessibility import problems
 from test_page import Page
 
 from raylab import runner
@@ -43,6 +44,7 @@ def parsed(table: Table) -> Page:
 
 def test_the_page_is_whole_and_loads_nothing(table: Table, parsed: Page) -> None:
     assert parsed.open == []
+    assert problems(page([section(table)])) == []
     assert not {name for name, _ in parsed.tags} & {"script", "link", "iframe", "object"}
     assert len(parsed.every("img")) == 4
     for image in parsed.every("img"):

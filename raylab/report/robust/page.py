@@ -10,6 +10,7 @@ from raylab.report.frame import render
 from raylab.report.made import Made, made
 from raylab.report.picture import Picture
 from raylab.report.robust.figures import draw
+from raylab.report.robust.layers import NETWORKS, PUBLISHED, figure
 from raylab.report.robust.table import LABELS, MEANINGS, Table
 from raylab.report.robust.table import Made as Inverted
 from raylab.report.robust.text import OTHERS, listed, notes
@@ -46,4 +47,6 @@ def section(table: Table) -> Section:
 
 def page(sections: Sequence[Section], title: str = "Robust and non-robust data sets") -> str:
     """The HTML of one or several studies, with everything inlined."""
-    return render("robust/page.html", title=title, sections=sections, labels=LABELS, meanings=MEANINGS, others=OTHERS)
+    known = {"labels": LABELS, "meanings": MEANINGS, "others": OTHERS, "layer_networks": NETWORKS}
+    said = {"plain": figure, "published_layers": PUBLISHED}
+    return render("robust/page.html", title=title, sections=sections, **known, **said)

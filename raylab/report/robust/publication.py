@@ -10,6 +10,7 @@ from raylab.identity import canonical_json, fingerprint, short
 from raylab.recipes.robust_features import CLEAN, Cell, RobustFeatures
 from raylab.report.made import newest_provenance
 from raylab.report.picture import Picture
+from raylab.report.robust import layers
 from raylab.report.robust.table import Row, Table
 from raylab.report.robust.text import as_csv, as_text
 from raylab.report.robust.verdict import verdict
@@ -35,8 +36,10 @@ def parent(config: RobustFeatures, key: str) -> Record:
 
 
 def files(table: Table, pictures: Sequence[Picture]) -> dict[str, bytes]:
-    """`robust_features.csv`, `robust_features.txt`, and figures as SVG."""
+    """`robust_features.csv`, `robust_features.txt`, `layers.csv` where layers were asked, and figures as SVG."""
     kept = {"robust_features.csv": as_csv(table).encode(), "robust_features.txt": as_text(table).encode()}
+    if table.layers is not None:
+        kept["layers.csv"] = layers.as_csv(table.layers).encode()
     return kept | {f"figures/{picture.name}.svg": picture.svg for picture in pictures}
 
 
@@ -69,6 +72,8 @@ def _summary(table: Table) -> Iterator[tuple[str, float]]:
             yield f"above.{of}.{student}", value.mean
     for row in table.rows:
         yield f"robust.{row.set}.{row.student}", row.at[table.config.eps].worst.mean
+    if table.layers is not None:
+        yield "layers.standard_over_adversarial", table.layers.ratio.mean
     yield "warnings", float(len(table.warnings))
 
 

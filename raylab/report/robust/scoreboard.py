@@ -1,12 +1,12 @@
-"""What robust and non-robust sets say about rows 7, 8 and 10 to 13."""
+"""What robust and non-robust sets say about rows 7, 8, 10 to 13 and 33."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from raylab.core.statistics import Estimate, over_seeds, proportion
-from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, Cell
-from raylab.report.estimates import difference
+from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, STANDARD, Cell
+from raylab.report.estimates import difference, mean
 from raylab.report.robust.table import Row, Table
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks
@@ -20,6 +20,7 @@ def evidence(table: Table) -> Iterator[Evidence]:
     yield from _standard(table, student)
     yield from _adversarial(table)
     yield from _constructed(table, student)
+    yield from _layers(table)
 
 
 def _standard(table: Table, student: str) -> Iterator[Evidence]:
@@ -75,6 +76,22 @@ def _constructed(table: Table, student: str) -> Iterator[Evidence]:
     own, moved, test = (_attacked(table, student, role) for role in ("own", "moved", "robust"))
     yield Evidence(13, "own above moved", difference(own, moved), on, protocol)
     yield Evidence(13, "moved above test", difference(moved, test), on, protocol)
+
+
+def _layers(table: Table) -> Iterator[Evidence]:
+    """Of the source's architecture, the logits left out."""
+    if (found := table.layers) is None:
+        return
+    c, hidden = table.config, len(found.layers) - 1
+    rows = table.artifacts[Cell("data", c.seeds[0])].rows
+    on = f"{named(c.data, table.note)}, {c.source}, {NORMS[c.robustness.norm]} {found.eps:.3g}"
+    data = of_data(c.data, "imagenet", table.note, rows)  # which no config has: the nearest is nine superclasses of it
+    protocol = differing((data, of_networks((c.source,), "resnet50"), f"{hidden} layers" if hidden != 4 else ""))
+    for name, of in (("standard", STANDARD), ("robust", ADVERSARIAL)):
+        worst = mean(list(found.worst[of].values()))
+        yield Evidence(33, f"{name}, least robust of four layers", worst, on, protocol)
+    yield Evidence(33, "standard over robust", found.ratio, on, protocol)
+    yield Evidence(33, "robust minus standard", found.above, on, protocol)
 
 
 def _unless_robust_is_possible(row: Row, table: Table) -> str:

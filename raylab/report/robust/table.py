@@ -13,6 +13,7 @@ from raylab.core.statistics import Estimate, proportion
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, INVERTED, SETS, STANDARD, Cell, RobustFeatures
 from raylab.report.estimates import BySeed, difference, mean
 from raylab.report.names import NAMES
+from raylab.report.robust.layers import Layers, layers
 
 LABELS = {
     CLEAN: "D",
@@ -122,6 +123,7 @@ class Table:
     made: tuple[Made, ...]
     standard: Estimate  # accuracy of D_NR's source
     standard_collapse: tuple[Said, ...]
+    layers: Layers | None  # None: not asked
     artifacts: Artifacts
 
     def row(self, of: str, student: str) -> Row:
@@ -184,6 +186,7 @@ def measured(config: RobustFeatures, key: str, artifacts: Artifacts) -> Table:
         tuple(reader.made(of) for of in sets if of in INVERTED),
         mean(list(reader.accuracy(STANDARD, config.source).values())),
         reader.said("network", STANDARD, config.source, "collapse"),
+        layers(config, artifacts),
         artifacts,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from raylab.core.statistics import Estimate
 from raylab.report.numbers import number, share
+from raylab.report.robust.layers import as_table as layer_table
 from raylab.report.robust.table import COMPARED, LABELS, Row, Said, Table
 from raylab.report.robust.verdict import verdict
 from raylab.report.terminal import table, wrapped
@@ -41,6 +42,11 @@ def as_text(found: Table) -> str:
         blocks.append(f"other sets of perturbations (size): accuracy under PGD, mean, %\n{_others(found)}")
     blocks.append(f"students of D_R under PGD of radius {config.eps:g}, %\n{_shift(found)}")
     blocks.append(f"inversions: relative residual of the features\n{_inversions(found)}")
+    if found.layers is not None:
+        blocks.append(
+            f"R(f) of the layers of {config.source}: how far an attack of radius {found.layers.eps:g} moves a layer,\n"
+            f"over how far apart it has two images\n{layer_table(found.layers)}\n\n{wrapped(found.layers.sentence)}"
+        )
     if warned := listed(found.warnings):
         blocks.append("Warnings\n" + "\n".join(wrapped(line, "- ") for line in warned))
     verdicts = [(student, verdict(found, student)) for student in config.students]

@@ -1,0 +1,58 @@
+"""What the poisons say about row 44."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raylab.recipes.poison import CLEAN
+from raylab.report.estimates import difference
+from raylab.report.poison.table import Poisons
+from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
+from raylab.stages.construction import Attack
+
+PUBLISHED = Attack(norm="l2", eps=0.5, steps=100, step_size=0.1)
+EPOCHS = 150
+GATE = 0.2  # of the row: a perfect defence on this poison would be as good as on clean data
+FLIPS = 0.5  # success on the source: below it P1 hardly holds the features of another class
+
+
+def evidence(found: Poisons) -> Iterator[Evidence]:
+    """Of P1 on all images."""
+    c = found.config
+    standard, adversarial = found.victim("p1", "standard"), found.victim("p1", "adversarial")
+    on, protocol = f"{named(c.data, found.note)}, {c.source} against {c.victim}, {radius(c.attack)}", _protocol(found)
+    yield Evidence(44, "standard training", standard.accuracy, on, protocol)
+    yield Evidence(44, "adversarial training", adversarial.accuracy, on, protocol)
+    above = difference(adversarial.by_seed, standard.by_seed)
+    yield Evidence(44, "adversarial minus standard training", above, on, protocol, _undecided(found))
+
+
+def _undecided(found: Poisons) -> str:
+    """Where the attack fails, a training collapsed, or the defence has no room, nothing can be seen of it."""
+    if found.collapsed:
+        return "a training collapsed"
+    success = found.looks["p1"].success
+    if success is not None and success.mean < FLIPS:
+        return f"the attack succeeds on {100 * success.mean:.0f} % only"
+    room = difference(found.victim(CLEAN, "adversarial").by_seed, found.victim("p1", "standard").by_seed).mean
+    if room < GATE:
+        return f"adversarial training on clean data is {100 * room:.0f} points above standard training on P1"
+    return ""
+
+
+def _protocol(found: Poisons) -> str:
+    c = found.config
+    rows = found.artifacts[next(cell for cell in found.artifacts if cell.role == "data")].rows
+    adversary = c.robust.adversary
+    assert adversary is not None
+    same_defence = (adversary.eps, adversary.steps, adversary.ramp) == (PUBLISHED.eps, 7, 0.0)
+    return differing(
+        (
+            of_data(c.data, "cifar10", found.note, rows),
+            of_networks((c.source, c.victim), "vgg16"),
+            of_attack(c.attack, PUBLISHED),
+            "" if same_defence else f"adversary {adversary.eps:g}, {adversary.steps} steps, ramp {adversary.ramp:g}",
+            f"{c.train.epochs} epochs" if c.train.epochs != EPOCHS else "",
+        )
+    )

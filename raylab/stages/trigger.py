@@ -1,0 +1,109 @@
+"""A planted trigger: a small pattern on some training images of one label, and on every test image (backdoors)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.core.balls import BALLS
+from raylab.core.poison import checkerboard, chosen
+from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.patterns import Norm
+
+KEPT = ("shape_class", "toogit_class")
+# Of which images some get it: those of the target class, whose label is right (Turner et al. 2019), or those of all
+# other classes, which are then called the target (BadNets, Gu et al. 2017).
+Way = Literal["clean_label", "changed_label"]
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """The identity of a set with a trigger, beside its data."""
+
+    way: Way | Literal["all"]  # all: of every image, labels untouched, to see who obeys
+    norm: Norm
+    eps: float
+    side: int
+    target: int
+    share: float  # of the images that may get it
+    shape: tuple[int, int, int]
+    seed: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class TriggerBody:
+    triggered: Triggered
+    over = "data"
+
+    @property
+    def compute(self) -> Compute:
+        return self.triggered.compute
+
+    def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        del inputs, device  # additions alone
+        t = self.triggered
+        pattern = checkerboard(t.shape, t.side, BALLS[t.norm](t.eps))
+
+        def plant(batch: Batch) -> Batch:
+            ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
+            drawn = chosen(ids, t.share, t.seed, "trigger/share")
+            if t.way != "all":
+                drawn &= (label == t.target) == (t.way == "clean_label")
+            clean = to_tensor(batch["image"], "cpu")
+            image = torch.where(torch.from_numpy(drawn)[:, None, None, None], (clean + pattern).clamp(0.0, 1.0), clean)
+            return {
+                "id": ids,
+                "image": image.contiguous().numpy(),
+                "label": np.where(drawn, t.target, label) if t.way == "changed_label" else label,
+                "source_label": label,
+                "poisoned": drawn,
+                "l2": (image - clean).flatten(1).norm(dim=1).numpy(),
+                **{name: batch[name] for name in KEPT if name in batch},
+            }
+
+        return plant
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        """How many images have it, and its size after clipping."""
+        rows = artifact.without_images()
+        poisoned = rows["poisoned"]
+        return {
+            "rows": len(poisoned),
+            "poisoned": int(poisoned.sum()),
+            "l2": float(rows["l2"][poisoned].mean()) if poisoned.any() else None,
+        }
+
+
+def triggered(
+    way: Way | Literal["all"],
+    data: Stage,
+    images: ImageSpec,
+    seed: int,
+    compute: Compute,
+    *,
+    norm: Norm,
+    eps: float,
+    side: int,
+    target: int,
+    share: float = 1.0,
+    rows: int,
+    name: str,
+) -> Stage:
+    """`data` with the trigger on a share of the images that `way` names.
+
+    Raises ValueError where the trigger does not fit the images, the share is none or there is no class `target`.
+    """
+    checkerboard(images.shape, side, BALLS[norm](eps))
+    chosen(np.zeros(0, np.int64), share, seed, "")
+    if not 0 <= target < images.num_classes:
+        raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")
+    identity = Triggered(way, norm, eps, side, target, share, images.shape, seed, compute)
+    return Stage("triggered", 1, identity, {"data": data}, TriggerBody(identity), name, rows)
