@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.core.seefar import SHIFTS, World
-
-Feature = Literal["shape", "toogit"]
+from raylab.core.seefar import Feature, World
 
 
 def distances(
@@ -24,9 +22,7 @@ def distances(
     of all: by Cauchy-Schwarz at least (score_v - score_w) / |v - w|, and 0 where the target is read already. A lower
     bound: other filters may have to give way too, and pixels end at 0 and 1.
     """
-    patterns, shifts = (world.shapes, SHIFTS) if feature == "shape" else (world.toogits, ((0, 0),))
-    moved = [np.roll(patterns, shift, axis=(1, 2)).reshape(world.num_classes, -1) for shift in shifts]
-    filters = np.stack(moved, axis=1)  # (classes, shifts, H * W)
+    filters = world.templates(feature)  # (classes, shifts, H * W)
     pixels = images.reshape(len(images), -1) * (1 / 255 if images.dtype == np.uint8 else 1.0)
     flat = filters.reshape(-1, filters.shape[-1])
     scores = pixels @ flat.T

@@ -10,11 +10,11 @@ known, and oracles read both from any image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from raylab.core import seeding
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Feature = Literal["shape", "toogit"]
 Sample = dict[str, NDArray[Any]]  # id, shape_class, toogit_class, maybe label (N,); image (N, 1, H, W) uint8
 
 VERSION = 1  # raised when the images of a world change
@@ -34,7 +35,8 @@ SHAPE_BAND = (0.5, 2.3)  # cycles per image; no constant part, so a shape is no 
 CLUTTER_BAND = (0.0, 2.3)  # low frequencies are busy and high ones quiet, as in photographs
 TOOGIT_BAND = (5.0, 8.0)
 CANDIDATES = 400  # random shapes of which the mutually most distinct are kept
-SHIFTS = tuple(product((-1, 0, 1), repeat=2))  # of a shape, in pixels, around the edges
+SHIFTS = tuple(product((-1, 0, 1), repeat=2))  # of a shape, in sixteenths of an image, around the edges
+UNIT = 16  # pixels a side at which such a shift is one pixel; at 32 it is two
 ROWS = 512  # images rendered at a time: 1 MiB of float64 at 16x16, which stays in cache
 
 
@@ -76,6 +78,18 @@ class World:
     @property
     def toogits(self) -> Floats:  # (num_classes, H, W), orthonormal
         return _patterns(self.seed, self.size, self.num_classes)[1]
+
+    @property
+    def shifts(self) -> tuple[tuple[int, int], ...]:  # in pixels
+        """Where a shape may lie: the same share of the image at 16, 32 and 48 pixels, one pixel in between."""
+        step = self.size // UNIT
+        return tuple((step * y, step * x) for y, x in SHIFTS)
+
+    def templates(self, feature: Feature) -> Floats:  # (num_classes, shifts or 1, H * W)
+        """The patterns of a feature wherever they may lie: what its oracle compares an image with."""
+        if feature == "shape":
+            return _shifted(self.shapes, self.shifts)
+        return self.toogits.reshape(self.num_classes, 1, -1)
 
     def without_toogits(self) -> World:
         """The control world whose toogits are there and say nothing about the label."""
@@ -130,7 +144,7 @@ class World:
         images: NDArray[Any],  # (N, 1, H, W), uint8 or in [0, 1]
     ) -> Integers:
         """The oracle of shapes: the class of the best matched filter over all shifts."""
-        scores = self._flat(images) @ _shifted(self.shapes).reshape(-1, self.size**2).T
+        scores = self._flat(images) @ self.templates("shape").reshape(-1, self.size**2).T
         best: Integers = scores.reshape(-1, self.num_classes, len(SHIFTS)).max(axis=2).argmax(axis=1)
         return best
 
@@ -170,7 +184,7 @@ class World:
         strength = 0.7 + 0.6 * seeding.uniform(seed, f"{purpose}/strength", ids, 2)
         strength *= np.stack([shape != ABSENT, toogit != ABSENT], axis=1)
         x: Floats = 0.5 + self.noise * seeding.normal(seed, f"{purpose}/noise", ids, self.size**2)
-        x += self.shape_amplitude * strength[:, :1] * _shifted(self.shapes)[shape, shift]
+        x += self.shape_amplitude * strength[:, :1] * self.templates("shape")[shape, shift]
         x += self.toogit_amplitude * strength[:, 1:] * self.toogits.reshape(self.num_classes, -1)[toogit]
         waves = _waves(self.size, *CLUTTER_BAND)
         clutter = seeding.normal(seed, f"{purpose}/clutter", ids, len(waves))
@@ -251,7 +265,8 @@ def _most_distinct(fields: Floats, count: int) -> Floats:  # (M, H, W) -> (count
     """Greedily, those that correlate least with the ones before, whatever the shifts of two images."""
     flat, worst, chosen = fields.reshape(len(fields), -1), np.full(len(fields), -np.inf), [0]
     while len(chosen) < count:
-        shifts = product(range(-2, 3), repeat=2)
+        step = fields.shape[1] // UNIT
+        shifts = product(range(-2 * step, 2 * step + 1, step), repeat=2)
         moved = np.stack([np.roll(fields[chosen[-1]], shift, axis=(0, 1)).ravel() for shift in shifts])
         worst = np.maximum(worst, (flat @ moved.T).max(axis=1))
         worst[chosen] = np.inf
@@ -259,8 +274,8 @@ def _most_distinct(fields: Floats, count: int) -> Floats:  # (M, H, W) -> (count
     return fields[chosen]
 
 
-def _shifted(shapes: Floats) -> Floats:  # (num_classes, H, W) -> (num_classes, len(SHIFTS), H * W)
-    return np.stack([np.roll(shapes, s, axis=(1, 2)).reshape(len(shapes), -1) for s in SHIFTS], axis=1)
+def _shifted(shapes: Floats, shifts: Sequence[tuple[int, int]]) -> Floats:  # to (num_classes, len(shifts), H * W)
+    return np.stack([np.roll(shapes, s, axis=(1, 2)).reshape(len(shapes), -1) for s in shifts], axis=1)
 
 
 def _frozen(array: Floats) -> Floats:

@@ -14,7 +14,7 @@ from raylab.core import seeding
 from raylab.core.seefar import VERSION, World
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels
 
-DIGITS_TRAIN, DIGITS_TEST = 1437, 360
+DIGITS_TRAIN, DIGITS_ROWS = 1437, 1797
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"  # of pixels, then labels, as bytes
 
 
@@ -23,14 +23,21 @@ class Digits:
     """8x8 digits of scikit-learn; `seed` chooses the split, and ids are rows of the whole set."""
 
     seed: int = 0
+    train_rows: int = DIGITS_TRAIN  # the other images are the test set
+    mean: float = 0.5
+    std: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.train_rows < DIGITS_ROWS:
+            raise DataError(f"data.train_rows: 1 to {DIGITS_ROWS - 1} of the digits, got {self.train_rows}")
 
     def describe(self, root: Path) -> Description:  # noqa: ARG002
-        rows = {"train": DIGITS_TRAIN, "test": DIGITS_TEST}
-        return Description((1, 8, 8), tuple("0123456789"), rows, (0.5,), (0.25,))
+        rows = {"train": self.train_rows, "test": DIGITS_ROWS - self.train_rows}
+        return Description((1, 8, 8), tuple("0123456789"), rows, (self.mean,), (self.std,))
 
     def labels(self, root: Path, split: str) -> Labels:  # noqa: ARG002
-        order = seeding.permutation(self.seed, "data/digits/split", np.arange(DIGITS_TRAIN + DIGITS_TEST))
-        ids = np.sort(order[:DIGITS_TRAIN] if split == "train" else order[DIGITS_TRAIN:])
+        order = seeding.permutation(self.seed, "data/digits/split", np.arange(DIGITS_ROWS))
+        ids = np.sort(order[: self.train_rows] if split == "train" else order[self.train_rows :])
         return Labels(ids, _digits()[1][ids].astype(np.int64))
 
     def images(self, root: Path, split: str, ids: Ids) -> Pixels:  # noqa: ARG002

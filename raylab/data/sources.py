@@ -47,7 +47,7 @@ class Source:
 
 
 SOURCES: Mapping[str, Source] = {
-    "digits": Source(Digits, ("seed",)),
+    "digits": Source(Digits, ("seed", "train_rows", "mean", "std")),
     "seefar": Source(seefar, ("train_rows", "test_rows", *(field.name for field in fields(World)))),
     "photos": Source(Photos, ("train_rows", "test_rows", "size")),
     "mnist": Source(

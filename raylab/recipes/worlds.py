@@ -6,7 +6,7 @@ fitted on the split `calibration`; `held_out` has amplitudes, sizes, radii and e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
@@ -20,7 +20,9 @@ from raylab.recipes.transfer_controls import Controls, RobustSource
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
-from raylab.stages.dataset import SeeFarData
+from raylab.stages.dataset import SeeFarData, open_data, probe
+from raylab.stages.evaluation import evaluate
+from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import Adversary, Recipe
 
 Value = TypeVar("Value")
@@ -97,10 +99,15 @@ class Worlds(Config):
     test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000
     attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10
     adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3
+    usage: bool = False  # what the standard source follows too, and what the oracles read in clean images
 
 
 class Cell(NamedTuple):
-    """One measurement of one case."""
+    """One measurement of one case: of its matrix, and with `usage` two more.
+
+    usage    source   the source on images whose features disagree
+    oracles  -        both oracles on the clean test images
+    """
 
     case: str  # "without 3", "having 3"
     of: transfer_matrix.Cell
@@ -112,11 +119,35 @@ class Cell(NamedTuple):
 
 def plan(config: Worlds) -> dict[Cell, Stage]:
     """Every measurement of every case."""
-    return {
-        Cell(name, cell): stage
-        for name, case in cases(config).items()
-        for cell, stage in transfer_matrix.plan(case).items()
-    }
+    cells: dict[Cell, Stage] = {}
+    for name, case in cases(config).items():
+        matrix = transfer_matrix.plan(case)
+        if config.usage:
+            matrix |= dict(_usage(case, matrix))
+        cells |= {Cell(name, cell): stage for cell, stage in matrix.items()}
+    return cells
+
+
+def _usage(
+    case: TransferMatrix, matrix: Mapping[transfer_matrix.Cell, Stage]
+) -> Iterator[tuple[transfer_matrix.Cell, Stage]]:
+    assert isinstance(case.data, SeeFarData)
+    (source,), rows = case.sources, case.data.test_rows
+    for seed in case.seeds:
+        data = open_data(case.data, seed)
+        assert data.world is not None
+        shown = probe(data.world, "conflict")
+        network = matrix[transfer_matrix.Cell("network", seed, source)]
+        title = f"usage of source {source} seed {seed}"
+        yield (
+            transfer_matrix.Cell("usage", seed, source),
+            evaluate(network, shown, case.compute, rows=1000, name=title),
+        )
+        title = f"oracles on clean test images seed {seed}"
+        yield (
+            transfer_matrix.Cell("oracles", seed),
+            read_oracles(data.test, data.world, case.compute, rows=rows, name=title),
+        )
 
 
 def cases(config: Worlds) -> dict[str, TransferMatrix]:

@@ -1,11 +1,11 @@
-"""The verdict against the truth: false evidence, power and abstention over many See-Far worlds."""
+"""The verdict and the networks against the truth: false evidence, power and usage over many See-Far worlds."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from scipy import stats
@@ -16,6 +16,7 @@ from raylab.identity import canonical_json, short
 from raylab.recipes import transfer_matrix
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.recipes.worlds import SAYS_NOTHING, Cell, Worlds, cases
+from raylab.report import usage
 from raylab.report.frame import render
 from raylab.report.made import Made, made, newest_provenance
 from raylab.report.numbers import share
@@ -27,6 +28,7 @@ from raylab.tracking import Publication, Record
 
 Truth = Literal["without", "shape_flips", "turned", "partly", "not_turned"]
 ROBUST = 0.05  # share of images whose shape the radius may turn: beyond it the shape itself is not robust
+CLASSES = 10
 TURNED = 0.9  # share of the set's images whose toogit the oracle reads as the target's
 TRUTHS: dict[Truth, str] = {
     "without": "toogits say nothing, the shape cannot be turned",
@@ -47,6 +49,7 @@ class Judged:
     truth: Truth
     code: Code
     lacking: tuple[str, ...]
+    misused: tuple[str, ...] | None = None  # by the rule of `report.usage`; None: usage was not asked for
 
     @property
     def evidence(self) -> bool:
@@ -125,8 +128,35 @@ def judged(config: Worlds, key: str, artifacts: Mapping[Cell, Artifact]) -> Resu
     for cell, artifact in artifacts.items():
         by_case.setdefault(cell.case, {})[cell.of] = artifact
     found = [judge(name, case, measured(case, key, by_case[name]).rows[0]) for name, case in cases(config).items()]
+    if config.usage:
+        asked = {one.name: _usage(one, by_case[one.name]) for one in found}
+        comparisons = sum(case.comparisons for case in asked.values())
+        found = [replace(one, misused=usage.wrong(asked[one.name], CLASSES, comparisons)) for one in found]
     provenance = newest_provenance(artifacts.values())
     return Result(config, key, tuple(found), made(config, artifacts), str(provenance["commit"]))
+
+
+def _usage(one: Judged, artifacts: Mapping[transfer_matrix.Cell, Artifact]) -> usage.Case:
+    """What its networks and the oracles said."""
+    data, (source,), (target,) = one.config.data, one.config.sources, one.config.targets
+    assert isinstance(data, SeeFarData)
+
+    def shown(seed: int, *network: str) -> usage.Conflict:
+        table = artifacts[transfer_matrix.Cell("usage", seed, *network)].table()
+        names = ("prediction", "shape_class", "toogit_class")
+        return usage.Conflict.of({name: table.column(name).to_numpy() for name in names})
+
+    seeds = one.config.seeds
+    read = [artifacts[transfer_matrix.Cell("oracles", seed)].metrics for seed in seeds]
+    return usage.Case(
+        source=[shown(seed, source) for seed in seeds],
+        student=[shown(seed, source, target, "det") for seed in seeds],
+        shape_right=[metrics["shape_right"] for metrics in read],
+        toogit_right=[metrics["toogit_right"] for metrics in read] if data.toogit_amplitude > 0 else [],
+        says_nothing=one.truth in ("without", "shape_flips"),
+        turned=one.truth == "turned",
+        evidence=one.evidence,
+    )
 
 
 REGIONS: dict[str, Callable[[TransferMatrix], Any]] = {
@@ -149,8 +179,18 @@ def regions(result: Result) -> Iterator[tuple[str, str, Rate, Rate]]:
             yield name, f"{part:g}" if isinstance(part, float) else str(part), evidence(without), evidence(turned)
 
 
+def misused(result: Result) -> list[Judged]:
+    return [one for one in result.judged if one.misused]
+
+
 def summary(result: Result) -> list[tuple[str, str]]:
     return [(words, str(evidence(result.of(truth)))) for truth, words in TRUTHS.items()]
+
+
+def usage_right(result: Result) -> Rate | None:
+    """Cases in which every network uses what the truth of its worlds demands."""
+    asked = [one for one in result.judged if one.misused is not None]
+    return rate(sum(not one.misused for one in asked), len(asked)) if asked else None
 
 
 def as_text(result: Result) -> str:
@@ -164,19 +204,27 @@ def as_text(result: Result) -> str:
     )
     if result.mistakes:
         parts.append("Mistakes\n" + "\n".join(f"- {one.name} ({one.truth}): {_said(one)}" for one in result.mistakes))
+    if (right := usage_right(result)) is not None:
+        parts.append(f"Usage is as the truth demands in {right}")
+        parts += [f"- {one.name} ({one.truth}): {'; '.join(one.misused or ())}" for one in misused(result)]
     return "\n\n".join(parts) + "\n"
 
 
+def shown(result: Result) -> dict[str, object]:
+    """What the template `worlds_score.html` is given."""
+    return {
+        "result": result,
+        "summary": summary(result),
+        "regions": [one for one in regions(result) if one[2].n + one[3].n],
+        "mistakes": [(one, _said(one)) for one in result.mistakes],
+        "thresholds": (FLIPS, STANDS, CARRIES),
+        "usage": usage_right(result),
+        "misused": misused(result),
+    }
+
+
 def page(result: Result) -> str:
-    return render(
-        "worlds.html",
-        title="How often is the verdict wrong?",
-        result=result,
-        summary=summary(result),
-        regions=[one for one in regions(result) if one[2].n + one[3].n],
-        mistakes=[(one, _said(one)) for one in result.mistakes],
-        thresholds=(FLIPS, STANDS, CARRIES),
-    )
+    return render("worlds.html", title="How often is the verdict wrong?", result=result, score=shown(result))
 
 
 def as_csv(result: Result) -> str:
@@ -197,12 +245,18 @@ def record(config: Worlds, key: str) -> Record:
 
 def publication(result: Result, files: Mapping[str, bytes]) -> Publication:
     opened = record(result.config, result.key)
-    counts = {truth: evidence(result.of(truth)) for truth in TRUTHS}
-    metrics = {f"evidence.{truth}": found.hits / found.n for truth, found in counts.items() if found.n}
-    metrics |= {f"worlds.{truth}": float(found.n) for truth, found in counts.items()}
     note = "\n".join(f"- {words}: {said}" for words, said in summary(result))
     tags = {**opened.tags, "mlflow.source.git.commit": result.commit}
-    return Publication(Record(opened.key, opened.name, opened.params, metrics, tags=tags, note=note), (), files)
+    return Publication(Record(opened.key, opened.name, opened.params, counts(result), tags=tags, note=note), (), files)
+
+
+def counts(result: Result) -> dict[str, float]:
+    """The rates, for a tracker."""
+    found = {truth: evidence(result.of(truth)) for truth in TRUTHS}
+    metrics = {f"evidence.{truth}": rate.hits / rate.n for truth, rate in found.items() if rate.n}
+    metrics |= {f"worlds.{truth}": float(rate.n) for truth, rate in found.items()}
+    right = usage_right(result)
+    return metrics if right is None else metrics | {"usage.right": right.hits / right.n}
 
 
 def _said(one: Judged) -> str:
@@ -224,4 +278,5 @@ def _line(one: Judged) -> dict[str, object]:
         "shape kept": row.usage["shape_kept"],
     }
     numbers = {name: f"{estimate.mean:.4g}" for name, estimate in shares.items()}
-    return {"case": one.name, **drawn, **numbers, "truth": one.truth, "verdict": one.code}
+    line: dict[str, object] = {"case": one.name, **drawn, **numbers, "truth": one.truth, "verdict": one.code}
+    return line if one.misused is None else line | {"usage": "; ".join(one.misused) or "right"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from raylab import data as raw
 from raylab.config import Config
 from raylab.core.seefar import World
+from raylab.identity import ADDED_LATER
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -50,9 +51,14 @@ class DigitsData(_Source):
     """scikit-learn's 8x8 digits; a seed chooses the split."""
 
     name: Literal["digits"] = "digits"
+    train_rows: Annotated[Annotated[int, Field(ge=10, le=1787)] | None, ADDED_LATER] = None  # None: 1437 of the 1797
+    # A network's first layer is (x - mean) / std; None: .5 and .25.
+    mean: Annotated[float | None, ADDED_LATER] = None
+    std: Annotated[Annotated[float, Field(gt=0)] | None, ADDED_LATER] = None
 
     def options(self, seed: int) -> Mapping[str, object]:
-        return {"seed": seed}
+        given = {"train_rows": self.train_rows, "mean": self.mean, "std": self.std}
+        return {"seed": seed} | {name: value for name, value in given.items() if value is not None}
 
 
 class SeeFarData(_Source):
@@ -67,17 +73,21 @@ class SeeFarData(_Source):
     toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6
     clutter: Share = 0.1
     noise: Share = 0.02
+    size: Annotated[Annotated[int, Field(ge=16, le=128)] | None, ADDED_LATER] = None  # pixels a side; None: 16
 
     def only(self, split: str) -> SeeFarData:
         other = "test_rows" if split == "train" else "train_rows"
         return self.model_copy(update={other: 1})
 
     def world(self, seed: int) -> World:
-        fields = self.model_dump(exclude={"name", "train_rows", "test_rows", "per_class", "fraction"})
-        return World(seed, **fields)
+        rows = {"train_rows", "test_rows"}
+        return World(seed, **{name: value for name, value in self._fields().items() if name not in rows})
 
     def options(self, seed: int) -> Mapping[str, object]:
-        return {"seed": seed} | self.model_dump(exclude={"name", "per_class", "fraction"})
+        return {"seed": seed} | self._fields()
+
+    def _fields(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"name", "per_class", "fraction"}, exclude_none=True)
 
 
 class PhotosData(_Source):

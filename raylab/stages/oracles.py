@@ -1,4 +1,4 @@
-"""See-Far's oracles on constructed images: what they really show, whatever a network says."""
+"""See-Far's oracles on images, clean or constructed: what they really show, whatever a network says."""
 
 from __future__ import annotations
 
@@ -44,8 +44,12 @@ class ReadOraclesBody:
         return read
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        """Shares of images whose shape still is the original one, and whose toogit now is the target's."""
+        """Shares of images whose shape still is the original one, and whose toogit now is the target's; of images that
+        nothing has changed, shares in which either is read right."""
         rows = artifact.batch()
+        if "source_label" not in rows:
+            read = {name: float(np.mean(rows[f"{name}_read"] == rows[f"{name}_class"])) for name in ("shape", "toogit")}
+            return {"n": len(rows["id"]), **{f"{name}_right": share for name, share in read.items()}}
         changed = rows["label"] != rows["source_label"]
         return {
             "n": len(rows["id"]),
@@ -58,6 +62,6 @@ class ReadOraclesBody:
 
 
 def read_oracles(data: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
-    """Both oracles on every image of a constructed set."""
+    """Both oracles on every image of a constructed set, or of a clean one that has the columns of See-Far."""
     oracles = Oracles(world, compute)
     return Stage("oracles", 1, oracles, {"data": data}, ReadOraclesBody(oracles), name, rows)

@@ -69,3 +69,11 @@ def test_the_plan_is_that_of_every_case() -> None:
 def test_what_cannot_be_judged_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed))):
         Worlds.model_validate(changed)
+
+
+def test_usage_adds_two_cells_a_world_and_changes_no_other() -> None:
+    plain, asked = plan(Worlds(without=1, having=1, seeds=2)), plan(Worlds(without=1, having=1, seeds=2, usage=True))
+    assert {cell: asked[cell].key for cell in plain} == {cell: stage.key for cell, stage in plain.items()}
+    added = [cell.of for cell in asked if cell not in plain]
+    assert sorted(cell.role for cell in added) == ["oracles"] * 4 + ["usage"] * 4
+    assert all(bool(cell.source) == (cell.role == "usage") for cell in added)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import rows
+from accessibility import problems
 from rows import estimate
 from scipy import stats
 
@@ -87,6 +88,7 @@ def test_every_case_has_its_line_and_the_page_its_mistakes() -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv(found))))
     assert [(line["truth"], line["verdict"]) for line in lines] == [("without", "evidence"), ("turned", "evidence")]
     shown = page(found)
+    assert problems(shown) == []
     assert "case of without" in shown
     assert "case of turned" not in shown
     assert {name for name, *_ in regions(found)} >= {"radius", "networks", "epochs"}

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 import rows
 import runs
+from accessibility import problems
 
 from raylab.report.estimates import spanned
 from raylab.report.numbers import number, unbroken
@@ -117,6 +118,10 @@ def test_images_have_words_tables_have_scopes_and_links_have_ends(parsed: Page) 
     labels = {section["aria-labelledby"] for section in parsed.every("section")}
     assert links | labels <= set(ids)
     assert parsed.every("html")[0]["lang"] == "en"
+
+
+def test_the_page_passes_the_accessibility_check(html: str) -> None:
+    assert problems(html) == []
 
 
 def test_several_matrices_share_a_page_and_one_needs_no_overview(parsed: Page, digits: Matrix, seefar: Matrix) -> None:

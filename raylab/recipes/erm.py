@@ -1,0 +1,291 @@
+"""The planet Erm: who uses toogits?  (the story of Ilyas et al. 2019, in a world whose features are known)
+
+Its people tell classes by a shape and by a toogit. To them a gab on an image is no noise; to those who only see shapes
+nothing has changed. Networks that were trained in different ways stand for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from raylab.core.seeding import derive
+from raylab.core.seefar import PROBES
+from raylab.recipes import robust_features, transfer_matrix, worlds
+from raylab.recipes.erm_config import Digits, Dimension, Erm, Explain, MoreData, Restricted
+from raylab.recipes.robust_features import RobustFeatures
+from raylab.recipes.transfer_controls import Controls
+from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.stage import Compute, Stage
+from raylab.stages.dataset import Data, SeeFarData, open_data, probe
+from raylab.stages.evaluation import evaluate
+from raylab.stages.explanations import explain, read_perturbations
+from raylab.stages.oracles import read_oracles
+from raylab.stages.recipe import Recipe, with_epochs
+from raylab.stages.robustness import Robustness, robustness
+from raylab.stages.training import train
+
+__all__ = ["NETWORKS", "Cell", "Digits", "Dimension", "Erm", "Explain", "MoreData", "Restricted", "plan"]
+
+PROBE_ROWS = 1000
+SILENT = 0.1  # reliability of a toogit that says nothing of ten classes
+SIZE = 16  # pixels a side of the world itself
+TOOGITS, NO_TOOGITS = "toogits", "no toogits"
+# By what they were trained on, in the order of the story; the last three are those of `restricted`.
+NETWORKS = ("standard", "robust", "rand", "det", "clean", "r_image", "nr_image")
+EXPLAINED = ("standard", "robust", "det", "r_image")
+
+
+class Cell(NamedTuple):
+    """One thing that is measured. Roles, and which of the other fields they use:
+
+    data          part                 the training set (of "digits", "usage")
+    set           part                 its D_det
+    network       usage network        a network, one of NETWORKS
+    test          usage network        it on the test set
+    usage         usage network kind   it on one of the probes: images whose features disagree, or with one alone
+    oracles       usage kind           both oracles on a probe, on the clean test images ("test") or on D_det ("det")
+    perturbation  usage                where what the attack added to D_det lies
+    judged        part                 what the robust network says of D_det
+    explanation   explain network      where the network's gradients lie
+    test          part kind size       a standard network; kind is the world, "toogits" or "no toogits"; size is that of
+    robust        part kind size       the training set in part "more_data", of an image in "dimension"
+    usage         part kind size
+    """
+
+    role: str
+    part: str
+    seed: int
+    network: str = ""
+    kind: str = ""
+    size: int = 0
+
+
+Cells = Iterator[tuple[Cell, Stage]]
+
+
+def plan(config: Erm) -> dict[Cell | worlds.Cell, Stage]:
+    """Every measurement. A seed changes the world, or the split of digits, and all networks.
+
+    Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
+    """
+    found: dict[Cell | worlds.Cell, Stage] = {}
+    if config.data is not None:
+        for seed in config.seeds:
+            found |= dict(_SeedPlan(config, config.data, seed).cells())
+    if config.digits is not None:
+        found |= dict(_digits(config.digits, config.compute))
+    return found | (dict(worlds.plan(config.worlds)) if config.worlds is not None else {})
+
+
+def transfer(config: Erm, data: SeeFarData) -> TransferMatrix:
+    """Where the standard and the robust network, D_rand, D_det and their students come from."""
+    return TransferMatrix(
+        study=config.study,
+        data=data,
+        sources=(config.network,),
+        targets=(config.network,),
+        seeds=config.seeds,
+        attack=config.attack,
+        train=config.train,
+        controls=Controls(unperturbed=False, random_labels=False, untrained=False, leakage=None),
+        robustness=None,
+        neighbours=0,
+    )
+
+
+def restricted(config: Erm, part: Restricted, data: SeeFarData) -> RobustFeatures:
+    """Where the networks that were trained on D_R and D_NR come from."""
+    return RobustFeatures(
+        study=config.study,
+        data=data.model_copy(update={"train_rows": part.train_rows}),
+        source=part.network,
+        students=(part.network,),
+        sets=("r_image", "nr_image"),
+        seeds=config.seeds,
+        train=part.train,
+        adversarial=part.adversarial,
+        student=part.student,
+        from_image=part.inversion,
+        robustness=RobustFeatures().robustness.model_copy(update={"rows": None}),  # of what is not asked for here
+    )
+
+
+class _SeedPlan:
+    """The plan of one world."""
+
+    def __init__(self, config: Erm, given: SeeFarData, seed: int) -> None:
+        self.config, self.given, self.seed = config, given, seed
+        self.data: Data = open_data(given, seed)
+        assert self.data.world is not None
+        self.world = self.data.world
+
+    def cells(self) -> Cells:
+        networks, made = self._networks()
+        yield from self._sets(made, networks["robust"][0])
+        for name, (network, compute) in networks.items():
+            yield from self._used(name, network, compute)
+        if self.config.explain:
+            yield from self._explained(self.config.explain, networks)
+        if self.config.more_data:
+            yield from self._more_data(self.config.more_data)
+        if self.config.dimension:
+            yield from self._dimension(self.config.dimension)
+
+    def _networks(self) -> tuple[dict[str, tuple[Stage, Compute]], Stage]:
+        """By what they were trained on, with the batches of the experiment that has them too; and D_det."""
+        c, seed, name = self.config, self.seed, self.config.network
+        matrix = transfer(c, self.given).model_copy(update={"seeds": (seed,)})
+        cells, cell = transfer_matrix.plan(matrix), transfer_matrix.Cell
+        found = {
+            "standard": cells[cell("network", seed, target=name)],
+            "robust": cells[cell("network", seed, name, control="robust")],
+            "rand": cells[cell("network", seed, name, name, "rand")],
+            "det": cells[cell("network", seed, name, name, "det")],
+        }
+        networks = {of: (network, matrix.compute) for of, network in found.items()}
+        if c.restricted is not None:
+            sets = restricted(c, c.restricted, self.given).model_copy(update={"seeds": (seed,)})
+            planned = robust_features.plan(sets)
+            for of in ("clean", "r_image", "nr_image"):
+                of_set = robust_features.Cell("network", seed, of, c.restricted.network)
+                networks[of] = planned[of_set], sets.compute
+        return networks, cells[cell("set", seed, name, "", "det")]
+
+    def _sets(self, made: Stage, robust: Stage) -> Cells:
+        """What the oracles, a robust network and a ruler see in clean images, in the probes and in D_det."""
+        seed, rows, compute = self.seed, self.data.rows, self.config.compute
+        yield Cell("data", "usage", seed), self.data.train
+        yield Cell("set", "usage", seed), made
+        shown = {kind: probe(self.world, kind) for kind in PROBES}
+        counts = dict.fromkeys(PROBES, PROBE_ROWS) | {"test": rows["test"], "det": rows["train"]}
+        for kind, images in {**shown, "test": self.data.test, "det": made}.items():
+            read = read_oracles(
+                images, self.world, compute, rows=counts[kind], name=f"oracles on {kind} images seed {seed}"
+            )
+            yield Cell("oracles", "usage", seed, kind=kind), read
+        yield (
+            Cell("perturbation", "usage", seed),
+            read_perturbations(
+                made, self.data.train, self.world, compute, rows=rows["train"], name=f"perturbations of det seed {seed}"
+            ),
+        )
+        said = evaluate(robust, made, compute, rows=rows["train"], name=f"robust network on det seed {seed}")
+        yield Cell("judged", "usage", seed), said
+
+    def _used(self, name: str, network: Stage, compute: Compute) -> Cells:
+        seed = self.seed
+        yield Cell("network", "usage", seed, name), network
+        tested = evaluate(
+            network, self.data.test, compute, rows=self.data.rows["test"], name=f"test {name} seed {seed}"
+        )
+        yield Cell("test", "usage", seed, name), tested
+        for kind in PROBES:
+            shown = probe(self.world, kind)
+            said = evaluate(network, shown, compute, rows=PROBE_ROWS, name=f"usage of {name}, {kind}, seed {seed}")
+            yield Cell("usage", "usage", seed, name, kind), said
+
+    def _explained(self, part: Explain, networks: dict[str, tuple[Stage, Compute]]) -> Cells:
+        for name in [name for name in EXPLAINED if name in networks]:
+            found = explain(
+                networks[name][0],
+                self.data.test,
+                self.world,
+                part.sigmas,
+                part.draws,
+                part.rows,
+                self.seed,
+                self.config.compute,
+                name=f"explanation of {name} seed {self.seed}",
+            )
+            yield Cell("explanation", "explain", self.seed, name), found
+
+    def _more_data(self, part: MoreData) -> Cells:
+        for kind, given in self._worlds().items():
+            for rows in part.rows:
+                recipe = with_epochs(part.train, max(1, part.passes // rows))
+                world = given.model_copy(update={"train_rows": rows})
+                yield from self._standard("more_data", kind, rows, part.network, recipe, world)
+
+    def _dimension(self, part: Dimension) -> Cells:
+        """Patterns whose strength is that of a pixel get less of it, so that their norms stay."""
+        for kind, given in self._worlds().items():
+            for size in part.sizes:
+                scale = SIZE / size
+                changed = {
+                    "size": None if size == SIZE else size,
+                    "shape_amplitude": given.shape_amplitude * scale,
+                    "clutter": given.clutter * scale,
+                }
+                world = given.model_copy(update=changed)
+                yield from self._standard("dimension", kind, size, part.network, self.config.train, world)
+
+    def _worlds(self) -> dict[str, SeeFarData]:
+        """This one, and the same whose toogits are there and say nothing: that alone where they say nothing here."""
+        silent = self.given.model_copy(update={"toogit_reliability": SILENT})
+        return {NO_TOOGITS: silent} if silenced(self.given) else {TOOGITS: self.given, NO_TOOGITS: silent}
+
+    def _standard(self, part: str, kind: str, size: int, name: str, recipe: Recipe, given: SeeFarData) -> Cells:
+        """A standard network of one world: accuracy, usage, and robust accuracy."""
+        c, seed, data = self.config, self.seed, open_data(given, self.seed)
+        assert data.world is not None
+        title = f"standard {name}, {kind}, {part} {size}, seed {seed}"
+        network = train(
+            name,
+            recipe,
+            data.train,
+            data.images,
+            derive(seed, f"standard/{name}"),
+            rows=data.rows["train"],
+            name=f"train {title}",
+        )
+        place = Cell("", part, seed, kind=kind, size=size)
+        tested = evaluate(network, data.test, c.compute, rows=data.rows["test"], name=f"test {title}")
+        yield place._replace(role="test"), tested
+        shown = probe(data.world, "conflict")
+        said = evaluate(network, shown, c.compute, rows=PROBE_ROWS, name=f"usage of {title}")
+        yield place._replace(role="usage"), said
+        attacked = Robustness(
+            eps=c.eps, ensemble=None, rows=None if c.attacked_rows == given.test_rows else c.attacked_rows
+        )
+        stood = robustness(
+            attacked,
+            network,
+            data.test,
+            data.images,
+            seed,
+            c.compute,
+            rows=data.rows["test"],
+            name=f"robustness of {title}",
+        )
+        yield place._replace(role="robust"), stood
+
+
+def silenced(data: SeeFarData) -> bool:
+    """Whether the toogits of a world tell nothing."""
+    return data.toogit_amplitude == 0.0 or data.toogit_reliability <= SILENT
+
+
+def _digits(part: Digits, compute: Compute) -> Cells:
+    """D_det of digits and what a robust network says of it, as transfer_matrix has them."""
+    seed, cell = part.seed, transfer_matrix.Cell
+    matrix = TransferMatrix(
+        data=part.data,
+        sources=(part.network,),
+        targets=(part.network,),
+        kinds=("det",),
+        seeds=(seed,),
+        attack=part.attack,
+        train=part.train,
+        controls=Controls(unperturbed=False, random_labels=False, untrained=False, leakage=None),
+        robustness=None,
+        neighbours=0,
+    )
+    cells = transfer_matrix.plan(matrix)
+    data = open_data(part.data, seed)
+    made = cells[cell("set", seed, part.network, "", "det")]
+    robust = cells[cell("network", seed, part.network, control="robust")]
+    yield Cell("data", "digits", seed), data.train
+    yield Cell("set", "digits", seed), made
+    said = evaluate(robust, made, compute, rows=data.rows["train"], name=f"robust network on digits seed {seed}")
+    yield Cell("judged", "digits", seed), said

@@ -1,0 +1,134 @@
+"""The config of the planet Erm: one world, and what is asked of it. A part that is null is left out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.recipes.fields import NetworkName, Seeds
+from raylab.recipes.worlds import Worlds
+from raylab.stage import Compute
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import DigitsData, SeeFarData
+from raylab.stages.inversion import Inversion
+from raylab.stages.recipe import Adversary, Recipe
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Radius = Annotated[float, Field(gt=0, le=1000)]
+
+
+class Restricted(Config):
+    """D_R and D_NR: the networks of robust_features on this world, as its default has them."""
+
+    network: NetworkName = "mlp_bottleneck16"  # of sources and students: narrower than the image
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 2000
+    train: Recipe = Recipe()
+    adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))
+    student: Recipe = Recipe(epochs=8)
+    inversion: Inversion = Inversion(start="image")
+
+
+class Digits(Config):
+    """The panels of the story on digits, where nobody knows what a toogit is."""
+
+    data: DigitsData = DigitsData()
+    network: NetworkName = "mlp"
+    attack: Attack = Attack()
+    train: Recipe = Recipe()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class MoreData(Config):
+    """Does vulnerability vanish with more data?  Standard networks in this world and in one without toogits."""
+
+    rows: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 2000, 9000)
+    passes: Count = 18_000  # images seen in a training, as by the standard network: epochs are passes / rows
+    network: NetworkName = "mlp"
+    train: Recipe = Recipe()  # its epochs do not count
+
+    @model_validator(mode="after")
+    def _check(self) -> MoreData:
+        if list(self.rows) != sorted(set(self.rows)):
+            raise ValueError(f"rows: increasing, got {list(self.rows)}; sort them")
+        if self.passes < self.rows[-1]:
+            raise ValueError(f"passes: at least one epoch of {self.rows[-1]} rows, got {self.passes}; take more")
+        if self.train.milestones:
+            raise ValueError("train.milestones: of epochs, which change with the rows; use another schedule")
+        return self
+
+
+class Dimension(Config):
+    """Does it grow with dimension alone?  The same shapes and toogits on more pixels, at the same L2 norms."""
+
+    sizes: Annotated[tuple[Annotated[int, Field(ge=16, le=128)], ...], Field(min_length=2)] = (16, 32)
+    network: NetworkName = "mlp"
+
+    @model_validator(mode="after")
+    def _check(self) -> Dimension:
+        if list(self.sizes) != sorted(set(self.sizes)):
+            raise ValueError(f"sizes: increasing, got {list(self.sizes)}; sort them")
+        if odd := [size for size in self.sizes if size % 16]:
+            raise ValueError(f"sizes: multiples of 16, for shapes to move by the same share of an image, got {odd}")
+        return self
+
+
+class Explain(Config):
+    """What gradients show of the features, plain and smoothed."""
+
+    # Of the noise of a pixel; 0: the plain gradient. Smilkov et al. take 10 to 20 % of the range of an image.
+    sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=10)], ...], Field(min_length=2)] = (0.0, 0.15)
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 16
+    rows: Count = 300  # test images
+
+    @model_validator(mode="after")
+    def _check(self) -> Explain:
+        if self.sigmas[0] != 0.0 or list(self.sigmas) != sorted(set(self.sigmas)):
+            raise ValueError(f"sigmas: increasing from 0, the plain gradient, got {list(self.sigmas)}; sort them")
+        return self
+
+
+class Erm(Config):
+    """The planet: usage of its features by every kind of network, and the parts."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "embedded"
+    seeds: Seeds = (0, 1, 2)
+    data: SeeFarData | None = SeeFarData(name="seefar")  # None: no networks here, only `digits` and `worlds`
+    # As the default of transfer_matrix on See-Far has them.
+    network: NetworkName = "mlp"
+    attack: Attack = Attack(eps=0.8)
+    train: Recipe = Recipe(epochs=6)
+    restricted: Restricted | None = Restricted()
+    more_data: MoreData | None = MoreData()
+    dimension: Dimension | None = Dimension()
+    explain: Explain | None = Explain()
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.4, 0.8)  # L2, of robust accuracy; the last is judged
+    attacked_rows: Count = 300  # test images under attack, in `more_data` and `dimension`
+    digits: Digits | None = Digits()
+    worlds: Worlds | None = None  # the lab's verdict against the truth of many worlds: configs/erm/worlds.yaml
+    compute: Compute = Compute(batch_rows=500, shard_rows=10_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> Erm:
+        if self.data is None and self.digits is None and self.worlds is None:
+            raise ValueError("data, digits and worlds are all null; leave one in")
+        return self
+
+    @model_validator(mode="after")
+    def _check_world(self) -> Erm:
+        if self.data is None:
+            return self
+        for name, recipe in (("train", self.train), ("restricted.train", self.restricted and self.restricted.train)):
+            if recipe and recipe.adversary is not None:
+                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
+        if self.data.size is not None:
+            raise ValueError(f"data.size: `dimension` changes it, got {self.data.size}; remove it")
+        if list(self.eps) != sorted(set(self.eps)):
+            raise ValueError(f"eps: increasing, got {list(self.eps)}; sort them")
+        if max(self.attacked_rows, self.explain.rows if self.explain else 0) > self.data.test_rows:
+            raise ValueError(
+                f"attacked_rows, explain.rows: at most the {self.data.test_rows} test images, "
+                f"got {self.attacked_rows} and {self.explain.rows if self.explain else 0}"
+            )
+        return self

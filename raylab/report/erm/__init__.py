@@ -1,0 +1,1 @@
+"""The planet Erm: the story in numbers, figures and panels."""

@@ -1,0 +1,112 @@
+"""What networks must use where the truth is known: networks made by hand that do, and that do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from raylab.report.usage import Case, Conflict, followed, wrong
+
+N = 1000
+
+
+def conflict(shape: float, toogit: float, seed: int = 0) -> Conflict:
+    """A network that follows the shape and the toogit in these shares, and else draws any class but the shape's."""
+    draw = np.random.default_rng(seed)
+    r = draw.integers(10, size=N)
+    n = (r + 1 + draw.integers(9, size=N)) % 10
+    other = (r + 1 + draw.integers(9, size=N)) % 10
+    how = draw.random(N)
+    return Conflict(np.where(how < shape, r, np.where(how < shape + toogit, n, other)), r, n)
+
+
+def by_accident(seed: int) -> Conflict:
+    """A network that takes every toogit for some class, drawn once: two of ten happen to be right."""
+    found = conflict(0.0, 0.0, seed)
+    learned = np.array([0, 1, 3, 4, 5, 6, 7, 8, 9, 2])
+    return found._replace(prediction=learned[found.toogit])
+
+
+def case(**changed: object) -> Case:
+    blind, uses = [conflict(0.6, 0.0, s) for s in range(3)], [conflict(0.2, 0.6, s) for s in range(3)]
+    fair = Case(uses, uses, [1.0] * 3, [1.0] * 3, says_nothing=False, turned=True, evidence=True)
+    return fair._replace(**{"source": blind, "student": blind} | changed) if changed else fair
+
+
+def test_whoever_does_not_see_toogits_follows_them_by_chance_whatever_he_does_with_shapes() -> None:
+    for shape in (0.0, 0.5, 0.95):
+        found = followed([conflict(shape, 0.0, seed) for seed in range(3)], 10, 1)
+        assert found.share == pytest.approx(1 / 9, abs=5 * np.sqrt(8 / 81 / found.n))
+        assert not found.beyond_chance
+
+
+def test_chance_is_exceeded_as_often_as_was_agreed_to() -> None:
+    hits = [followed([conflict(0.3, 0.0, 3 * s + k) for k in range(3)], 10, 1).beyond_chance for s in range(300)]
+    assert sum(hits) <= stats.binom.ppf(0.999, 300, 0.05)
+
+
+def test_a_faint_use_is_seen_and_fewer_comparisons_see_more() -> None:
+    worlds = [conflict(0.2, 0.025, seed) for seed in range(3)]
+    alone, among = followed(worlds, 10, 1), followed(worlds, 10, 10**6)
+    assert alone.beyond_chance
+    assert among.low < alone.low
+    assert not among.beyond_chance
+
+
+def test_a_toogit_that_was_learned_by_accident_is_one_and_not_a_hundred_images() -> None:
+    found = followed([by_accident(0)], 10, 1)
+    assert found.share > 1.5 / 9
+    assert found.p_value < 1e-3  # as if its images were independent
+    assert not found.beyond_chance
+
+
+def test_three_lucky_images_are_no_use_and_none_at_all_neither() -> None:
+    r = np.arange(100) % 10
+    n = (r + 1) % 10
+    lucky = Conflict(np.where(np.isin(np.arange(100), [3, 13, 23]), n, r), r, n)
+    assert followed([lucky], 10, 1).share == 1.0
+    assert not followed([lucky], 10, 200).beyond_chance
+    never = followed([Conflict(r, r, n)], 10, 1)
+    assert (never.n, never.beyond_chance) == (0, False)
+
+
+def test_where_all_is_as_it_must_be_nothing_is_said() -> None:
+    assert wrong(case(), 10, 100) == ()
+    nothing = case(says_nothing=True, turned=False, evidence=False)
+    assert wrong(nothing, 10, 100) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"turned": True, "evidence": False}, "the attack turned the toogits and its source follows them in"),
+        ({"turned": False, "evidence": True}, "evidence is said and the student follows the toogit in"),
+        ({"turned": False, "evidence": False, "shape_right": [1.0, 0.96, 1.0]}, "reads the shape of 96.0 %"),
+        ({"turned": False, "evidence": False, "toogit_right": [0.9]}, "reads the toogit of 90.0 %"),
+        (
+            {"turned": False, "evidence": False, "says_nothing": True, "source": [conflict(0.3, 0.2)]},
+            "toogits say nothing and the source follows them",
+        ),
+        (
+            {"turned": False, "evidence": False, "says_nothing": True, "student": [conflict(0.3, 0.2)]},
+            "toogits say nothing and the student follows them",
+        ),
+    ],
+)
+def test_what_is_not_is_named(changed: dict[str, object], said: str) -> None:
+    (found,) = wrong(case(**changed), 10, 100)
+    assert said in found
+
+
+def test_a_student_of_the_visible_rule_does_not_count_as_one_of_toogits() -> None:
+    shown = conflict(0.0, 0.2, 5)
+    visible = np.where(np.arange(N) % 10 < 6, (shown.shape + 1) % 10, shown.prediction)
+    found = wrong(case(turned=False, evidence=True, student=[shown._replace(prediction=visible)]), 10, 100)
+    assert "the class after it" in found[0]
+
+
+def test_comparisons_with_chance_are_counted() -> None:
+    assert case().comparisons == 1
+    assert case(says_nothing=True, turned=False).comparisons == 2
+    assert case(turned=False).comparisons == 0
