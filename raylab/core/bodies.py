@@ -40,6 +40,17 @@ def cnn(shape: Shape) -> Body:
     return nn.Sequential(*layers), 128
 
 
+def kumano_convnet(shape: Shape, width: int = 16) -> Body:
+    """The ConvNet of Kumano et al. 2024 (ICLR, code of the authors): 3x3 convolutions of 1, 8, 8, 16 and 16 times the
+    width, the first of stride 2, two of them with a skip around convolution and ReLU; no BatchNorm.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, stride=2), nn.ReLU(inplace=True)]
+    for inputs, outputs in ((width, 8 * width), (8 * width, 16 * width)):
+        layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU(inplace=True)]
+        layers.append(Residual(nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU())))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 16 * width
+
+
 def vgg_small(shape: Shape) -> Body:
     """VGG with BatchNorm and one linear layer after its features: 16-16-pool-32-32-pool, global average."""
     return nn.Sequential(

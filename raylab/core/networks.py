@@ -34,6 +34,8 @@ NETWORKS: dict[str, Architecture] = {
     "mlp_bottleneck16": Architecture(partial(bodies.mlp, hidden=(128, 16)), convolutional=False),
     "mixer": Architecture(bodies.mixer, convolutional=False),
     "cnn": Architecture(bodies.cnn),
+    "kumano_convnet": Architecture(bodies.kumano_convnet, smallest=11),  # 11 -> 5 -> 3 -> 1
+    "kumano_convnet_w4": Architecture(partial(bodies.kumano_convnet, width=4), smallest=11),
     "vgg_small": Architecture(bodies.vgg_small, smallest=4),  # two halvings
     "resnet9": Architecture(bodies.resnet9, smallest=8),  # three halvings
     "resnet9_w16": Architecture(partial(bodies.resnet9, width=16), smallest=8),

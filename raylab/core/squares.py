@@ -99,7 +99,7 @@ def trained(world: Squares, seed: int, *, examples: int, test: int, width: int, 
             right, epoch = _share(network, x, y), epoch + 1
             if epoch == 1:
                 first, first_train = tuple(robust(network, *unseen, eps) for eps in radii), right
-    last = tuple(robust(network, *unseen, eps) for eps in radii)
+    last = first if epoch == 1 else tuple(robust(network, *unseen, eps) for eps in radii)
     return Trained(epoch, right, _share(network, *unseen), last, first, first_train)
 
 

@@ -10,7 +10,8 @@ depend on which others are asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -73,18 +74,14 @@ def run(protocol: Protocol, seeds: Sequence[int], side: int = 48) -> Worlds:
 
 def _group(p: Protocol, group: int, side: int) -> Worlds:
     seeds = GROUP * group + np.arange(GROUP)
-    draws = seeding.uniform(0, "toy2d/points", seeds, 3 * p.points).reshape(GROUP, p.points, 3)
-    x = torch.from_numpy(p.low + (p.high - p.low) * draws[..., :2]).float()
-    y = torch.from_numpy(draws[..., 2] < 0.5)
-    everything = torch.ones_like(y)
-    teacher = _fit(p, seeds, "teacher", x, y, everything)
+    x, y = _points(p, seeds)
+    teacher = _teacher(replace(p, push="linf", amount=0.0, push_steps=0, push_step=0.0), group)
     pushed, kept = _push(p, teacher, x, y)
-    student = _fit(p, seeds, "student", pushed, ~y, kept)
     # The same lengths and labels, in directions that know nothing of the teacher.
     length = (pushed - x).norm(dim=2, keepdim=True)
     angle = 2 * np.pi * seeding.uniform(0, "toy2d/angles", seeds, p.points)
     away = x + length * torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)], axis=2)).float()
-    control = _fit(p, seeds, "student", away, ~y, kept)
+    student, control = _fits(p, seeds, "student", (pushed, away), ~y, kept)
     plane = _plane(p, side)
     over = [_logits(weights, plane).reshape(GROUP, side, side) for weights in (teacher, student)]
     return Worlds(
@@ -100,6 +97,30 @@ def _group(p: Protocol, group: int, side: int) -> Worlds:
         teacher=over[0].double().numpy(),
         student=over[1].double().numpy(),
     )
+
+
+def _points(p: Protocol, seeds: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    draws = seeding.uniform(0, "toy2d/points", seeds, 3 * p.points).reshape(GROUP, p.points, 3)
+    x = torch.from_numpy(p.low + (p.high - p.low) * draws[..., :2]).float()
+    return x, torch.from_numpy(draws[..., 2] < 0.5)
+
+
+@lru_cache(maxsize=64)  # ways to push differ after their teachers; a page has several of the same worlds
+def _teacher(p: Protocol, group: int) -> Weights:
+    seeds = GROUP * group + np.arange(GROUP)
+    x, y = _points(p, seeds)
+    return _fit(p, seeds, "teacher", x, y, torch.ones_like(y))
+
+
+def _fits(
+    p: Protocol, seeds: NDArray[np.int64], role: str, several: Sequence[Tensor], y: Tensor, kept: Tensor
+) -> list[Weights]:
+    """The same networks on several sets of points; side by side, for a step of so small ones is mostly overhead."""
+    count = len(several)
+    weights = _fit(p, np.tile(seeds, count), role, torch.cat(list(several)), y.repeat(count, 1), kept.repeat(count, 1))
+    return [
+        [w[low : low + len(seeds)].contiguous() for w in weights] for low in range(0, count * len(seeds), len(seeds))
+    ]
 
 
 def _fit(p: Protocol, seeds: NDArray[np.int64], role: str, x: Tensor, y: Tensor, kept: Tensor) -> Weights:
@@ -122,7 +143,7 @@ def _initial(p: Protocol, seeds: NDArray[np.int64], role: str) -> Weights:
     sizes = (2, *p.hidden, 1)
     for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
         drawn = seeding.uniform(0, f"toy2d/{role}/{layer}", seeds, (inputs + 1) * outputs)
-        bounded = torch.from_numpy((2 * drawn - 1) / np.sqrt(inputs)).float().reshape(GROUP, inputs + 1, outputs)
+        bounded = torch.from_numpy((2 * drawn - 1) / np.sqrt(inputs)).float().reshape(len(seeds), inputs + 1, outputs)
         weights += [bounded[:, :-1].contiguous(), bounded[:, -1:].contiguous()]
     return weights
 

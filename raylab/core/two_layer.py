@@ -114,16 +114,28 @@ def published_gaussians(split: str, n: int, dimension: int) -> tuple[Tensor, Ten
 
 
 def train(start: Weights, x: Tensor, y: Tensor, lr: float, steps: int) -> Weights:
-    """Minimise the mean of -y f(x) by full-batch gradient descent with momentum; nothing bounds it from below."""
+    """Minimise the mean of -y f(x) by full-batch gradient descent with momentum; nothing bounds it from below.
+
+    The gradient changes only where a unit changes its side for an example, which four steps in five see none do. So the
+    pre-activations are moved along, and neither they nor the gradient are computed anew until one changes its sign.
+    """
     w, b, a = start.hidden.clone(), start.bias.clone(), start.readout
     v, u = torch.zeros_like(w), torch.zeros_like(b)
+    reached = torch.addmm(b, x, w.T)
+    moving = torch.zeros_like(reached)
     pull = (y / len(y))[:, None] * a
+    on: Tensor | None = None
     for _ in range(steps):
-        slope = pull * (torch.addmm(b, x, w.T) > 0.0)
-        v.mul_(MOMENTUM).addmm_(slope.T, x)
-        u.mul_(MOMENTUM).add_(slope.sum(dim=0))
+        now = reached > 0.0
+        if on is None or not torch.equal(now, on):
+            on, slope = now, pull * now
+            of_w, of_b = slope.T @ x, slope.sum(dim=0)
+            push = torch.addmm(of_b, x, of_w.T)
+        v.mul_(MOMENTUM).add_(of_w)
+        u.mul_(MOMENTUM).add_(of_b)
         w.add_(v, alpha=lr)
         b.add_(u, alpha=lr)
+        reached.add_(moving.mul_(MOMENTUM).add_(push), alpha=lr)
     return Weights(w, b, a)
 
 

@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 from raylab.core.errors import LABELLINGS
-from raylab.core.seeding import derive
-from raylab.recipes.errors_config import PUBLISHED_TOY, Across, Cue, ErrorsOnly, LearningFromErrors, Toy
+from raylab.recipes.errors_cells import Cell, Cells, Networks
+from raylab.recipes.errors_config import PUBLISHED_TOY, Across, ErrorsOnly, LearningFromErrors, Toy
+from raylab.recipes.errors_cues import cue, tint
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import construct
-from raylab.stages.dataset import Data, open_data, probe
+from raylab.stages.dataset import open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
-from raylab.stages.evaluation import evaluate
 from raylab.stages.matching import match
 from raylab.stages.recipe import Recipe
 from raylab.stages.toy import toy
-from raylab.stages.training import train
 
 __all__ = ["PUBLISHED_TOY", "Cell", "LearningFromErrors", "plan"]
-
-PROBES = 1000  # images that show which feature decides
-SILENT = 0.1  # reliability of a toogit that says nothing of ten classes
-
-
-class Cell(NamedTuple):
-    """One thing that is measured. Roles, and which of the other fields they use:
-
-    data     part                        a clean training set (of `across`, also "images": that of the other domain)
-    teacher  part teacher                a teacher on the test set
-    fit      part teacher                on its own training set; what it gets wrong there is the set of errors
-    set      part teacher - kind         a labelled set
-    student  part teacher student kind   a student on the test set
-    usage    part teacher student kind   whom a network follows where shape and toogit disagree (of "cue")
-    toy      part kind                   the toy under a protocol
-
-    Parts and their kinds: "errors" predicted, shuffled, random, true; "rounds" round 2, round 3, ...; "curve" clean,
-    errors or det of `size` examples; "cue" predicted, shuffled, clean; "across" the ways; "toy" its protocols.
-    """
-
-    role: str
-    part: str
-    seed: int = 0
-    teacher: str = ""
-    student: str = ""
-    kind: str = ""
-    size: int = 0
-
-
-Cells = Iterator[tuple[Cell, Stage]]
 
 
 def plan(config: LearningFromErrors) -> dict[Cell, Stage]:
@@ -61,7 +27,9 @@ def plan(config: LearningFromErrors) -> dict[Cell, Stage]:
         if config.errors:
             found |= dict(_ErrorsPlan(config.errors, seed, config.compute).cells())
         if config.cue:
-            found |= dict(_cue(config.cue, seed, config.compute))
+            found |= dict(cue(config.cue, seed, config.compute))
+        if config.tint:
+            found |= dict(tint(config.tint, seed, config.compute))
         if config.across:
             found |= dict(_across(config.across, seed, config.compute))
     return found | (dict(_toy(config.toy)) if config.toy else {})
@@ -73,24 +41,6 @@ def _toy(toys: Toy) -> Cells:
         yield Cell("toy", "toy", kind=protocol.name), toy(toys.protocol(protocol), seeds, name=f"toy {protocol.name}")
 
 
-class _Networks:
-    """How networks are trained and tested in one part and seed."""
-
-    def __init__(self, part: str, data: Data, seed: int, compute: Compute) -> None:
-        self.part, self.data, self.seed, self.compute = part, data, seed, compute
-
-    def train(self, network: str, recipe: Recipe, role: str, data: Stage, rows: int, of: str) -> Stage:
-        name = f"train {role} {network} on {of} seed {self.seed}"
-        seed = derive(self.seed, f"errors/{self.part}/{role}/{network}")
-        return train(network, recipe, data, self.data.images, seed, rows=rows, name=name)
-
-    def on(self, network: Stage, data: Stage, rows: int, title: str) -> Stage:
-        return evaluate(network, data, self.compute, rows=rows, name=f"{title} seed {self.seed}")
-
-    def test(self, network: Stage, title: str) -> Stage:
-        return self.on(network, self.data.test, self.data.rows["test"], f"test {title}")
-
-
 class _ErrorsPlan:
     """Errors alone, their controls, rounds and the learning curve."""
 
@@ -98,13 +48,18 @@ class _ErrorsPlan:
         self.part, self.seed, self.compute = part, seed, compute
         self.data = open_data(part.data, seed)
         self.rows, self.classes = self.data.rows["train"], self.data.images.num_classes
-        self.make = _Networks("errors", self.data, seed, compute)
+        self.make = Networks("errors", self.data, seed, compute)
 
     def cells(self) -> Cells:
         yield Cell("data", "errors", self.seed), self.data.train
         for stopped in self.part.teachers:
-            name = stopped.network
-            network = self.make.train(name, stopped.recipe, "teacher", self.data.train, self.rows, "clean images")
+            name = stopped.called
+            # Two teachers of one architecture begin with the same weights.
+            network = self.make.train(
+                stopped.network, stopped.recipe, "teacher", self.data.train, self.rows, "clean images", called=name
+            )
+            if stopped.recipe.stop is not None:
+                yield Cell("network", "errors", self.seed, name), network
             said = self.make.on(network, self.data.train, self.rows, f"what teacher {name} says of its images")
             yield Cell("teacher", "errors", self.seed, name), self.make.test(network, f"teacher {name}")
             yield Cell("fit", "errors", self.seed, name), said
@@ -166,33 +121,6 @@ class _ErrorsPlan:
         return Cell("student", "curve", self.seed, teacher, student, kind, count), tested
 
 
-def _cue(part: Cue, seed: int, compute: Compute) -> Cells:
-    """The teacher's world and the students' differ only in what a toogit says of the class."""
-    telling = open_data(part.data, seed)
-    silent = open_data(part.data.model_copy(update={"toogit_reliability": SILENT}), seed)
-    make = _Networks("cue", silent, seed, compute)
-    rows, name = silent.rows["train"], part.network
-    assert silent.world is not None
-    shown = probe(silent.world, "conflict", PROBES)
-    teacher = make.train(name, part.recipe, "teacher", telling.train, rows, "images with the cue")
-    said = make.on(teacher, silent.train, rows, "what the cue's teacher says where it tells nothing")
-    clean = make.train(name, part.recipe, "student", silent.train, rows, "images without the cue")
-    yield Cell("data", "cue", seed), silent.train
-    yield Cell("teacher", "cue", seed, name), make.test(teacher, "teacher of the cue")
-    yield Cell("fit", "cue", seed, name), said
-    yield Cell("usage", "cue", seed, name), make.on(teacher, shown, PROBES, "usage of the cue's teacher")
-    yield Cell("student", "cue", seed, name, name, "clean"), make.test(clean, "student without the cue")
-    yield Cell("usage", "cue", seed, name, name, "clean"), make.on(clean, shown, PROBES, "usage without the cue")
-    for kind in ("predicted", "shuffled"):
-        made = mislabeled(
-            silent.train, said, silent.images.num_classes, seed, labels=kind, name=f"errors by the cue, {kind} {seed}"
-        )
-        student = make.train(name, part.recipe, "student", made, rows, f"errors by the cue ({kind})")
-        yield Cell("set", "cue", seed, name, "", kind), made
-        yield Cell("student", "cue", seed, name, name, kind), make.test(student, f"student of the cue ({kind})")
-        yield Cell("usage", "cue", seed, name, name, kind), make.on(student, shown, PROBES, f"usage, {kind}")
-
-
 def _across(part: Across, seed: int, compute: Compute) -> Cells:
     """Teacher and student have one architecture: the published experiment has one network."""
     known, other = open_data(part.data, seed), open_data(part.images, seed)
@@ -200,7 +128,7 @@ def _across(part: Across, seed: int, compute: Compute) -> Cells:
         raise ValueError(
             f"across: images of one shape, got {known.images.shape} and {other.images.shape}; choose another `images`"
         )
-    make, rows = _Networks("across", known, seed, compute), other.rows["train"]
+    make, rows = Networks("across", known, seed, compute), other.rows["train"]
     yield Cell("data", "across", seed), known.train
     yield Cell("data", "across", seed, kind="images"), other.train
     like = known.train

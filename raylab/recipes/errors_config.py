@@ -1,4 +1,4 @@
-"""The config of learning from errors: four parts, any of which may be left out."""
+"""The config of learning from errors: five parts, any of which may be left out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from raylab.core.toy2d import Protocol
 from raylab.recipes.fields import Names, NetworkName, Seeds
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
-from raylab.stages.dataset import DataConfig, DigitsData, PhotosData, SeeFarData
+from raylab.stages.dataset import DataConfig, DigitsData, KnownData, PhotosData, SeeFarData
 from raylab.stages.matching import How
-from raylab.stages.recipe import Recipe
+from raylab.stages.recipe import Adversary, Recipe
+from raylab.stages.tint import Cast, Share
 
 Count = Annotated[int, Field(ge=2)]
 Way = Literal["raw"] | How
 PUBLISHED_TOY = "Linf 0.12"
+ROBUST = Recipe(
+    epochs=20, batch_size=96, lr=1e-3, schedule="constant", stop_at_accuracy=0.82, stop_every=1,
+    adversary=Adversary(eps=0.5, ramp=0.0),
+)  # fmt: skip
 
 
 class Stopped(Config):
@@ -25,6 +30,11 @@ class Stopped(Config):
 
     network: NetworkName
     recipe: Recipe
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")] | None = None  # None: the network's
+
+    @property
+    def called(self) -> str:
+        return self.name or self.network
 
 
 class ErrorsOnly(Config):
@@ -34,6 +44,8 @@ class ErrorsOnly(Config):
     teachers: Annotated[tuple[Stopped, ...], Field(min_length=1)] = (
         Stopped(network="mlp", recipe=Recipe(epochs=1, batch_size=96, lr=1e-3, schedule="constant")),
         Stopped(network="cnn", recipe=Recipe(epochs=2, batch_size=64, lr=1e-3, schedule="constant")),
+        # Learns more slowly, so it is stopped at the accuracy that the first has.
+        Stopped(network="mlp", name="mlp adversarial", recipe=ROBUST),
     )
     students: Names = ("mlp", "cnn")
     student: Recipe = Recipe(epochs=40)
@@ -44,9 +56,9 @@ class ErrorsOnly(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ErrorsOnly:
-        names = [teacher.network for teacher in self.teachers]
+        names = [teacher.called for teacher in self.teachers]
         if len(set(names)) < len(names):
-            raise ValueError(f"teachers: each network at most once, got {names}")
+            raise ValueError(f"teachers: each network at most once, got {names}; give one of them a name of its own")
         return self
 
 
@@ -57,6 +69,29 @@ class Cue(Config):
     network: NetworkName = "mlp"
     recipe: Recipe = Recipe(epochs=6)
     toogit: Annotated[int, Field(ge=0, le=9)] = 0  # the one that is also shown alone
+
+
+class Tint(Config):
+    """A planted cue in photographs: a colour cast that says a class where the teacher learns, and nothing where it
+    errs. Its students are tested on images that all have the cast."""
+
+    data: DataConfig = KnownData(name="cifar10")
+    cast: Cast = Cast()
+    telling: Share = 0.95  # share of the class's images with the cast, where the teacher learns
+    straying: Share = 0.01  # of all others there
+    silent: Share = 0.3  # of the images of every class, where the students learn
+    network: NetworkName = "cnn"
+    teacher: Recipe = Recipe(epochs=4)
+    student: Recipe = Recipe()
+
+    @model_validator(mode="after")
+    def _check(self) -> Tint:
+        if self.telling <= self.straying:
+            raise ValueError(
+                f"telling: a share above {self.straying}, that of the other classes, got {self.telling}; a cast that "
+                "tells nothing is no cue"
+            )
+        return self
 
 
 class Across(Config):
@@ -107,18 +142,19 @@ class Toy(Config):
 
 
 class LearningFromErrors(Config):
-    """The four parts; a part that is null is left out."""
+    """The five parts; a part that is null is left out."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "embedded"
     seeds: Seeds = (0, 1, 2)
     errors: ErrorsOnly | None = ErrorsOnly()
     cue: Cue | None = Cue()
+    tint: Tint | None = None  # needs photographs in colour, so a data root
     across: Across | None = Across()
     toy: Toy | None = Toy()
     compute: Compute = Compute(batch_rows=500, shard_rows=10_000)
 
     @model_validator(mode="after")
     def _check(self) -> LearningFromErrors:
-        if not any((self.errors, self.cue, self.across, self.toy)):
-            raise ValueError("errors, cue, across and toy are all null; leave one in")
+        if not any((self.errors, self.cue, self.tint, self.across, self.toy)):
+            raise ValueError("errors, cue, tint, across and toy are all null; leave one in")
         return self

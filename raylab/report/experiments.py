@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Literal
 
 from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
+from raylab.report.erm.experiment import EXPERIMENT as ERM
 from raylab.report.errors.experiment import EXPERIMENT as ERRORS
 from raylab.report.experiment import AnyExperiment
 from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
+from raylab.report.poison.experiment import EXPERIMENT as POISON
 from raylab.report.robust.experiment import EXPERIMENT as ROBUST
 from raylab.report.theory.experiment import EXPERIMENT as THEORY
 from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
-Name = Literal["transfer_matrix", "robust_features", "controls", "learning_from_errors", "fourier", "theory"]
+Name = Literal[
+    "transfer_matrix", "robust_features", "controls", "learning_from_errors", "fourier", "poison", "erm", "theory"
+]
 EXPERIMENTS: dict[Name, AnyExperiment] = {
     "transfer_matrix": TRANSFER,
     "robust_features": ROBUST,
     "controls": CONTROLS,
     "learning_from_errors": ERRORS,
     "fourier": FOURIER,
+    "poison": POISON,
+    "erm": ERM,
     "theory": THEORY,
 }

@@ -24,6 +24,8 @@ CASES = [
     ("inception_v3", (3, 32, 32), 10),
     ("densenet121", (3, 32, 32), 4),
     ("mixer", (1, 28, 28), 10),
+    ("kumano_convnet_w4", (1, 28, 28), 10),
+    ("kumano_convnet_w4", (3, 11, 11), 3),
 ]
 TORCHVISION = ("vgg16", "resnet18", "resnet50", "densenet121", "inception_v3")
 
@@ -98,7 +100,7 @@ def test_a_refusal_names_networks_that_would_do() -> None:
     with pytest.raises(ValueError, match="choose a network that takes 8x8: linear, mlp") as error:
         build("vgg16", (1, 8, 8), 10, [0.5], [0.25], 0)
     others = str(error.value).split("takes 8x8: ")[1].split(", ")
-    assert set(others) == set(NETWORKS) - {"vgg16", "inception_v3"}
+    assert set(others) == {name for name in NETWORKS if NETWORKS[name].smallest <= 8}
 
 
 @pytest.mark.parametrize(
@@ -212,3 +214,23 @@ def test_a_failure_of_torchvision_that_is_not_the_known_one_is_not_hidden(monkey
     monkeypatch.setattr("importlib.import_module", broken)
     with pytest.raises(RuntimeError, match="undefined symbol"):
         torchvision_compat.load()
+
+
+def test_kumano_s_convnet_is_the_one_of_the_authors_code() -> None:
+    """Written out with functions, after their forward pass, on 28x28."""
+    network = make("kumano_convnet_w4", (1, 28, 28)).eval()
+    weights = [module for module in network.body.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert [(w.out_channels, w.stride[0], w.padding[0]) for w in weights] == [
+        (4, 2, 0), (32, 1, 0), (32, 1, 1), (64, 1, 0), (64, 1, 1),
+    ]  # fmt: skip
+    x = pixels((1, 28, 28))
+    first, second, third, fourth, fifth = weights
+    z = torch.relu(first((x - 0.4) / 0.2))
+    z = torch.relu(second(z))
+    z = z + torch.relu(third(z))
+    z = torch.relu(fourth(z))
+    z = z + torch.relu(fifth(z))
+    z = torch.nn.functional.avg_pool2d(z, 9).flatten(1)
+    torch.testing.assert_close(network(x), network.head(z))
+    wide = make("kumano_convnet", (1, 28, 28))
+    assert [m.out_channels for m in wide.body.modules() if isinstance(m, torch.nn.Conv2d)] == [16, 128, 128, 256, 256]

@@ -115,3 +115,23 @@ def test_agreement_is_the_share_of_the_square_where_the_regions_are_the_same() -
     same = (worlds.teacher > 0) == (worlds.student > 0)
     np.testing.assert_allclose(worlds.agreement, same.mean(axis=(1, 2)))
     assert worlds.teacher.shape == (2, 12, 12)
+
+
+def test_sets_of_points_that_train_side_by_side_do_not_meet() -> None:
+    x = torch.rand(GROUP, 16, 2, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(16).expand(GROUP, -1) % 2 > 0
+    kept, seeds = torch.ones_like(y), np.arange(GROUP)
+    together = toy2d._fits(SHORT, seeds, "student", (x, 1 - x), y, kept)
+    for points, weights in zip((x, 1 - x), together, strict=True):
+        for a, b in zip(toy2d._fit(SHORT, seeds, "student", points, y, kept), weights, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_ways_to_push_share_their_teacher_and_points() -> None:
+    one, other = (
+        toy2d.run(replace(SHORT, push=push, amount=a), range(3), side=4) for push, a in (("linf", 0.12), ("minimal", 1))
+    )
+    np.testing.assert_array_equal(one.teacher, other.teacher)
+    np.testing.assert_array_equal(one.points, other.points)
+    deeper = toy2d.run(replace(SHORT, hidden=(16, 8)), range(3), side=4)
+    assert (deeper.teacher != one.teacher).all()

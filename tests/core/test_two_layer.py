@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +96,23 @@ def test_the_closed_form_is_what_its_own_model_samples() -> None:
     assert (score * y > 0).mean() == pytest.approx(expected(label_sum, 1000, 100, eps), abs=0.005)
     assert expected(0, 1000, 100, eps) == pytest.approx(0.99865, abs=1e-5)
     assert expected(12, 1000, 100, eps) == expected(-12, 1000, 100, eps)
+
+
+def test_moving_the_pre_activations_along_is_gradient_descent() -> None:
+    """Against torch's optimizer on -y f, with a learning rate at which units change sides until late."""
+    x, y = two_layer.shifted_gaussians(3, "train", 100, 100)
+    start = two_layer.initial(3, 100, 20)
+    hidden, bias = start.hidden.clone().requires_grad_(), start.bias.clone().requires_grad_()
+    plain = torch.optim.SGD([hidden, bias], lr=0.05, momentum=two_layer.MOMENTUM)
+    sides = []
+    for _ in range(200):
+        inner = x @ hidden.T + bias
+        sides.append(inner.detach() > 0)
+        plain.zero_grad()
+        (-y * (torch.relu(inner) @ start.readout)).mean().backward()
+        plain.step()
+    changed = [not torch.equal(a, b) for a, b in pairwise(sides)]
+    assert 20 < sum(changed) < 180  # both kinds of step are gone through
+    ended = two_layer.train(start, x, y, 0.05, 200)
+    torch.testing.assert_close(ended.hidden, hidden.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ended.bias, bias.detach(), rtol=1e-4, atol=1e-4)

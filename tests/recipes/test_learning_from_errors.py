@@ -27,7 +27,7 @@ def config(stage: Stage) -> Any:
 
 def test_every_part_has_its_students() -> None:
     students = Counter(cell.part for cell in CELLS if cell.role == "student")
-    seeds, pairs, kinds, sizes = 2, 4, 4, 4
+    seeds, pairs, kinds, sizes = 2, 6, 4, 4  # three teachers, two students
     assert students == {
         "errors": seeds * pairs * kinds,
         "rounds": seeds * 2,
@@ -64,6 +64,17 @@ def test_students_are_fresh_and_tested_on_untouched_images() -> None:
     teacher = CELLS[Cell("teacher", "errors", 0, "mlp")].inputs["model"]
     student = network(Cell("student", "errors", 0, "mlp", "mlp", "predicted"))
     assert config(teacher).seed != config(student).seed
+
+
+def test_teachers_of_one_architecture_begin_alike_and_only_one_that_is_stopped_at_an_accuracy_is_asked_where() -> None:
+    plain, robust = (CELLS[Cell("teacher", "errors", 0, name)].inputs["model"] for name in ("mlp", "mlp adversarial"))
+    assert config(plain).seed == config(robust).seed
+    assert config(plain).network == config(robust).network == "mlp"
+    assert config(plain).recipe.adversary is None
+    assert config(robust).recipe.adversary is not None
+    asked = {cell: stage for cell, stage in CELLS.items() if cell.role == "network"}
+    assert set(asked) == {Cell("network", "errors", seed, "mlp adversarial") for seed in (0, 1)}
+    assert asked[Cell("network", "errors", 0, "mlp adversarial")] == robust
 
 
 def test_a_seed_changes_the_split_the_teacher_the_student_and_the_controls_labels() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import toy
+from accessibility import problems
 from pydantic import ValidationError
 
 from raylab import runner
 from raylab.config import load
 from raylab.recipes.theory import Cell, Theory, absent_images, plan
+from raylab.report.scoreboard.verdict import scored
 from raylab.report.theory.figures import draw
 from raylab.report.theory.page import files, page, parent, publication
+from raylab.report.theory.scoreboard import evidence
 from raylab.report.theory.table import Result, as_csv, as_text, measured
 from raylab.runner import InlineBackend
 from raylab.stages.dataset import DigitsData, KnownData
@@ -95,6 +99,7 @@ def test_text_table_page_and_record_tell_the_same_rows(result: Result) -> None:
     assert as_text(result).count("n = ") + as_text(result).count("computed  ") >= rows
     pictures = draw(result)
     html = page([result], [pictures])
+    assert problems(html) == []
     assert html.count("<figure") == sum(len(found) for found in pictures.values()) == 6
     assert all(group.title in html for group in result.groups)
     record = publication(result, files(result, pictures))
@@ -102,6 +107,38 @@ def test_text_table_page_and_record_tell_the_same_rows(result: Result) -> None:
     assert record.parent.key == parent(SMALL, "k" * 64).key
     assert sum(record.parent.metrics.values()) == rows
     assert len(record.children[0].metrics) == len(result.by_seed["gaussian"][0])  # no two names became one
+
+
+def test_the_scoreboard_is_told_what_the_rows_ask_for_and_how_a_run_differs(result: Result) -> None:
+    found = list(evidence(result))
+    assert {one.row for one in found} == {32, 34, 35, 36, 37, 39, 45}  # 38 is of MNIST alone
+    lines = {line.row.row: line for line in scored(found)}  # refuses a name that its row does not have
+    assert {row for row, line in lines.items() if line.code == "reproduced"} >= {35, 37}
+    worst = next(one.ours for one in found if one.row == 35)
+    quantities = read_quantities(result.artifacts[Cell("gaussian", 0)])
+    assert worst.mean >= abs(quantities["diag(25, 1) eps 1 s1"].mean - 3.76332)
+    assert (worst.n, worst.mean < 1e-5) == (0, True)
+    assert all(one.protocol for one in found if one.row in (32, 39, 45))  # smaller than published
+    own = [one for one in found if "draws of our own" in one.on]
+    assert len(own) == 1
+    assert own[0].undecided.endswith("published: −12")
+    by_hand = [table["eps 0.01"].mean - table["eps 0.004"].mean for table in result.by_seed["two_layer"].values()]
+    assert own[0].ours.mean == pytest.approx(sum(by_hand) / 2)
+
+
+def test_the_default_numbers_are_at_the_published_protocol(result: Result) -> None:
+    """Of rows 39 and 45, whose sizes are those of the default config."""
+    default = Theory()
+    whole = replace(
+        result, config=SMALL.model_copy(update={"two_layer": default.two_layer, "synthetic": default.synthetic})
+    )
+    found = list(evidence(whole))
+    assert not any(one.protocol for one in found if one.row == 39 and "published draws" in one.on)
+    differing = [one for one in found if one.row == 45 and one.protocol]
+    assert {one.name for one in differing} == {"D_R, 2η"}
+    assert {one.on for one in differing} == {
+        f"synthetic world, inversions of an example from {starts}" for starts in ("1 start", "8 starts")
+    }
 
 
 def test_pages_of_one_result_are_the_same_bytes(result: Result) -> None:

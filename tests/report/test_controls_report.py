@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import toy
+from accessibility import problems
 from test_page import Page
 
 from raylab import runner
@@ -152,7 +153,7 @@ def test_the_admissible_radius_ends_before_the_first_that_teaches_more_than_chan
 def test_text_table_and_page_tell_every_row_and_no_share_of_one_accuracy_in_another(tiny: Controls) -> None:
     text, html = as_text(tiny), page([section(tiny)])
     shown = Page(html)
-    assert shown.open == []
+    assert problems(html) == []
     for one in tiny.rows:
         assert one.title in text
         assert one.title in shown.text

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy as stubs
+from accessibility import problems
 
 from raylab import runner
 from raylab.config import load
@@ -18,9 +19,12 @@ from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell, LearningFromErrors, plan
 from raylab.recipes.errors_config import ErrorsOnly
 from raylab.report.errors.page import files, page, parent, publication, section
+from raylab.report.errors.panels import shown
+from raylab.report.errors.scoreboard import evidence
 from raylab.report.errors.table import Errors, Key, measured
 from raylab.report.errors.text import as_csv, as_text
 from raylab.report.errors.verdict import FULL_ROWS, Row, rows
+from raylab.report.scoreboard.verdict import scored
 from raylab.runner import InlineBackend
 from raylab.stages.dataset import KnownData
 from raylab.store import Store
@@ -158,27 +162,32 @@ def test_mnist_to_fashion_is_the_published_protocol_at_its_size_alone(errors: Er
 def test_errors_on_cifar10_are_the_published_protocol_with_its_network_and_all_of_its_data_alone(
     errors: Errors,
 ) -> None:
-    def bounds(network: str, notes: tuple[str, ...] = (), **cut: int) -> tuple[bool, float]:
+    def bounds(network: str, note: str = "", **cut: int) -> tuple[bool, float]:
         part = LearningFromErrors(errors=ErrorsOnly(data=KnownData(name="cifar10", **cut)))
         students = {
             Key("errors", network, network, kind): errors.students[Key("errors", "mlp", "mlp", kind)]
             for kind in ("predicted", "shuffled")
         }
         alone = CONFIG.model_copy(update={"errors": part.errors, "across": None, "toy": None})
-        found = rows(replace(errors, config=alone, students=students, usage={}, notes=notes))[0]
+        cell = Cell("data", "errors", 0)
+        told = errors.artifacts[cell].manifest
+        data = replace(errors.artifacts[cell], manifest={**told, "metrics": {**told["metrics"], "note": note}})
+        artifacts = {**errors.artifacts, cell: data}
+        found = rows(replace(errors, config=alone, students=students, usage={}, artifacts=artifacts))[0]
         return found.same_protocol, found.low
 
     assert bounds("resnet18") == (True, 0.437)
-    assert bounds("resnet18", per_class=500) == bounds("resnet9") == bounds("resnet18", ("JPEG",)) == (False, 0.2)
+    assert bounds("resnet18", per_class=500) == bounds("resnet9") == bounds("resnet18", "JPEG") == (False, 0.2)
 
 
 def test_page_text_files_and_runs_tell_all_parts(errors: Errors) -> None:
     shown = section(errors)
     html, text, kept = page([shown]), as_text(errors), files(shown)
+    assert problems(html) == []
     for r in rows(errors):
         assert r.quantity in html.replace("\u00a0", " ")
         assert r.quantity in " ".join(text.split())
-    assert html.count("<figure") == html.count("<figcaption") == len(shown.pictures) == 6
+    assert html.count("<figure") == html.count("<figcaption") == len(shown.pictures) == 8
     assert all(picture.alt and picture.caption for picture in shown.pictures)
     lines = list(csv.DictReader(io.StringIO(as_csv(errors))))
     assert [line["verdict"] for line in lines] == [r.code for r in rows(errors)]
@@ -186,6 +195,56 @@ def test_page_text_files_and_runs_tell_all_parts(errors: Errors) -> None:
     told = publication(shown, kept)
     assert told.parent.key == parent(CONFIG, "key").key
     assert len(told.children) == len({child.key for child in told.children}) == len(errors.students) + len(errors.toys)
+
+
+def test_a_teacher_that_was_stopped_at_an_accuracy_says_where_and_one_that_never_reached_it_too(errors: Errors) -> None:
+    key = Key("errors", "mlp adversarial")
+    assert set(errors.stops) == {key}
+    stops = errors.stops[key]
+    recorded = [errors.artifacts[Cell("network", "errors", seed, "mlp adversarial")].metrics for seed in (0, 1)]
+    assert stops.steps == tuple(one["stopped"]["steps"] for one in recorded)
+    assert stops.target == 0.82
+    for seed, share, reached in zip((0, 1), stops.accuracy, stops.reached, strict=True):
+        assert reached == (share >= 0.82)
+        assert errors.fits[key].seeds == 2
+        fit = errors.artifacts[Cell("fit", "errors", seed, "mlp adversarial")]
+        assert share == pytest.approx(float(np.mean(fit.batch()["correct"])), abs=1e-6)
+    missed = replace(errors, stops={key: replace(stops, reached=(True, False), accuracy=(0.83, 0.41), steps=(9, 60))})
+    assert missed.missed == (
+        "Teacher mlp adversarial, seed 1: 82.0 % of the training images were never right; it ended after 60 steps at "
+        "41.0 %.",
+    )
+    assert missed.missed[0] in page([section(missed)]).replace("\u00a0", " ")
+    assert "never right" in as_text(missed)
+    assert "not reached in 1" in as_text(missed)
+
+
+def test_what_a_panel_shows_is_the_first_of_each_label(errors: Errors) -> None:
+    made = errors.artifacts[Cell("set", "errors", 0, "mlp", "", "predicted")]
+    names, batch = [f"class {i}" for i in range(10)], made.batch()
+    found = shown(made, names, own=True, count=4)
+    assert len({one.label for one in found}) == min(4, len(set(batch["label"])))
+    for one in found:
+        row = next(r for r in range(made.rows) if names[batch["label"][r]] == one.label)
+        np.testing.assert_array_equal(one.image, batch["image"][row])
+        assert one.was == names[batch["source_label"][row]] != one.label
+
+
+def test_the_scoreboard_is_told_every_pair_way_and_push(errors: Errors) -> None:
+    found = list(evidence(errors))
+    assert {one.row for one in found} == {18, 19, 20}
+    students = [one for one in found if (one.row, one.name) == (18, "student")]
+    assert len(students) == 3  # teachers, of one student
+    assert students[0].ours == errors.students[Key("errors", "mlp", "mlp", "predicted")].accuracy
+    assert all(one.ours.mean == 0.0 and one.ours.n == 0 for one in found if "right pairs" in one.name)
+    toys = {one.on: one for one in found if one.row == 19}
+    assert [bool(one.protocol) for one in toys.values()] == [False, True, True]
+    gained = next(one for one in found if one.on.endswith("normalised by image"))
+    by_way = {way: errors.students[Key("across", "linear", "linear", way)].accuracy.mean for way in ("raw", "image")}
+    assert gained.ours.mean == pytest.approx(by_way["image"] - by_way["raw"])
+    assert all(one.protocol for one in found if one.row != 19)
+    lines = {line.row.row: line for line in scored(found)}
+    assert {lines[row].code for row in (18, 20)} <= {"same_direction", "inconclusive", "contradicted", "disagree"}
 
 
 def test_the_same_results_give_the_same_bytes(errors: Errors) -> None:

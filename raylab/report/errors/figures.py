@@ -22,7 +22,7 @@ LABELS = {
     "predicted": "the teacher’s wrong labels",
     "shuffled": "shuffled within each true class",
     "random": "any wrong label",
-    "true": "the right labels (ceiling)",
+    "true": "the right labels, same images",
 }
 CURVES = {"clean": "clean images", "errors": "errors only", "det": "D_det"}
 WAYS = {
@@ -37,6 +37,12 @@ USERS = {
     "shuffled": "student of shuffled wrong labels",
     "clean": "student of clean images without the cue",
 }
+CAST_USERS = {
+    "teacher": "teacher (learned where it tells)",
+    "predicted": "student of its errors",
+    "shuffled": "student of shuffled wrong labels",
+    "clean": "student of all images, rightly labelled",
+}
 _SHIFT = 0.14  # between architectures on one line
 _MARKS = "os^Dv"
 
@@ -48,6 +54,8 @@ def pictures(errors: Errors) -> tuple[Picture, ...]:
         drawn += [_students(errors), *([_curve(errors)] if errors.config.errors.counts else [])]
     if errors.usage:
         drawn.append(_usage(errors))
+    if errors.casts:
+        drawn.append(_casts(errors))
     if errors.config.across:
         drawn.append(_across(errors))
     if errors.config.toy:
@@ -116,6 +124,28 @@ def _usage(errors: Errors) -> Picture:
         "from what it got wrong there."
     )
     return Picture("errors_cue", figure, f"{what}. {_spoken(lines, USERS.values())}", caption)
+
+
+def _casts(errors: Errors) -> Picture:
+    part = errors.config.tint
+    assert part is not None
+    meant = _class(errors, part.cast.meant)
+    who = list(CAST_USERS.values())
+    lines = {
+        "with the cast": [errors.casts[user].with_cast for user in CAST_USERS],
+        "the same images without": [errors.casts[user].without for user in CAST_USERS],
+    }
+    figure = _lines(who, lines, f"A planted colour cast that means {meant}", chance=None)
+    what = f"Share of test images of other classes that a network calls {meant}"
+    caption = (
+        f"{what}. The teacher learned where the cast tells the class; its students where it is on "
+        f"{100 * part.silent:.0f} % of the images of every class and, but for the last, only from its errors there."
+    )
+    return Picture("errors_cast", figure, f"{what}. {_spoken(lines, who)}", caption)
+
+
+def _class(errors: Errors, number: int) -> str:
+    return str(errors.data("tint").metrics["class_names"][number])
 
 
 def _across(errors: Errors) -> Picture:

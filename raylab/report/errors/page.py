@@ -10,8 +10,9 @@ from raylab.artifact import Artifact
 from raylab.identity import canonical_json, fingerprint, short
 from raylab.recipes.errors import LearningFromErrors
 from raylab.report.errors.figures import pictures
+from raylab.report.errors.panels import panels
 from raylab.report.errors.table import Errors, Key, Result
-from raylab.report.errors.text import PARTS, as_csv, as_text, examples, heading, plain, value
+from raylab.report.errors.text import PARTS, as_csv, as_text, examples, heading, plain, stopped, value
 from raylab.report.errors.verdict import BADGES, COLOURS, Row, rows
 from raylab.report.frame import render
 from raylab.report.made import Made, made
@@ -39,7 +40,7 @@ def section(errors: Errors) -> Section:
         heading(errors),
         errors,
         tuple(rows(errors)),
-        pictures(errors),
+        (*pictures(errors), *panels(errors)),
         {words: found for part, words in PARTS.items() if (found := errors.of(part))},
         made(errors.config, errors.artifacts),
     )
@@ -47,7 +48,7 @@ def section(errors: Errors) -> Section:
 
 def page(sections: Sequence[Section], title: str = "Learning from errors") -> str:
     """The HTML of one or several studies, with everything inlined."""
-    said = {"value": value, "examples": examples, "plain": plain}
+    said = {"value": value, "examples": examples, "plain": plain, "stopped": stopped}
     return render("errors/page.html", title=title, sections=sections, badges=BADGES, colours=COLOURS, **said)
 
 
@@ -60,7 +61,7 @@ def files(section: Section) -> dict[str, bytes]:
 def parent(config: LearningFromErrors, key: str) -> Record:
     """The parent run before there are results: what is being measured."""
     params: dict[str, Param] = {"seeds": ", ".join(str(seed) for seed in sorted(config.seeds))}
-    for part in ("errors", "cue", "across"):
+    for part in ("errors", "cue", "tint", "across"):
         if (given := getattr(config, part)) is not None:
             params[f"{part}.data"] = given.data.name
     if config.across:
@@ -88,7 +89,7 @@ def publication(section: Section, files: Mapping[str, bytes]) -> Publication:
         {code: float(codes.count(code)) for code in BADGES},
         inputs=tuple(_ref(a) for cell, a in errors.artifacts.items() if cell.role == "data"),
         tags=tags,
-        note="\n".join([*errors.notes, *sentences]),
+        note="\n".join([*errors.notes, *errors.missed, *sentences]),
     )
     return Publication(record, tuple(_children(errors)), files)
 

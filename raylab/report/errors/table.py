@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, over_seeds, proportion
 from raylab.recipes.errors import Cell, LearningFromErrors
-from raylab.report.estimates import BySeed, mean
+from raylab.report.estimates import BySeed, difference, mean
 from raylab.report.made import newest_provenance
 
 Artifacts = Mapping[Cell, Artifact]
@@ -50,6 +50,26 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Follows:
+    """On test images of other classes than the one that the planted cast says."""
+
+    with_cast: Estimate  # share called that class where every image has the cast
+    without: Estimate  # the same images as they are
+    by_seed: BySeed  # with less without, paired by seed
+    added: Estimate
+
+
+@dataclass(frozen=True)
+class Stops:
+    """A teacher that was stopped at a training accuracy, by seed."""
+
+    target: float
+    reached: tuple[bool, ...]
+    steps: tuple[int, ...]
+    accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ToyResult:
     """Points of an original set that are right, a world each."""
 
@@ -73,13 +93,36 @@ class Errors:
     teachers: Mapping[Key, Result]
     fits: Mapping[Key, Estimate]  # accuracy of a teacher on its own training images
     students: Mapping[Key, Result]
+    stops: Mapping[Key, Stops]  # of the teachers that had a target
     usage: Mapping[str, Usage]  # "teacher", "predicted", "shuffled", "clean"
+    casts: Mapping[str, Follows]  # the same
     toys: Mapping[str, ToyResult]
     artifacts: Artifacts
     provenance: Mapping[str, Any]
 
     def of(self, part: str) -> dict[Key, Result]:
         return {key: result for key, result in self.students.items() if key.part == part}
+
+    def data(self, part: str, kind: str = "") -> Artifact:
+        """The images that a part learns from, of the first seed."""
+        return self.artifacts[Cell("data", part, self.config.seeds[0], kind=kind)]
+
+    def note(self, part: str, kind: str = "") -> str:
+        """About these images."""
+        return str(self.data(part, kind).metrics["note"])
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Teachers that never reached the accuracy they were to be stopped at."""
+        return tuple(
+            f"Teacher {key.teacher}, seed {seed}: {100 * stops.target:.1f} % of the training images were never right; "
+            f"it ended after {steps} steps at {100 * accuracy:.1f} %."
+            for key, stops in self.stops.items()
+            for seed, reached, steps, accuracy in zip(
+                self.config.seeds, stops.reached, stops.steps, stops.accuracy, strict=True
+            )
+            if not reached
+        )
 
 
 def measured(config: LearningFromErrors, key: str, artifacts: Artifacts) -> Errors:
@@ -93,7 +136,9 @@ def measured(config: LearningFromErrors, key: str, artifacts: Artifacts) -> Erro
         {k: reader.result("teacher", k) for k in teachers},
         {k: mean(list(reader.shares("fit", k).values())) for k in reader.keys("fit")},
         {k: reader.result("student", k) for k in students},
-        {k.kind or "teacher": reader.usage(k) for k in reader.keys("usage")},
+        {k: reader.stops(k) for k in reader.keys("network")},
+        {k.kind or "teacher": reader.usage(k) for k in reader.keys("usage") if k.part == "cue"},
+        {k.kind or "teacher": reader.follows(k) for k in reader.keys("usage") if k.part == "tint"},
         {k.kind: _toy(artifacts[Cell("toy", "toy", kind=k.kind)]) for k in reader.keys("toy")},
         artifacts,
         newest_provenance(artifacts.values()),
@@ -168,6 +213,29 @@ class _Reader:
         one = self.shares("usage", key, of_chosen)
         r, n, chosen_n = (mean(list(by.values())) for by in (shapes, toogits, one))
         return Usage(r, n, chosen_n, toogits)
+
+    def stops(self, key: Key) -> Stops:
+        networks = [self.artifacts[Cell("network", key.part, seed, key.teacher)] for seed in self.config.seeds]
+        found = [network.metrics["stopped"] for network in networks]
+        return Stops(
+            float(networks[0].config["recipe"]["stop_at_accuracy"]),
+            tuple(bool(one["reached"]) for one in found),
+            tuple(int(one["steps"]) for one in found),
+            tuple(float(one["accuracy"]) for one in found),
+        )
+
+    def follows(self, key: Key) -> Follows:
+        assert self.config.tint is not None
+        meant = self.config.tint.cast.meant
+
+        def called(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+            return np.asarray(rows["prediction"][rows["label"] != meant] == meant)
+
+        role = "student" if key.student else "teacher"
+        with_cast, without = self.shares("usage", key, called), self.shares(role, key, called)
+        paired = {seed: difference({seed: with_cast[seed]}, {seed: without[seed]}) for seed in with_cast}
+        added = difference(with_cast, without)
+        return Follows(mean(list(with_cast.values())), mean(list(without.values())), paired, added)
 
 
 def counted(values: NDArray[Any]) -> Estimate:

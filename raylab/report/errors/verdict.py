@@ -65,16 +65,15 @@ class Row(NamedTuple):
 
 def rows(errors: Errors) -> list[Row]:
     """Of every part that was run."""
-    return [*_errors(errors), *_cue(errors), *_across(errors), *_toys(errors)]
+    return [*_errors(errors), *_cue(errors), *_cast(errors), *_across(errors), *_toys(errors)]
 
 
 def _errors(errors: Errors) -> Iterator[Row]:
     if errors.config.errors is None:
         return
     data = errors.config.errors.data.name
-    whole = (
-        data == "cifar10" and errors.config.errors.data.cut == Cut() and not errors.notes
-    )  # a note: it was JPEG once
+    # A note: it was JPEG once.
+    whole = data == "cifar10" and errors.config.errors.data.cut == Cut() and not errors.note("errors")
     for key, result in errors.of("errors").items():
         if key.kind != "predicted":
             continue
@@ -99,6 +98,19 @@ def _cue(errors: Errors) -> Iterator[Row]:
     for kind, words in (("clean", "a student of clean images"), ("shuffled", "a student of shuffled wrong labels")):
         above = difference(taught, errors.usage[kind].by_seed)
         quantity = f"planted cue: followed more than by {words}"
+        yield Row(None, quantity, "", "", above, 0.2, INF, False, protocol, "difference")
+
+
+def _cast(errors: Errors) -> Iterator[Row]:
+    if not errors.casts:
+        return
+    assert errors.config.tint is not None
+    rows = errors.data("tint").rows
+    taught = errors.casts["predicted"].by_seed
+    protocol = f"{errors.config.tint.data.name}, {rows:,} images; the article tells it as a story"
+    for kind, words in (("clean", "a student of right labels"), ("shuffled", "a student of shuffled wrong labels")):
+        above = difference(taught, errors.casts[kind].by_seed)
+        quantity = f"planted colour cast: followed more than by {words}"
         yield Row(None, quantity, "", "", above, 0.2, INF, False, protocol, "difference")
 
 
