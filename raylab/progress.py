@@ -30,6 +30,7 @@ DOING = {
     "patterned": ("patterning", "data set"),
     "labelled": ("labelling", "data set"),
     "matched": ("matching", "data set"),
+    "tinted": ("tinting", "data set"),
     "toy": ("training networks of", "toy"),
     "gaussian_theory": ("solving", "Gaussian model"),
     "adversarial_squares": ("training", "network on squares"),
@@ -38,9 +39,15 @@ DOING = {
     "usefulness": ("measuring the features of", "data set"),
     "leakage": ("probing", "network"),
     "robustness": ("attacking", "network"),
+    "layer_robustness": ("attacking the layers of", "network"),
+    "class_noise": ("drawing", "noise a class"),
+    "poisoned": ("poisoning", "data set"),
+    "triggered": ("planting triggers in", "data set"),
     "evaluation": ("evaluating", "network"),
     "neighbours": ("finding neighbours in", "data set"),
     "oracles": ("asking the oracles about", "data set"),
+    "explanation": ("explaining", "network"),
+    "perturbation": ("measuring the perturbations of", "data set"),
 }
 
 

@@ -57,9 +57,37 @@ CODE = {
         "core/apgd.py", "core/square.py", "core/pgd.py", "core/spatial.py", "core/objectives.py", "core/seeding.py",
         "core/networks.py", "worker.py",
     ],
+    "heat_map": [
+        "stages/heat_map.py", "stages/images.py", "core/fourier_basis.py", "core/seeding.py", "core/networks.py",
+        "worker.py",
+    ],
+    "changed": [
+        "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
+        "core/fourier_basis.py", "core/spectra.py", "core/seeding.py", "core/evaluate.py", "core/networks.py",
+        "worker.py",
+    ],
+    "band_passed": ["stages/band.py", "core/spectra.py", "worker.py"],
+    "layer_robustness": [
+        "stages/layer_robustness.py", "stages/images.py", "core/layers.py", "core/robust.py", "core/pgd.py",
+        "core/balls.py", "core/objectives.py", "core/seeding.py", "core/networks.py", "core/bodies.py",
+        "core/torchvision_bodies.py", "worker.py",
+    ],
+    "class_noise": ["stages/poison.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
+    "poisoned": ["stages/poison.py", "stages/images.py", "core/poison.py", "core/seeding.py", "worker.py"],
+    "triggered": [
+        "stages/trigger.py", "stages/images.py", "core/poison.py", "core/balls.py", "core/seeding.py", "worker.py",
+    ],
     "neighbours": ["stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "worker.py"],
     "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
+    "explanation": [
+        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "core/seeding.py",
+        "core/networks.py", "worker.py",
+    ],
+    "perturbation": [
+        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "worker.py",
+    ],
     "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "columns.py"],
+    "tinted": ["stages/tint.py", "core/tint.py", "core/seeding.py", "worker.py"],
     "matched": ["stages/matching.py", "core/seeding.py", "worker.py"],
     "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "worker.py"],
     "gaussian_theory": ["stages/theory.py", "stages/quantities.py", "core/gaussian.py", "core/seeding.py"],
