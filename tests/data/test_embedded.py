@@ -10,6 +10,8 @@ from raylab import data
 from raylab.core.seefar import World
 from raylab.data import embedded
 from raylab.data.embedded import seefar
+from raylab.identity import canonical
+from raylab.stages.dataset import DigitsData
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -31,6 +33,24 @@ def test_digits_are_split_without_overlap_and_keep_their_rows_as_ids(seed: int) 
 def test_the_seed_chooses_the_split_of_the_digits() -> None:
     one, two = (data.read("digits", None, "test", {"seed": seed}).ids for seed in (0, 1))
     assert 20 < len(np.intersect1d(one, two)) < 130  # 72 expected of two independent splits, sd 7
+
+
+def test_more_digits_may_be_tested_and_a_network_may_see_them_as_they_are() -> None:
+    """Of one seed the smaller training set is a part of the larger one."""
+    options = {"seed": 3, "train_rows": 1400, "mean": 0.0, "std": 1.0}
+    train, test = (data.read("digits", None, split, options).ids for split in ("train", "test"))
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
+    assert (len(train), len(test)) == (1400, 397)
+    assert set(train) < set(data.read("digits", None, "train", {"seed": 3}).ids)
+    found = data.describe("digits", None, options)
+    assert (found.rows, found.mean, found.std) == ({"train": 1400, "test": 397}, (0.0,), (1.0,))
+    with pytest.raises(data.DataError, match=r"train_rows: 1 to 1796 of the digits, got 1797"):
+        data.read("digits", None, "train", {"train_rows": 1797})
+
+
+def test_digits_of_the_usual_split_have_the_identity_that_they_had() -> None:
+    assert canonical(DigitsData()) == {"name": "digits", "per_class": None, "fraction": None}
+    assert canonical(DigitsData(train_rows=1400))["train_rows"] == 1400
 
 
 def test_other_digits_than_the_known_ones_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
