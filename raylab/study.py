@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from raylab.artifact import Artifact
@@ -22,7 +23,7 @@ class Study(Generic[Given, Cell]):
     config: Given
     cells: Mapping[Cell, Stage]
 
-    @property
+    @cached_property  # asked for once a cell
     def key(self) -> str:
         """Of what is measured: two configs with the same cells are the same study."""
         return fingerprint(tuple(sorted({stage.key for stage in self.cells.values()})))

@@ -36,7 +36,8 @@ def _rows(line: Line) -> Iterator[str]:
         yield _line((*start, words(line), "", "", ""))
     for place, run in enumerate(foremost(line.runs)):
         best = headline(run)
-        cells = (WORDS[run.code], best.evidence.name, _ours(best), _asked(best))
+        verdict = WORDS[run.code] if place else words(line)
+        cells = (verdict, best.evidence.name, _ours(best), _asked(best))
         yield _line((*(("", "") if place else start), *cells))
 
 
