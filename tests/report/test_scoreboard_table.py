@@ -139,7 +139,7 @@ def test_the_text_has_a_line_for_every_row_and_fits_a_terminal() -> None:
     assert [text.split()[0] for text in table[1:] if text[:2].strip()] == [str(row) for row in range(1, 47)]
     assert [text.strip().split("  ")[0] for text in table if not text[:2].strip()] == ["target", "contradicted"]
     row3 = next(place for place, text in enumerate(table) if text.startswith(" 3"))
-    assert "same direction" in table[row3]
+    assert "runs disagree" in table[row3]
     assert "contradicted" in table[row3 + 1]
     assert all(word in text for word in WORDS.values())
 
