@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raylab import cli, runner
@@ -14,6 +15,7 @@ from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.report.made import newest_provenance
 from raylab.report.scoreboard.about import About
+from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.publication import parent, publication
 from raylab.report.scoreboard.site import INDEX, Shown, ShownStudy
 from raylab.report.scoreboard.site import site as pages
@@ -33,6 +35,8 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
     if site.dry_run:
         print(preview(wanted, site.store))
         return
+    folder = Store(config.folder or f"{site.store.uri.rstrip('/')}/results/{config.suite}")
+    folder.check_writable()
     opened = parent(config.suite, fingerprint(tuple(part.study.key for part in parts)))
     with site.tracker.job(f"scoreboard/{config.suite}", opened) as board:
         failure, artifacts = None, dict[tuple[str, Any], Artifact]()
@@ -42,14 +46,20 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
             failure = error
         complete = _complete(parts, artifacts, site.store)
         results = {name: EXPERIMENTS[name].results(built) for name, built in complete.items()}
-        for name, shown in results.items():
-            _track(name, complete[name], shown, site)
-        lines = scored(one for shown in results.values() for one in shown.evidence)
-        about = _about(config, complete)
-        files = pages(lines, [_shown(name, complete[name], one) for name, one in results.items()], about)
-        place = _keep(config, files, site.store)
+        for name, result in results.items():
+            _track(name, complete[name], result, site)
+        found = [one._replace(experiment=name) for name, result in results.items() for one in result.evidence]
+        lines = scored(one for one in found if not math.isnan(one.ours.mean))
+        missing = (*_missing(parts, artifacts, site.store), *_not_computed(found))
+        about = _about(config, complete)._replace(missing=missing)
+        shown = [
+            _shown(name, complete[name], one, _about(config, {name: complete[name]})) for name, one in results.items()
+        ]
+        files = pages(lines, shown, about)
+        place = _keep(folder, files)
         board.publish(publication(opened, lines, files, about.commit))
         print(as_text(lines))
+        print(*(f"Not here: {one}" for one in missing), sep="\n")
         print(f"\npages     {place}/{INDEX}\ntracking  {site.tracker.describe()}")
         if failure is not None:
             raise failure
@@ -64,6 +74,20 @@ def _complete(
         name: [built for part, built in found if part.name == name and built is not None] for name in EXPERIMENTS
     }
     return {name: built for name, built in by_name.items() if built}
+
+
+def _missing(parts: Sequence[Part], artifacts: Mapping[tuple[str, Any], Artifact], store: Store) -> Iterator[str]:
+    """Studies of the suite that are not complete: none of their numbers is shown."""
+    for part in parts:
+        if part.built(artifacts, store) is None:
+            why = "could not be built as a whole" if part.wanted else "was not asked for, and is not in the store"
+            yield f"{part.name}, study {part.study.config.study}: {why}"
+
+
+def _not_computed(found: Sequence[Evidence]) -> Iterator[str]:
+    for one in found:
+        if math.isnan(one.ours.mean):
+            yield f"row {one.row}, {one.name} on {one.on}: could not be computed"
 
 
 def _about(config: Reproduce, complete: Mapping[Name, Sequence[AnyBuilt]]) -> About:
@@ -88,7 +112,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) 
             cli.publish(results._replace(publications=(result,)), [run])
 
 
-def _shown(name: Name, built: Sequence[AnyBuilt], results: Results) -> Shown:
+def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, about: About) -> Shown:
     experiment = EXPERIMENTS[name]
     studies = tuple(
         ShownStudy(
@@ -100,12 +124,12 @@ def _shown(name: Name, built: Sequence[AnyBuilt], results: Results) -> Shown:
         )
         for one in built
     )
-    return Shown(name, experiment.title, experiment.method, results.page, studies)
+    return Shown(name, experiment.title, experiment.method, results.page, studies, about)
 
 
-def _keep(config: Reproduce, files: Mapping[str, bytes], store: Store) -> str:
-    """The index last: a folder that has one is whole. Returns where it is."""
-    place = Store(config.folder or f"{store.uri.rstrip('/')}/results/{config.suite}")
+def _keep(place: Store, files: Mapping[str, bytes]) -> str:
+    """The index goes first and comes last: a folder that has one is whole. Returns where it is."""
+    place.delete(f"{place.root}/{INDEX}")
     for path in sorted(files, key=lambda name: name == INDEX):
         place.put(f"{place.root}/{path}", files[path])
     return place.root if place.is_local else place.uri

@@ -220,6 +220,8 @@ def shown(result: Result) -> dict[str, object]:
         "thresholds": (FLIPS, STANDS, CARRIES),
         "usage": usage_right(result),
         "misused": misused(result),
+        # Cases of this split from 200 on were drawn after the rule was fixed; all others had been looked at.
+        "unseen": result.config.split == "held_out" and result.config.first >= 200,
     }
 
 

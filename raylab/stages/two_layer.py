@@ -96,4 +96,4 @@ def two_layer_networks(config: TwoLayer, seed: int, draws: Draws, name: str,
     """On shifted Gaussians, or on two classes of an image set."""
     of = Run(config, seed, draws)
     inputs = {} if train is None or test is None else {"train": train, "test": test}
-    return Stage("two_layer", 1, of, inputs, TwoLayerBody(of), name)
+    return Stage("two_layer", 2, of, inputs, TwoLayerBody(of), name)

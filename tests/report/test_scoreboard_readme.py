@@ -96,7 +96,7 @@ def test_a_newer_measurement_of_the_same_row_on_the_same_thing_takes_the_place_o
     found = merged(kept, again)
     assert len(found) == len(kept)
     (entry,) = [entry for entry in found if entry.row == "4"]
-    assert (entry.verdict, entry.date, entry.commit) == ("same_direction", "2027-01-01", "f" * 12)
+    assert (entry.verdict, entry.date, entry.commit) == ("inconclusive", "2027-01-01", "f" * 12)
     assert [entry for entry in found if entry.row != "4"] == [entry for entry in kept if entry.row != "4"]
 
 
@@ -121,7 +121,7 @@ def test_the_block_has_a_line_for_every_measured_row(kept: list[Entry]) -> None:
 
 def test_a_contradiction_stands_beside_what_points_the_other_way(kept: list[Entry]) -> None:
     said = [cells[4] for cells in table(block(kept)) if cells[0] == "| 3"]
-    assert said == ["**same direction**", "**contradicted**"]
+    assert said == ["**runs disagree**", "**contradicted**"]
     away = [entry for entry in kept if entry.row == "4"]
     assert "**contradicted**" in block(away)
 

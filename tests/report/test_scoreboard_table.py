@@ -81,16 +81,16 @@ def test_a_bad_word_is_said_in_contradicted_runs_and_nowhere_else() -> None:
 
 
 def test_the_run_that_speaks_for_a_row_is_of_the_published_protocol_and_then_the_better_one() -> None:
-    small = evidence(2, "above chance", 0.2, on="small")
-    nothing = evidence(2, "above chance", 0.0, on="nothing")
-    away = evidence(2, "above chance", -0.2, on="away")
-    full = evidence(2, "clean", 0.44, on="full", protocol="")
+    small = evidence(3, "above clean", -0.2, on="small")
+    nothing = evidence(3, "above clean", 0.0, on="nothing")
+    away = evidence(3, "above clean", 0.2, on="away")
+    full = evidence(3, "relabelled", 0.162, on="full", protocol="")
 
     def chosen(*found: object) -> list[str]:
         return [run.on for run in foremost(line(*found).runs)]  # type: ignore[arg-type]
 
     assert chosen(small, full) == ["full"]
-    assert chosen(small, full._replace(ours=Estimate(0.49, 0.01, 900, 3))) == ["full"]  # across a bound
+    assert chosen(small, full._replace(ours=Estimate(0.22, 0.01, 900, 3))) == ["full"]  # across a bound
     assert chosen(nothing, small) == ["small"]
     assert chosen(small, small._replace(on="later")) == ["small"]
     assert chosen(away) == ["away"]
@@ -108,7 +108,7 @@ def test_a_run_that_contradicts_is_never_left_out() -> None:
 def test_the_number_that_stands_for_a_run_is_the_one_that_decides() -> None:
     clean = evidence(2, "clean", 0.3)
     for mean, undecided, expected in (
-        (0.2, "", "clean"),
+        (0.2, "", "above chance"),  # the first gate that is met
         (0.0, "", "above relabelled"),
         (-0.2, "", "above relabelled"),
         (-0.2, "weak", "above relabelled"),

@@ -64,12 +64,12 @@ def test_one_number_outside_its_tolerance_contradicts_whatever_the_others_say() 
 
 
 def test_another_protocol_can_point_the_same_way_by_its_gates_alone() -> None:
-    clean, gate = evidence(2, "clean", 0.2), evidence(2, "above chance", 0.2)
+    clean, gate = evidence(43, "universal", 0.9), evidence(43, "per image minus universal", 0.2)
     assert code(gate) == "same_direction"
     assert code(clean, gate) == "same_direction"  # far outside the tolerance, which does not bind here
     assert code(clean) == "inconclusive"  # no gate
-    assert code(clean, evidence(2, "above chance", 0.003)) == "inconclusive"  # to −0.0013
-    assert code(clean, evidence(2, "above chance", -0.2)) == "contradicted"
+    assert code(clean, evidence(43, "per image minus universal", 0.003)) == "inconclusive"  # to −0.0013
+    assert code(clean, evidence(43, "per image minus universal", -0.2)) == "contradicted"
 
 
 def test_a_gate_may_ask_for_more_than_the_interval() -> None:
@@ -82,10 +82,11 @@ def test_a_gate_may_ask_for_more_than_the_interval() -> None:
 
 def test_a_gate_that_fails_where_the_size_cannot_decide_says_nothing() -> None:
     excused = evidence(2, "above relabelled", -0.2, undecided="the attack succeeds on 41 % only")
+    other = evidence(2, "above chance", 0.2)
     assert code(excused) == "inconclusive"
-    assert code(evidence(2, "above chance", 0.2), excused) == "inconclusive"
+    assert code(other, excused) == "inconclusive"
     assert code(excused._replace(undecided="")) == "contradicted"
-    assert code(excused._replace(ours=Estimate(0.2, 0.01, 900, 3))) == "same_direction"  # and a met one counts
+    assert code(other, excused._replace(ours=Estimate(0.2, 0.01, 900, 3))) == "same_direction"  # and a met one counts
 
 
 def test_an_excuse_covers_its_own_gate_alone() -> None:
@@ -103,10 +104,28 @@ def test_one_seed_of_another_protocol_decides_nothing() -> None:
     assert code(evidence(2, "above chance", 0.9, seeds=1)) == "inconclusive"
 
 
-def test_a_replica_of_a_single_published_run_has_its_sampling_error() -> None:
-    assert code(evidence(3, "relabelled", 0.162, 0.03, seeds=1, **PUBLISHED)) == "reproduced"  # 1.96 × 0.03 = 0.0588
-    assert code(evidence(3, "relabelled", 0.162, 0.031, seeds=1, **PUBLISHED)) == "inconclusive"
-    assert code(evidence(3, "relabelled", 0.162, math.nan, seeds=1, **PUBLISHED)) == "inconclusive"  # not a point
+def test_one_seed_at_the_published_protocol_decides_nothing_but_with_an_interval_of_its_own() -> None:
+    one = {"seeds": 1, **PUBLISHED}
+    assert code(evidence(3, "relabelled", 0.162, 0.001, **one)) == "inconclusive"
+    replica = evidence(3, "relabelled", 0.162, math.nan, **one)
+    assert code(replica) == "inconclusive"
+    assert code(replica._replace(bounds=(0.162, 0.162))) == "reproduced"
+
+
+def test_a_gate_that_was_not_measured_is_not_met() -> None:
+    """Row 4 asks for two things; one of them alone points nowhere."""
+    below, relabelled = evidence(4, "det above chance", -0.1), evidence(4, "relabelled above clean", 0.5)
+    assert code(below) == "inconclusive"
+    assert code(below, relabelled) == "same_direction"
+    assert code(below._replace(ours=Estimate(0.1, 0.01, 900, 3))) == "contradicted"
+
+
+def test_runs_of_two_experiments_are_two_runs() -> None:
+    below, relabelled = evidence(4, "det above chance", -0.1), evidence(4, "relabelled above clean", 0.5)
+    assert len(line(below, relabelled).runs) == 1
+    apart = line(below._replace(experiment="controls"), relabelled._replace(experiment="transfer_matrix"))
+    assert len(apart.runs) == 2
+    assert apart.code == "inconclusive"
 
 
 def test_what_is_computed_is_a_point() -> None:
@@ -141,19 +160,22 @@ def test_an_interval_of_a_share_ends_where_shares_end() -> None:
 
 
 def test_runs_at_the_published_protocol_come_before_all_others() -> None:
-    small, away = evidence(2, "above chance", 0.2, on="small"), evidence(2, "above chance", -0.2, on="small")
+    small, away = (evidence(3, "above clean", x, on="small") for x in (-0.2, 0.2))
     right = [
-        evidence(2, "clean", 0.44, on="full", protocol=""),
-        evidence(2, "above chance", 0.34, on="full", protocol=""),
+        evidence(3, "relabelled", 0.162, on="full", protocol=""),
+        evidence(3, "above clean", -0.3, on="full", protocol=""),
     ]
-    wrong = evidence(2, "clean", 0.2, on="full", protocol="")
+    wrong = evidence(3, "relabelled", 0.5, on="full", protocol="")
     assert code(away, *right) == "reproduced"
     assert code(small, wrong) == "contradicted"
 
 
 def test_runs_that_point_both_ways_disagree() -> None:
-    right, wrong = evidence(2, "above chance", 0.2, on="one"), evidence(2, "above chance", -0.2, on="other")
-    nothing = evidence(2, "above chance", 0.0, on="third")
+    right, wrong = (
+        evidence(43, "per image minus universal", 0.2, on="one"),
+        evidence(43, "per image minus universal", -0.2, on="other"),
+    )
+    nothing = evidence(43, "per image minus universal", 0.0, on="third")
     assert code(right, wrong) == "disagree"
     assert code(right, wrong, nothing) == "disagree"
     assert code(right, nothing) == "same_direction"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raylab.core.statistics import Estimate
 from raylab.report.controls.rows import Reader
 from raylab.report.controls.table import Controls
 from raylab.report.estimates import above, difference, mean
@@ -39,7 +38,6 @@ def _leakage(controls: Controls, reader: Reader) -> Iterator[Evidence]:
         excuse = f"radius {controls.config.attack.eps:g} lies beyond the admissible one" if beyond else ""
         yield Evidence(28, f"{kind} above chance", over, on, protocol, excuse if kind == "det" else "")
         yield Evidence(41, kind, reader.over("student", "leakage", kind), on, protocol)
-    yield Evidence(41, "sets that it stands beside", Estimate(float(len(kinds)), 0.0, 0, 1), on, protocol)
 
 
 def _sets(controls: Controls, reader: Reader) -> Iterator[Evidence]:
@@ -48,9 +46,10 @@ def _sets(controls: Controls, reader: Reader) -> Iterator[Evidence]:
     at = (
         on if c.top_eps is None else f"{named(c.data, controls.note)}, {c.source}, {NORMS[c.attack.norm]} {c.top_eps:g}"
     )
-    yield Evidence(42, "top 40 %", mean(list(top.values())), at, protocol)
-    yield Evidence(42, "rest", mean(list(rest.values())), at, protocol)
-    yield Evidence(42, "top minus rest", difference(top, rest), at, protocol)
+    parts = _protocol(controls, c.top_eps)
+    yield Evidence(42, "top 40 %", mean(list(top.values())), at, parts)
+    yield Evidence(42, "rest", mean(list(rest.values())), at, parts)
+    yield Evidence(42, "top minus rest", difference(top, rest), at, parts)
     kind = "det" if "det" in c.kinds else c.kinds[0]
     universal, real = (reader.shares("student", of, kind) for of in ("universal", "real"))
     yield Evidence(43, "universal", mean(list(universal.values())), on, protocol)
@@ -93,7 +92,7 @@ def _bugs(controls: Controls, reader: Reader) -> Iterator[Evidence]:
 def _robust_source(controls: Controls, reader: Reader, eps: float) -> Iterator[Evidence]:
     c = controls.config
     on = f"{named(c.data, controls.note)}, {c.source}, {NORMS[c.attack.norm]} {eps:g}"
-    protocol = _protocol(controls)
+    protocol = _protocol(controls, eps)
     clean = reader.shares("student", "robust", "det", eps)
     relabelled = reader.shares("student", "robust", "det", eps, "next_class")
     yield Evidence(4, "det", mean(list(clean.values())), on, protocol)
@@ -112,6 +111,7 @@ def _data(controls: Controls) -> str:
     return of_data(controls.config.data, "cifar10", controls.note, first.rows)
 
 
-def _protocol(controls: Controls) -> str:
+def _protocol(controls: Controls, eps: float | None = None) -> str:  # eps: another radius than the attack's
     c = controls.config
-    return differing((_data(controls), of_networks((c.source, c.student), "resnet50"), radius(c.attack)))
+    at = radius(c.attack if eps is None else c.attack.model_copy(update={"eps": eps}))
+    return differing((_data(controls), of_networks((c.source, c.student), "resnet50"), at))

@@ -77,8 +77,12 @@ def _across(errors: Errors) -> Iterator[Evidence]:
             of_data(part.images, "fashion_mnist", notes[1], errors.data("across", "images").rows),
         )
     )
+    count = errors.data("across", "images").rows
     for network in part.networks:
-        on, protocol = f"{known} teaches by {other}, {network}", differing((differs, of_networks((network,), "cnn")))
+        on, protocol = (
+            f"{known} teaches by {count} images of {other}, {network}",
+            differing((differs, of_networks((network,), "cnn"))),
+        )
         yield Evidence(20, "teacher", errors.teachers[Key("across", network)].accuracy, on, protocol)
         by_way = {way: errors.students[Key("across", network, network, way)] for way in part.ways}
         if "raw" not in by_way:

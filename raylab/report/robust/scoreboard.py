@@ -29,7 +29,8 @@ def _standard(table: Table, student: str) -> Iterator[Evidence]:
     for eps, name in ((QUARTER, "PGD at .25"), (HALF, "PGD at .5")):
         if eps in row.at:
             yield Evidence(7, name, row.at[eps].pgd, on, protocol)
-    yield Evidence(7, "robust at the radius", row.at[table.config.eps].worst, on, protocol)
+    gate = HALF if HALF in row.at else max(row.at)  # published at .5; where that was not asked, at the largest radius
+    yield Evidence(7, "robust at the radius", row.at[gate].worst, on, protocol)
 
 
 def _adversarial(table: Table) -> Iterator[Evidence]:

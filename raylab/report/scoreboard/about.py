@@ -13,6 +13,7 @@ class About(NamedTuple):
     commit: str  # of the code, and in words whether that was changed since
     hardware: str  # "two CPU cores"
     date: str  # ISO: "2026-11-21"
+    missing: tuple[str, ...] = ()  # what is not shown although the suite has it, and why
 
     @property
     def short_commit(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ from raylab.core.statistics import Estimate
 from raylab.report.comparison import basis
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import asked, ours
-from raylab.report.scoreboard.rows import Gate, Published, Row, Unit, all_rows
+from raylab.report.scoreboard.rows import Gate, Published, Unit, all_rows
 from raylab.report.scoreboard.table import foremost, headline, plain
 from raylab.report.scoreboard.verdict import WORDS, Code, Line, Run
 
@@ -29,7 +29,8 @@ RULE = (
     "A row shows the run that speaks for it: one at the published protocol before all others, then *reproduced* before "
     "*same direction* before *contradicted* before *inconclusive*; a run that contradicts is shown beside it. Of a run "
     "the number that contradicts or is undecided, else the first that was published. ± is the standard error; brackets "
-    "hold what the row asks at the published protocol, a gate what it asks at any size."
+    "hold what the row asks at the published protocol, a gate what it asks at any size. In what a run differs from the "
+    "published one stands in `.readme/measured.csv`, with all other runs."
 )
 
 
@@ -52,16 +53,24 @@ class Entry:
     on: str
     protocol: str
     verdict: str  # of the run
+    row_verdict: str  # of the row, from all its runs in the same results
     commit: str
     hardware: str
     date: str
 
     @property
     def code(self) -> Code:
-        """Raises ValueError for a verdict that there is not."""
-        found = [code for code in WORDS if code == self.verdict]
+        """Of the run. Raises ValueError for a verdict that there is not."""
+        return self._code(self.verdict)
+
+    @property
+    def row_code(self) -> Code:
+        return self._code(self.row_verdict)
+
+    def _code(self, verdict: str) -> Code:
+        found = [code for code in WORDS if code == verdict]
         if not found:
-            raise ValueError(f"row {self.row}: a verdict of {list(WORDS)}, got {self.verdict!r}")
+            raise ValueError(f"row {self.row}: a verdict of {list(WORDS)}, got {verdict!r}")
         return found[0]
 
     @property
@@ -90,17 +99,17 @@ class Entry:
 COLUMNS = tuple(field.name for field in fields(Entry))
 
 
-def entries(lines: Iterable[Line], about: About) -> Iterator[Entry]:
-    """One for every run of every row that was measured."""
+def entries(lines: Iterable[Line], about: About, made: Mapping[str, About] | None = None) -> Iterator[Entry]:
+    """One for every run of every row that was measured. `made`: where numbers come from, by experiment."""
     for line in lines:
         for run in line.runs:
-            yield _entry(line.row, run, about)
+            yield _entry(line, run, (made or {}).get(run.experiment, about))
 
 
 def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
     """In the order of rows; a new entry of the same row on the same thing takes the place of the old."""
-    found = {(entry.row, entry.on): entry for entry in old}
-    found |= {(entry.row, entry.on): entry for entry in new}
+    found = {(entry.row, entry.on, entry.protocol): entry for entry in old}
+    found |= {(entry.row, entry.on, entry.protocol): entry for entry in new}
     return sorted(found.values(), key=lambda entry: int(entry.row))
 
 
@@ -127,7 +136,11 @@ def block(kept: Sequence[Entry]) -> str:
     shown = [entry for those in rows.values() for entry in foremost(those)]
     made = dict(zip(dict.fromkeys(entry.provenance for entry in shown), _letters(), strict=False))
     header = "| row | target | asked | ours | verdict | measured on | made |\n|---|---|---|---|---|---|---|"
-    lines = [_line(entry, made[entry.provenance]) for entry in shown]
+    lines = [
+        _line(entry, entry.code if place else entry.row_code, made[entry.provenance])
+        for those in rows.values()
+        for place, entry in enumerate(foremost(those))
+    ]
     of = sum(bool(row.published or row.gates) for row in all_rows())
     counted = f"{len(rows)} of {of} target numbers are measured here, at some size. {RULE}"
     provenance = "Made: " + "; ".join(f"{letter}, {words}" for words, letter in made.items()) + "."
@@ -141,8 +154,8 @@ def renewed(readme: str, table: str) -> str:
     return readme[: readme.index(BEGIN)] + table + readme[readme.index(END) + len(END) :]
 
 
-def _entry(row: Row, run: Run, about: About) -> Entry:
-    measured = headline(run)
+def _entry(line: Line, run: Run, about: About) -> Entry:
+    row, measured = line.row, headline(run)
     published, gate, found = measured.published, measured.gate, measured.evidence.ours
     return Entry(
         row=str(row.row),
@@ -160,6 +173,7 @@ def _entry(row: Row, run: Run, about: About) -> Entry:
         on=run.on,
         protocol=run.protocol,
         verdict=run.code,
+        row_verdict=line.code,
         commit=about.short_commit,
         hardware=about.hardware,
         date=about.date,
@@ -170,15 +184,15 @@ def _plain(value: float | None) -> str:
     return "" if value is None else plain(value)
 
 
-def _line(entry: Entry, made: str) -> str:
+def _line(entry: Entry, verdict: Code, made: str) -> str:
     """A row of the table."""
     cells = (
         entry.row,
         entry.title,
         f"{entry.quantity}: {asked(*entry.target)}",
         f"{ours(entry.estimate, entry.unit)}; {basis(entry.estimate)}",
-        f"**{WORDS[entry.code]}**",
-        f"{entry.on} (not as published: {entry.protocol})" if entry.protocol else f"{entry.on} (as published)",
+        f"**{WORDS[verdict]}**",
+        entry.on if entry.protocol else f"{entry.on} (as published)",
         made,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

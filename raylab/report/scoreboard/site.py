@@ -41,6 +41,7 @@ class Shown:
     method: str  # a paragraph
     page: str  # HTML by `raylab.report.frame.render`, as it is kept alone
     studies: tuple[ShownStudy, ...]
+    about: About | None = None  # of its own artifacts; None: as the whole
 
     @property
     def href(self) -> str:
@@ -60,11 +61,14 @@ def site(lines: Sequence[Line], shown: Sequence[Shown], about: About) -> dict[st
     names = [one.name for one in shown]
     if len(set(names)) < len(names):
         raise ValueError(f"experiments: each once, with all of its studies, got {names}")
+    made = {one.name: one.about for one in shown if one.about}
     links = {one.name: Link(one.href, one.title, one.method) for one in shown}
     files = {
         "scoreboard.csv": as_csv(lines),
         "scoreboard.txt": as_text(lines),
-        "measured.csv": readme.as_csv(readme.entries(lines, about)),
+        "measured.csv": readme.as_csv(
+            readme.entries(lines, about, {one.name: one.about for one in shown if one.about})
+        ),
         INDEX: fill(index(lines, links, about), "navigation", _navigation(shown, INDEX)),
     }
     for one in shown:

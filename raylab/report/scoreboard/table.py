@@ -46,11 +46,12 @@ def foremost(runs: Sequence[Kind]) -> tuple[Kind, ...]:
 
 
 def headline(run: Run) -> Measured:
-    """The number that stands for a run: what contradicts, or what is undecided, before what was published first."""
+    """The number that stands for a run: what contradicts, is undecided or meets a gate, before what was published."""
     failing = [m for m in run.measured if any(look == "bad" for look, _ in said(m))]
     undecided = [m for m in run.measured if (m.gate and not m.meets_gate) or (_compared(m) and not m.reproduces)]
     published = [m for m in run.measured if m.published is not None]
-    deciding = {"contradicted": failing, "inconclusive": undecided}.get(run.code, [])
+    gates = [m for m in run.measured if m.gate is not None]
+    deciding = {"contradicted": failing, "inconclusive": undecided, "same_direction": gates}.get(run.code, [])
     return next(iter([*deciding, *published, *run.measured]))
 
 

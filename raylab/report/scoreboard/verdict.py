@@ -24,13 +24,12 @@ WORDS: dict[Code, str] = {
 }
 MEANINGS: dict[Code, str] = {
     "reproduced": "the published protocol, and the 95 % interval of every published number lies within its tolerance",
-    "same_direction": "another size or network, or a part of the numbers; every interval meets its gate or tolerance",
-    "inconclusive": "an interval across a bound, no gate that another size could meet, or a size that cannot decide",
+    "same_direction": "another size or network, and whole intervals meet every gate; or a part of what was published",
+    "inconclusive": "an interval across a bound, a gate that is missing or was not measured, a size that cannot decide",
     "contradicted": "a number wholly outside its tolerance at the published protocol, or a gate that is wholly failed",
     "disagree": "one run points the published way and another the other way",
     "not_run": "nothing was measured; the command, the data and the cost that would",
 }
-NORMAL = 1.96
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,11 @@ class Measured:
 
     @property
     def _bounds(self) -> tuple[float, float]:
-        """A number that is computed, or the replica of a published run, has the sampling error's."""
+        """Over seeds. One seed says nothing of others, at any protocol; what is computed is a point."""
         ours = self.evidence.ours
         if self.evidence.bounds is not None:
             return self.evidence.bounds
-        if ours.n == 0 or (ours.seeds == 1 and self.same_protocol):
-            half = 0.0 if ours.n == 0 else NORMAL * ours.se
-            return ours.mean - half, ours.mean + half
-        return interval(ours)
+        return (ours.mean, ours.mean) if ours.n == 0 else interval(ours)
 
     @property
     def same_protocol(self) -> bool:
@@ -97,6 +93,8 @@ class Run:
 
     on: str
     measured: tuple[Measured, ...]
+    gates: frozenset[str] = frozenset()  # all of the row's
+    experiment: str = ""
 
     @property
     def protocol(self) -> str:
@@ -115,7 +113,11 @@ class Run:
             return "contradicted"
         if None in same or None in gates or False in gates or not (same or gates):
             return "inconclusive"
-        return "reproduced" if same and not self.protocol else "same_direction"
+        if same and not self.protocol:
+            return "reproduced"
+        # At another size all gates of the row must be met, not those alone that somebody measured.
+        asked = {m.evidence.name for m in self.measured if m.gate is not None}
+        return "same_direction" if self.gates <= asked else "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,17 @@ def _line(row: Row, found: list[Evidence]) -> Line:
         if _nothing(one.ours):
             raise ValueError(f"row {row.row}, {one.name}: a number, got nan; leave it out")
     runs = {
-        on: Run(
+        (experiment, on): Run(
             on,
-            tuple(Measured(e, row.published.get(e.name), row.gates.get(e.name)) for e in found if e.on == on),
+            tuple(
+                Measured(e, row.published.get(e.name), row.gates.get(e.name))
+                for e in found
+                if (e.experiment, e.on) == (experiment, on)
+            ),
+            frozenset(row.gates),
+            experiment,
         )
-        for on in dict.fromkeys(one.on for one in found)
+        for experiment, on in dict.fromkeys((one.experiment, one.on) for one in found)
     }
     return Line(row, tuple(runs.values()))
 
