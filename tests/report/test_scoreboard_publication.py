@@ -1,0 +1,19 @@
+"""The scoreboard in a tracker: every run of every row is a child of its own."""
+
+from __future__ import annotations
+
+from scoreboard_lines import evidence
+
+from raylab.report.scoreboard.publication import parent, publication
+from raylab.report.scoreboard.verdict import scored
+
+
+def test_runs_of_one_name_from_two_experiments_are_two_children() -> None:
+    found = [
+        evidence(4, "det above chance", -0.1)._replace(experiment=name) for name in ("controls", "transfer_matrix")
+    ]
+    told = publication(parent("embedded", "a" * 64), scored(found), {}, "c" * 40)
+    assert len({child.key for child in told.children}) == 2
+    assert [child.params["experiment"] for child in told.children] == ["controls", "transfer_matrix"]
+    assert told.parent.metrics["rows.not_run"] == 45.0
+    assert told.children[0].metrics["det above chance"] == -0.1
