@@ -66,9 +66,7 @@ def site(lines: Sequence[Line], shown: Sequence[Shown], about: About) -> dict[st
     files = {
         "scoreboard.csv": as_csv(lines),
         "scoreboard.txt": as_text(lines),
-        "measured.csv": readme.as_csv(
-            readme.entries(lines, about, {one.name: one.about for one in shown if one.about})
-        ),
+        "measured.csv": readme.as_csv(readme.entries(lines, about, made)),
         INDEX: fill(index(lines, links, about), "navigation", _navigation(shown, INDEX)),
     }
     for one in shown:
