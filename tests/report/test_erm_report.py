@@ -167,6 +167,6 @@ def test_worlds_that_were_judged_are_on_the_page(report_store: Store, monkeypatc
     text, html = as_text(judged), page([section(judged)])
     for said in ("evidence was claimed", "Usage is as the truth demands in"):
         assert said in text
-    assert "Some of these worlds had been seen when the rule was made" in html
+    assert "The rule was fixed before any of" in html
     assert "worlds.csv" in files(section(judged))
     assert {one.misused is not None for one in judged.worlds.judged} == {True}
