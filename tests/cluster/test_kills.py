@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -34,7 +35,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def finished_shards(folder: Path) -> int:
-    return len(list(folder.rglob("part-*.parquet.json")))
+    """os.walk, for pathlib's rglob raises where the driver removes a folder that it is about to read."""
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return sum(name.startswith("part-") and name.endswith(".parquet.json") for name in files)
 
 
 def digests(store: Store) -> dict[str, str]:
@@ -49,11 +52,23 @@ def inline(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def start_driver(store: Path, actors: int, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, str(TESTS / "sets.py"), str(store), str(actors), *arguments]
-    with (store.parent / "driver.log").open("ab") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start_driver() -> Iterator[Start]:
+    """Drivers end with the test, also where it fails: an orphan would fail the next one."""
+    with ExitStack() as drivers:
+
+        def start(store: Path, actors: int, *arguments: str) -> subprocess.Popen[bytes]:
+            environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+            command = [sys.executable, str(TESTS / "sets.py"), str(store), str(actors), *arguments]
+            with (store.parent / "driver.log").open("ab") as log:
+                driver = drivers.enter_context(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+            drivers.callback(driver.kill)
+            return driver
+
+        yield start
 
 
 @pytest.mark.slow
@@ -78,7 +93,7 @@ def test_the_bytes_survive_the_end_of_an_actor(tmp_path: Path, inline: Store) ->
 
 @pytest.mark.slow
 def test_the_bytes_survive_the_end_of_the_driver_and_finished_shards_are_not_computed_again(
-    tmp_path: Path, inline: Store
+    tmp_path: Path, inline: Store, start_driver: Start
 ) -> None:
     folder = tmp_path / "store"
     folder.mkdir()
@@ -124,7 +139,7 @@ def test_a_task_goes_on_from_its_last_checkpoint_when_its_process_ends(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_task_goes_on_from_its_last_checkpoint_when_the_driver_ends(tmp_path: Path) -> None:
+def test_a_task_goes_on_from_its_last_checkpoint_when_the_driver_ends(tmp_path: Path, start_driver: Start) -> None:
     folder, steps = tmp_path / "store", tmp_path / "steps"
     driver = start_driver(folder, 1, str(tmp_path))
     wait_for(lambda: (steps.exists() and len(steps.read_text().split()) >= 7) or driver.poll() is not None)
