@@ -6,18 +6,19 @@ Running the same plan again resumes: stages with a manifest are skipped, and so 
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from raylab import provenance
-from raylab.artifact import Artifact, Part
+from raylab.artifact import Artifact
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
 from raylab.stage import Stage, closure, is_task, rounds
-from raylab.store import Store, shard_name
-from raylab.worker import Silent, Worker, shard_count
+from raylab.store import Store
+from raylab.worker import Silent, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
+OnBuilt = Callable[[Artifact], None]
 
 
 class BuildFailed(Exception):
@@ -64,7 +65,7 @@ def attempt_shard(worker: Worker, stage: Stage, index: int) -> Outcome:
     try:
         return Outcome(stage, index, worker.run_shard(stage, index))
     except Exception as error:
-        worker.store.forget_attempts(stage, shard_name(index))
+        worker.store.forget_attempts(stage, index)
         return Outcome(stage, index, error=describe(error))
 
 
@@ -72,24 +73,25 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def present(wanted: Iterable[Stage], store: Store) -> tuple[dict[str, Artifact], dict[str, Stage]]:
+    """What the store has of the stages wanted and what lacks, by key. Of a stage that it has, nobody asks what it was
+    made from: one look at the store a stage, level by level."""
+    found: dict[str, Artifact] = {}
+    absent: dict[str, Stage] = {}
+    level = {stage.key: stage for stage in wanted}
+    while level:
+        artifacts = store.at_once(store.find, list(level.values()))
+        found |= {artifact.key: artifact for artifact in artifacts if artifact is not None}
+        lacking = {key: stage for key, stage in level.items() if key not in found}
+        absent |= lacking
+        needed = {one.key: one for stage in lacking.values() for one in stage.inputs.values()}
+        level = {key: stage for key, stage in needed.items() if key not in found and key not in absent}
+    return found, {stage.key: stage for stage in closure(absent.values()) if stage.key in absent}
+
+
 def missing(wanted: Iterable[Stage], store: Store) -> dict[str, Stage]:
     """The stages to build: those wanted that the store lacks, and what these need and the store lacks."""
-    absent: dict[str, Stage] = {}
-    found: set[str] = set()
-
-    def visit(stage: Stage) -> None:
-        if stage.key in absent or stage.key in found:
-            return
-        if store.find(stage) is not None:
-            found.add(stage.key)
-            return
-        for needed in stage.inputs.values():
-            visit(needed)
-        absent[stage.key] = stage
-
-    for stage in wanted:
-        visit(stage)
-    return absent
+    return present(wanted, store)[1]
 
 
 def build(cells: Mapping[Cell, Stage], store: Store, backend: Backend, listener: Listener) -> dict[Cell, Artifact]:
@@ -97,27 +99,33 @@ def build(cells: Mapping[Cell, Stage], store: Store, backend: Backend, listener:
 
     Raises BuildFailed after everything that could be built has been.
     """
-    absent = missing(cells.values(), store)
+    have, absent = present(cells.values(), store)
     listener.begin(len({stage.key for stage in cells.values()} - absent.keys()), list(absent.values()))
     try:
-        failed = _build_missing(cells, absent, store, backend, listener)
+        failed = _build_missing(cells, absent, have, store, backend, listener)
     finally:
         listener.end()
     if failed:
         errors = {stage.label: error for stage, error in failed.items() if error}
         raise BuildFailed(errors, skipped=len(failed) - len(errors))
-    return {cell: store.require(stage) for cell, stage in cells.items()}
+    return {cell: have[stage.key] for cell, stage in cells.items()}
 
 
 def _build_missing(
     cells: Mapping[Cell, Stage],
     absent: Mapping[str, Stage],
+    have: dict[str, Artifact],
     store: Store,
     backend: Backend,
     listener: Listener,
 ) -> dict[Stage, str]:
-    """Failed stages and why; "" for those not tried because something they need failed."""
+    """Failed stages and why; "" for those not tried because something they need failed. What was built is in `have`."""
     failed: dict[Stage, str] = {}
+
+    def built(artifact: Artifact) -> None:
+        have[artifact.key] = artifact
+        listener.built(artifact)
+
     for everything in rounds(closure(cells.values())) if absent else []:
         todo = []
         for stage in everything:
@@ -132,14 +140,14 @@ def _build_missing(
         if is_task(todo[0]):
             # The name covers the round's stages whether built or not, so that it is the same on a resumed run.
             name = fingerprint(tuple(sorted(stage.key for stage in everything)))
-            failed |= _build_tasks(name, todo, store, backend, listener)
+            failed |= _build_tasks(name, todo, store, backend, listener, built)
         else:
-            failed |= _build_maps(todo, store, backend, listener)
+            failed |= _build_maps(todo, have, store, backend, listener, built)
     return failed
 
 
 def _build_tasks(
-    name: str, stages: list[Stage], store: Store, backend: Backend, listener: Listener
+    name: str, stages: list[Stage], store: Store, backend: Backend, listener: Listener, built: OnBuilt
 ) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
 
@@ -148,7 +156,7 @@ def _build_tasks(
         if outcome.error is not None:
             failed[outcome.stage] = outcome.error
         else:
-            listener.built(store.require(outcome.stage))
+            built(store.require(outcome.stage))
 
     listener.start(stages, len(stages))
     here = [stage for stage in stages if getattr(stage.body, "in_driver", False)]
@@ -160,21 +168,25 @@ def _build_tasks(
     return failed
 
 
-def _build_maps(stages: list[Stage], store: Store, backend: Backend, listener: Listener) -> dict[Stage, str]:
+def _build_maps(
+    stages: list[Stage],
+    have: Mapping[str, Artifact],
+    store: Store,
+    backend: Backend,
+    listener: Listener,
+    built: OnBuilt,
+) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
     finisher = Worker(store, "cpu", provenance.collect())
-    parts: dict[Stage, dict[int, Part]] = {}
-    counts: dict[Stage, int] = {}
     started = time.monotonic()
-    for stage in stages:
-        store.forget_attempts(stage)  # a new run is a new chance
-        counts[stage] = shard_count(stage, store)
-        done = {index: store.shard(stage, index) for index in range(counts[stage])}
-        parts[stage] = {index: part for index, part in done.items() if part is not None}
+    parts = dict(zip(stages, store.at_once(store.begin, stages), strict=True))
+    counts = {stage: shard_count(stage, have[source_of(stage).key].rows) for stage in stages}
+    finished: list[Stage] = []
 
     def finish(stage: Stage) -> None:
         in_order = [parts[stage][index] for index in range(counts[stage])]
-        listener.built(finisher.finish(stage, in_order, time.monotonic() - started))
+        built(finisher.finish(stage, in_order, time.monotonic() - started))
+        finished.append(stage)
 
     def on_outcome(outcome: Outcome) -> None:
         listener.outcome(outcome)
@@ -188,15 +200,17 @@ def _build_maps(stages: list[Stage], store: Store, backend: Backend, listener: L
 
     todo = [(stage, i) for stage in stages for i in range(counts[stage]) if i not in parts[stage]]
     listener.start(stages, len(todo))
-    for stage in stages:
-        if len(parts[stage]) == counts[stage]:  # a driver that died between the last shard and the manifest
-            finish(stage)
     broken = ""
-    if todo:
-        try:
+    try:
+        for stage in stages:
+            if len(parts[stage]) == counts[stage]:  # a driver that died between the last shard and the manifest
+                finish(stage)
+        if todo:
             backend.map_shards(todo, store, on_outcome)
-        except BackendFailed as error:
-            broken = f": {error}"
+    except BackendFailed as error:
+        broken = f": {error}"
+    finally:
+        store.at_once(store.tidy, finished)
     for stage in stages:
         if len(parts[stage]) < counts[stage] and stage not in failed:
             lacking = sorted(set(range(counts[stage])) - parts[stage].keys())

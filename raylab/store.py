@@ -13,8 +13,10 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from typing import TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -25,6 +27,11 @@ from raylab.stage import Stage
 
 SCHEMA = 1  # of the manifest
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
+ATTEMPT = ".attempt-"
+REQUESTS_AT_ONCE = 16
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 
 class Store:
@@ -117,12 +124,12 @@ class Store:
     def put_shard(self, stage: Stage, index: int, data: bytes, rows: int, device: str = "") -> Part:
         """The part, then its sidecar: a shard counts once the sidecar is there."""
         part = replace(self.put_part(stage, shard_name(index), data, rows), device=device)
-        self.put(f"{self.folder(stage)}/{shard_name(index)}.json", json.dumps(asdict(part)).encode())
+        self.put(self._sidecar(stage, index), json.dumps(asdict(part)).encode())
         return part
 
     def shard(self, stage: Stage, index: int) -> Part | None:
         """The finished shard, or None where it must be computed: no sidecar, or not the bytes it tells of."""
-        sidecar = self.get(f"{self.folder(stage)}/{shard_name(index)}.json")
+        sidecar = self.get(self._sidecar(stage, index))
         if sidecar is None:
             return None
         try:
@@ -134,28 +141,42 @@ class Store:
             return None
         return part
 
-    def attempt(self, stage: Stage, what: str) -> int:
+    def begin(self, stage: Stage) -> dict[int, Part]:
+        """The finished shards of a stage. Starts at the others are forgotten: a new run is a new chance."""
+        names = self.names(self._progress(stage))
+        self.at_once(self.delete, [f"{self._progress(stage)}/{name}" for name in names if ATTEMPT in name])
+        indices = [int(found[1]) for name in names if (found := re.fullmatch(r"part-(\d+)\.parquet\.json", name))]
+        parts = self.at_once(lambda index: self.shard(stage, index), indices)
+        return {index: part for index, part in zip(indices, parts, strict=True) if part is not None}
+
+    def attempt(self, stage: Stage, index: int) -> int:
         """Note one more start at a shard and return its number, from 1: what ends its process every time is seen here,
         even though nobody lived to report it."""
-        folder = f"{self.folder(stage)}/attempts"
-        number = 1 + sum(name.startswith(f"{what}.") for name in self.names(folder))
-        self.put(f"{folder}/{what}.{number}-{secrets.token_hex(3)}", b"")
+        number = 1
+        while self.get(self._attempt(stage, index, number)) is not None:
+            number += 1
+        self.put(self._attempt(stage, index, number), b"started")
         return number
 
-    def forget_attempts(self, stage: Stage, what: str = "") -> None:
-        """Forget starts that ended in an orderly way, or all of them for a new try by a user."""
-        folder = f"{self.folder(stage)}/attempts"
-        for name in self.names(folder):
-            if not what or name.startswith(f"{what}."):
-                self.delete(f"{folder}/{name}")
+    def forget_attempts(self, stage: Stage, index: int) -> None:
+        """Forget starts that ended in an orderly way."""
+        for number in range(1, MAX_ATTEMPTS + 2):
+            self.delete(self._attempt(stage, index, number))
 
     def tidy(self, stage: Stage) -> None:
         """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
-        folder = self.folder(stage)
-        for name in self.names(folder):
-            if re.fullmatch(r"part-\d+\.parquet\.json", name):
-                self.delete(f"{folder}/{name}")
-        self.forget_attempts(stage)
+        with contextlib.suppress(FileNotFoundError):  # somebody else tidied first
+            self.remove_folder(self._progress(stage))
+
+    def _progress(self, stage: Stage) -> str:
+        """A folder of its own, which an object store removes by the thousand names and not one by one."""
+        return f"{self.folder(stage)}/progress"
+
+    def _sidecar(self, stage: Stage, index: int) -> str:
+        return f"{self._progress(stage)}/{shard_name(index)}.json"
+
+    def _attempt(self, stage: Stage, index: int, number: int) -> str:
+        return f"{self._progress(stage)}/{shard_name(index)}{ATTEMPT}{number}"
 
     # -- bytes
 
@@ -188,6 +209,17 @@ class Store:
     def delete(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # somebody else tidied first
             self.filesystem.delete_file(path)
+
+    def remove_folder(self, folder: str) -> None:
+        """Raises FileNotFoundError where there is none."""
+        self.filesystem.delete_dir(folder)
+
+    def at_once(self, ask: Callable[[Asked], Answer], about: Sequence[Asked]) -> list[Answer]:
+        """The answers in order. Of a store that is far away thousands of them would take minutes one by one."""
+        if len(about) < 2:
+            return [ask(one) for one in about]
+        with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(about))) as requests:
+            return list(requests.map(ask, about))
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; empty where there is no such folder."""

@@ -17,7 +17,7 @@ from raylab import columns
 from raylab.artifact import Artifact, Part
 from raylab.columns import Batch
 from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
-from raylab.store import MAX_ATTEMPTS, Store, shard_name
+from raylab.store import MAX_ATTEMPTS, Store
 
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 
@@ -42,6 +42,7 @@ class Worker:
     def __init__(self, store: Store, device: str, provenance: Mapping[str, object]) -> None:
         self.store, self.device, self.provenance = store, device, provenance
         self._open: OrderedDict[str, Callable[[Batch], Batch]] = OrderedDict()
+        self._sources: dict[str, Artifact] = {}  # the manifest of ten thousand shards is not read ten thousand times
 
     def run_task(self, stage: Stage, reporter: Reporter) -> Artifact:
         """Run and commit; a store that has the artifact already answers at once."""
@@ -72,10 +73,10 @@ class Worker:
         if (done := self.store.shard(stage, index)) is not None:
             return done
         body = cast(MapBatches, stage.body)
-        if self.store.attempt(stage, shard_name(index)) > MAX_ATTEMPTS:
+        if self.store.attempt(stage, index) > MAX_ATTEMPTS:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         fix_numerics(self.device)
-        source = self.store.require(stage.inputs[body.over])
+        source = self._source(source_of(stage))
         start = index * body.compute.shard_rows
         rows = source.batch(start, start + body.compute.shard_rows)
         count = len(next(iter(rows.values())))
@@ -92,9 +93,12 @@ class Worker:
         draft = self.store.unfinished(stage, parts, {})
         metrics = cast(MapBatches, stage.body).summarise(draft)
         devices = ", ".join(sorted({part.device for part in parts}))
-        artifact = self.store.commit(stage, parts, metrics, self._provenance(seconds, devices))
-        self.store.tidy(stage)
-        return artifact
+        return self.store.commit(stage, parts, metrics, self._provenance(seconds, devices))
+
+    def _source(self, stage: Stage) -> Artifact:
+        if stage.key not in self._sources:
+            self._sources = {stage.key: self.store.require(stage)}  # one: shards of a set come one after another
+        return self._sources[stage.key]
 
     def _inputs(self, stage: Stage) -> dict[str, Artifact]:
         return {role: self.store.require(needed) for role, needed in stage.inputs.items()}
@@ -135,8 +139,11 @@ def fix_numerics(device: str) -> None:
         torch.backends.cudnn.allow_tf32 = False
 
 
-def shard_count(stage: Stage, store: Store) -> int:
-    """Shards of a mapped stage; its input must be in the store. An empty input still makes one (empty) shard."""
-    body = cast(MapBatches, stage.body)
-    rows = store.require(stage.inputs[body.over]).rows
-    return max(1, -(-rows // body.compute.shard_rows))
+def source_of(stage: Stage) -> Stage:
+    """The input that a mapped stage has a row for each row of."""
+    return stage.inputs[cast(MapBatches, stage.body).over]
+
+
+def shard_count(stage: Stage, rows: int) -> int:
+    """Shards of a mapped stage over an input of so many rows. An empty input still makes one (empty) shard."""
+    return max(1, -(-rows // cast(MapBatches, stage.body).compute.shard_rows))

@@ -116,10 +116,12 @@ def test_rows_are_read_across_parts_in_order(store: Store) -> None:
 
 def test_attempts_are_counted_across_stores_that_look_at_the_same_place(store: Store) -> None:
     stage = toy.numbers(1)
-    assert [Store(store.uri).attempt(stage, "shard-00001") for _ in range(3)] == [1, 2, 3]
-    assert store.attempt(stage, "shard-00002") == 1
-    store.forget_attempts(stage)
-    assert store.attempt(stage, "shard-00001") == 1
+    assert [Store(store.uri).attempt(stage, 1) for _ in range(3)] == [1, 2, 3]
+    assert store.attempt(stage, 2) == 1
+    store.forget_attempts(stage, 1)
+    assert (store.attempt(stage, 1), store.attempt(stage, 2)) == (1, 2)
+    store.begin(stage)
+    assert (store.attempt(stage, 1), store.attempt(stage, 2)) == (1, 1)
 
 
 def test_a_store_travels_to_workers_as_its_uri(store: Store) -> None:
