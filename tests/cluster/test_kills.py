@@ -26,7 +26,7 @@ from raylab.store import Store
 TESTS = Path(__file__).parent.parent
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -101,7 +101,11 @@ def test_the_bytes_survive_the_end_of_the_driver_and_finished_shards_are_not_com
     wait_for(lambda: finished_shards(folder) >= 5 or driver.poll() is not None)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    done = {path: path.stat().st_mtime_ns for path in folder.rglob("part-*.parquet") if Path(f"{path}.json").exists()}
+    done = {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("part-*.parquet")
+        if (path.parent / "progress" / f"{path.name}.json").exists()
+    }
     assert 5 <= len(done) < 45
     assert not [path for path in folder.glob(f"constructed/*/{MANIFEST}") if len(done) < 15]
     assert start_driver(folder, actors=2).wait(timeout=200) == 0, (tmp_path / "driver.log").read_text()
