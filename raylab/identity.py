@@ -17,11 +17,12 @@ from pydantic import BaseModel
 
 
 class _AddedLater:
-    """A mark on a field that may be None."""
+    """A mark on a field whose default is None."""
 
 
 # On a field, `Annotated[X | None, ADDED_LATER] = None`: it came when stores were full. None, its default and what was
-# done before, is left out of the canonical form, so that nobody's keys change.
+# done before, is left out of the canonical form, whether it is written out or not, so that nobody's keys change. Any
+# other default would be in it, and change them all: it is refused. A value that does what None does is another value.
 ADDED_LATER = _AddedLater()
 KEY_PREFIX = 12  # hex digits of a key in paths and messages: 48 bits, unique far beyond a store's number of artifacts
 
@@ -41,7 +42,7 @@ def canonical(value: object, path: str = "value") -> Any:
     if isinstance(value, BaseModel):
         declared = type(value).model_fields
         kept = {name: getattr(value, name) for name, field in declared.items() if not field.exclude}
-        later = {n for n, field in declared.items() if any(isinstance(mark, _AddedLater) for mark in field.metadata)}
+        later = _added_later(type(value), path)
         return {
             name: canonical(one, f"{path}.{name}") for name, one in kept.items() if one is not None or name not in later
         }
@@ -58,6 +59,23 @@ def canonical(value: object, path: str = "value") -> Any:
         f"{path}: {type(value).__name__} has no canonical form; use models, dataclasses, tuples, str-keyed mappings, "
         "str, int, finite float, bool or None"
     )
+
+
+def _added_later(model: type[BaseModel], path: str) -> frozenset[str]:
+    """Raises TypeError for a field that is marked and has another default than None, or has none."""
+    marked = {
+        name: field
+        for name, field in model.model_fields.items()
+        if any(isinstance(mark, _AddedLater) for mark in field.metadata)
+    }
+    for name, field in marked.items():
+        default = "none" if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+        if default is not None:
+            raise TypeError(
+                f"{path}.{name}: a field that was added later has the default None, which stands for what was done "
+                f"before and leaves every key as it was; {model.__name__} has {default!r}"
+            )
+    return frozenset(marked)
 
 
 def canonical_json(value: object) -> str:

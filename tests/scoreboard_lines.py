@@ -39,6 +39,7 @@ def every_verdict() -> list[Evidence]:
     return [
         evidence(1, "clean", 0.84),
         evidence(1, "above chance", 0.74),
+        evidence(1, "fit of its own set, lowest seed", 0.97, math.nan, bounds=(0.97, 0.97)),
         evidence(2, "clean", 0.3),
         evidence(2, "above chance", 0.2),
         evidence(2, "above relabelled", -0.1, undecided="the attack succeeds on 41 % only"),

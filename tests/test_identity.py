@@ -6,14 +6,16 @@ from datetime import date
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 from pydantic import Field
 
 from raylab.config import Config
-from raylab.identity import canonical, canonical_json, fingerprint, short
+from raylab.identity import ADDED_LATER, canonical, canonical_json, fingerprint, short
+from raylab.stages.dataset import DigitsData, SeeFarData
+from raylab.stages.recipe import Recipe
 
 
 class Attack(Config):
@@ -62,6 +64,50 @@ def test_a_whole_number_given_for_a_float_field_is_the_same_config() -> None:
 def test_fields_that_say_where_are_left_out() -> None:
     assert fingerprint(Attack(root="/here")) == fingerprint(Attack(root="/there"))
     assert fingerprint(Attack(steps=11)) != fingerprint(Attack())
+
+
+class Longer(Attack):
+    """Attack, once stores were full of its keys."""
+
+    restarts: Annotated[int | None, ADDED_LATER] = None
+
+
+def test_a_field_that_was_added_later_changes_no_key_until_it_is_given() -> None:
+    assert canonical_json(Longer()) == canonical_json(Attack())
+    assert canonical_json(Longer(restarts=None)) == canonical_json(Longer())
+    assert canonical(Longer(restarts=3)) == {**canonical(Attack()), "restarts": 3}
+    assert canonical(Longer(restarts=0)) != canonical(Longer())  # 0 is a value
+
+
+def test_the_default_of_an_added_field_written_out_has_the_key_of_one_left_out() -> None:
+    assert fingerprint(Recipe(gaussian=None, stop_at_accuracy=None, stop_every=None)) == fingerprint(Recipe())
+    assert fingerprint(DigitsData(train_rows=None, mean=None, std=None)) == fingerprint(DigitsData())
+    assert fingerprint(SeeFarData(name="seefar", size=None)) == fingerprint(SeeFarData(name="seefar"))
+    later = {"gaussian", "stop_at_accuracy", "stop_every"}
+    assert set(canonical(Recipe())) == set(Recipe.model_fields) - {"preset", *later}
+
+
+def test_a_field_that_was_not_added_later_keeps_its_none() -> None:
+    assert canonical(Recipe())["adversary"] is None
+
+
+@pytest.mark.parametrize("default", [3, 0, "", False, ()], ids=repr)
+def test_an_added_field_whose_default_is_another_than_none_is_refused(default: Any) -> None:
+    """It would be written into every key that there is."""
+
+    class Wrong(Config):
+        steps: int = 1
+        restarts: Annotated[Any, ADDED_LATER] = default
+
+    class Made(Config):
+        restarts: Annotated[Any, ADDED_LATER] = Field(default_factory=lambda: default)
+
+    class Asked(Config):
+        restarts: Annotated[Any, ADDED_LATER]
+
+    for model in (Wrong(), Made(), Wrong(restarts=None), Asked(restarts=None)):
+        with pytest.raises(TypeError, match=r"recipe\.restarts: a field that was added later has the default None"):
+            canonical(model, "recipe")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])

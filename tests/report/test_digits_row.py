@@ -11,7 +11,7 @@ import toy
 
 from raylab import runner
 from raylab.config import load
-from raylab.recipes.transfer_matrix import TransferMatrix, plan
+from raylab.recipes.transfer_matrix import StudentRecipes, TransferMatrix, plan
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.transfer.matrix import Matrix, measured
 from raylab.report.transfer.scoreboard import evidence
@@ -44,7 +44,7 @@ def test_the_row_s_numbers_are_those_of_the_matrix(matrix: Matrix) -> None:
     assert found["det"].ours == by_kind["det"].accuracy
     assert found["relabelled"].ours == by_kind["det"].p1
     assert found["det above relabelled"].ours == by_kind["det"].above_p1
-    assert {one.protocol for one in found.values()} == {"100 training images; L2 1.5, 3 steps; another training"}
+    assert {one.protocol for one in found.values()} == {"100 training images; L2 1.5, 3 steps of 0.5; 1 epoch"}
     assert scored(found.values())[45].code in ("same_direction", "inconclusive", "contradicted")
 
 
@@ -54,6 +54,9 @@ def test_only_the_recipe_that_is_stated_is_the_published_protocol(matrix: Matrix
     assert protocols(matrix) == {size}
     assert protocols(matrix, train=load(TransferMatrix, PATH).train.model_copy(update={"batch_size": 32})) == {size}
     assert protocols(matrix, data=DigitsData(train_rows=1400)) == {f"{size}; a normalising layer"}
-    assert protocols(matrix, train=Recipe(epochs=40)) == {f"{size}; another training"}
-    assert protocols(matrix, attack=Attack(eps=1.5, steps=20)) == {f"{size}; L2 1.5, 20 steps"}
+    other = "learning rate 0.002, one_cycle schedule"
+    assert protocols(matrix, train=Recipe(epochs=40)) == {f"{size}; {other}"}
+    assert protocols(matrix, students=StudentRecipes(det=Recipe(epochs=40))) == {size, f"{size}; {other}"}
+    assert protocols(matrix, network_lr={"mlp": 0.1}) == {f"{size}; learning rate 0.1"}
+    assert protocols(matrix, attack=Attack(eps=1.5, steps=20)) == {f"{size}; L2 1.5, 20 steps of 0.188"}
     assert protocols(matrix, attack=Attack(eps=1.0, steps=100)) == set()

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,14 @@ from raylab import runner
 from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell, LearningFromErrors, plan
-from raylab.recipes.errors_config import ErrorsOnly
 from raylab.report.errors.page import files, page, parent, publication, section
 from raylab.report.errors.panels import shown
 from raylab.report.errors.scoreboard import evidence
 from raylab.report.errors.table import Errors, Key, measured
 from raylab.report.errors.text import as_csv, as_text
-from raylab.report.errors.verdict import FULL_ROWS, Row, rows
+from raylab.report.errors.verdict import Row, rows
 from raylab.report.scoreboard.verdict import scored
 from raylab.runner import InlineBackend
-from raylab.stages.dataset import KnownData
 from raylab.store import Store
 
 CONFIG = load(
@@ -127,57 +126,76 @@ def test_the_toy_counts_points_over_worlds(errors: Errors) -> None:
     assert toy.excess.mean == pytest.approx(toy.right.mean - toy.control.mean)
 
 
-def test_the_published_protocol_is_claimed_for_the_published_protocol_alone(errors: Errors) -> None:
-    assert [r.quantity for r in rows(errors) if r.same_protocol] == ["toy, Linf 0.12: points right, mean over worlds"]
-    pushed = CONFIG.toy
-    assert pushed is not None
-    weaker = pushed.model_copy(
-        update={"protocols": (pushed.protocols[0].model_copy(update={"amount": 0.2}), *pushed.protocols[1:])}
-    )
-    other = replace(errors, config=CONFIG.model_copy(update={"toy": weaker}))
-    assert not any(r.same_protocol for r in rows(other))
+def claimed(of: Errors, **changed: Any) -> list[tuple[str, float]]:
+    """Quantities and lower bounds of the rows that are at the published protocol."""
+    config = CONFIG.model_copy(update={"errors": None, "across": None, "toy": None, **changed})
+    found = rows(replace(of, config=config, usage={}))
+    return [(row.quantity.split(", ")[0], row.low) for row in found if row.same_protocol]
 
 
-def test_mnist_to_fashion_is_the_published_protocol_at_its_size_alone(errors: Errors) -> None:
-    part = load(
-        LearningFromErrors,
-        "{across: {data: {name: mnist}, images: {name: fashion_mnist}, networks: [linear], ways: [raw, dataset]}}",
-    ).across
-
-    def as_of(size: int) -> list[Row]:
-        students = {
-            Key("across", "linear", "linear", way): replace(
-                errors.students[Key("across", "linear", "linear", way)], examples=(size, size)
-            )
-            for way in ("raw", "dataset")
-        }
-        alone = CONFIG.model_copy(update={"across": part, "errors": None, "toy": None})
-        return [r for r in rows(replace(errors, config=alone, students=students, usage={})) if r.number == 20]
-
-    assert [r.same_protocol for r in as_of(FULL_ROWS)] == [True, True]
-    assert [r.same_protocol for r in as_of(5000)] == [False, False]
-    assert [r.low for r in as_of(FULL_ROWS)] == [0.80, -0.02]
+def test_the_toy_is_the_published_protocol_with_its_push_and_trained_networks_alone(errors: Errors) -> None:
+    toy = CONFIG.toy
+    assert toy is not None
+    whole = toy.model_copy(update={"hidden": (100, 100), "steps": 1500})
+    assert claimed(errors, toy=whole) == [("mean", 19)]
+    assert claimed(errors, toy=toy) == []  # eight units, twenty steps
+    pushed = whole.protocols[0].model_copy(update={"amount": 0.2})
+    assert claimed(errors, toy=whole.model_copy(update={"protocols": (pushed, *whole.protocols[1:])})) == []
 
 
-def test_errors_on_cifar10_are_the_published_protocol_with_its_network_and_all_of_its_data_alone(
+def test_mnist_to_fashion_is_the_published_protocol_at_its_size_and_recipe_alone(errors: Errors) -> None:
+    path = Path(__file__).parents[2] / "configs" / "learning_from_errors" / "mnist_to_fashion_full.yaml"
+
+    def of(*changes: str) -> list[tuple[str, float]]:
+        part = load(LearningFromErrors, path, ["across.networks=[cnn]", "across.ways=[raw, dataset]", *changes]).across
+        key = Key("across", "linear", "linear", "raw")
+        students = {Key("across", "cnn", "cnn", way): errors.students[key] for way in ("raw", "dataset")}
+        teachers = {Key("across", "cnn"): errors.teachers[Key("across", "linear")]}
+        return claimed(replace(errors, students=students, teachers=teachers), across=part)
+
+    assert of() == [("teacher", 0.988), ("raw", 0.8), ("normalised minus raw", -0.02)]
+    for change in ("data={name: mnist, per_class: 500}", "images={name: fashion_mnist, fraction: 0.5}"):
+        assert of(f"across.{change}") == []
+    assert of("across.teacher.epochs=1") == of("across.student.lr=0.1") == []
+
+
+def test_errors_on_cifar10_are_the_published_protocol_with_its_network_recipes_and_all_data_alone(
     errors: Errors,
 ) -> None:
-    def bounds(network: str, note: str = "", **cut: int) -> tuple[bool, float]:
-        part = LearningFromErrors(errors=ErrorsOnly(data=KnownData(name="cifar10", **cut)))
+    folder = Path(__file__).parents[2] / "configs" / "learning_from_errors"
+
+    def of(*changes: str, name: str = "cifar10", note: str = "") -> list[str]:
+        part = load(LearningFromErrors, folder / f"{name}.yaml", changes).errors
+        assert part is not None
+        (teacher,), (student,) = part.teachers, part.students
         students = {
-            Key("errors", network, network, kind): errors.students[Key("errors", "mlp", "mlp", kind)]
+            Key("errors", teacher.network, student, kind): errors.students[Key("errors", "mlp", "mlp", kind)]
             for kind in ("predicted", "shuffled")
         }
-        alone = CONFIG.model_copy(update={"errors": part.errors, "across": None, "toy": None})
+        own, of_mlp = Key("errors", teacher.network), Key("errors", "mlp")
         cell = Cell("data", "errors", 0)
         told = errors.artifacts[cell].manifest
         data = replace(errors.artifacts[cell], manifest={**told, "metrics": {**told["metrics"], "note": note}})
-        artifacts = {**errors.artifacts, cell: data}
-        found = rows(replace(errors, config=alone, students=students, usage={}, artifacts=artifacts))[0]
-        return found.same_protocol, found.low
+        key = Cell("set", "errors", 0, "mlp", "", "predicted")
+        sets = {
+            Cell("set", "errors", seed, teacher.network, "", "predicted"): errors.artifacts[key._replace(seed=seed)]
+            for seed in CONFIG.seeds
+        }
+        found = replace(
+            errors,
+            students=students,
+            teachers={own: errors.teachers[of_mlp]},
+            fits={own: errors.fits[of_mlp]},
+            artifacts={**errors.artifacts, **sets, cell: data},
+        )
+        return [quantity for quantity, _ in claimed(found, errors=part)]
 
-    assert bounds("resnet18") == (True, 0.437)
-    assert bounds("resnet18", per_class=500) == bounds("resnet9") == bounds("resnet18", "JPEG") == (False, 0.2)
+    stated = ["teacher", "teacher", "student"]
+    assert of() == of(name="cifar10_target") == stated
+    assert of("errors.data.per_class=500") == of("errors.students=[resnet9]") == of(note="JPEG, once") == []
+    assert of("errors.student.epochs=60") == of("errors.student.augment=none") == []
+    teacher = "{epochs: 3, batch_size: 128, optimizer: sgd, lr: 0.1, weight_decay: 5.0e-4, schedule: constant}"
+    assert of(f"errors.teachers=[{{network: resnet18, recipe: {teacher}}}]") == []
 
 
 def test_page_text_files_and_runs_tell_all_parts(errors: Errors) -> None:
@@ -238,7 +256,10 @@ def test_the_scoreboard_is_told_every_pair_way_and_push(errors: Errors) -> None:
     assert students[0].ours == errors.students[Key("errors", "mlp", "mlp", "predicted")].accuracy
     assert all(one.ours.mean == 0.0 and one.ours.n == 0 for one in found if "right pairs" in one.name)
     toys = {one.on: one for one in found if one.row == 19}
-    assert [bool(one.protocol) for one in toys.values()] == [False, True, True]
+    small = "hidden (8,), steps 20"
+    assert next(one.protocol for one in toys.values()) == small
+    assert all(one.protocol.endswith(small) for one in toys.values())
+    assert all("pushed otherwise" in one.protocol for one in list(toys.values())[1:])
     gained = next(one for one in found if one.on.endswith("normalised by image"))
     by_way = {way: errors.students[Key("across", "linear", "linear", way)].accuracy.mean for way in ("raw", "image")}
     assert gained.ours.mean == pytest.approx(by_way["image"] - by_way["raw"])

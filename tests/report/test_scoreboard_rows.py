@@ -60,9 +60,10 @@ def test_gates_let_the_published_number_pass() -> None:
 def test_rows_that_are_out_of_order_or_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match=r"low <= value <= high, got 0\.5, 0\.4, 0\.6"):
         Published(value=0.4, low=0.5, high=0.6)
-    for bounds in ({}, {"at_least": 0.1, "at_most": 0.2}):
-        with pytest.raises(ValueError, match="at_least or at_most, one of them"):
-            Gate(**bounds)
+    with pytest.raises(ValueError, match="at_least or at_most, or both: got none"):
+        Gate()
+    with pytest.raises(ValueError, match=r"at_least below at_most, got 0\.2 and 0\.1"):
+        Gate(at_least=0.2, at_most=0.1)
     with pytest.raises(ValueError, match="each once and in order"):
         Rows(rows=all_rows()[1:])
 

@@ -74,10 +74,42 @@ def test_another_protocol_can_point_the_same_way_by_its_gates_alone() -> None:
 
 def test_a_gate_may_ask_for_more_than_the_interval() -> None:
     """Row 1: chance by five standard errors; of 30 seeds the 95 % interval is two of them."""
-    assert code(evidence(1, "above chance", 0.03, 0.01, seeds=30)) == "inconclusive"
-    assert code(evidence(1, "above chance", 0.06, 0.01, seeds=30)) == "same_direction"
-    assert code(evidence(1, "above chance", -0.03, 0.01, seeds=30)) == "inconclusive"
-    assert code(evidence(1, "above chance", -0.06, 0.01, seeds=30)) == "contradicted"
+    fit = evidence(1, "fit of its own set, lowest seed", 0.95)
+
+    def above(mean: float) -> str:
+        return code(evidence(1, "above chance", mean, 0.01, seeds=30), fit)
+
+    assert above(0.03) == "inconclusive"
+    assert above(0.06) == "same_direction"
+    assert above(-0.03) == "inconclusive"
+    assert above(-0.06) == "contradicted"
+
+
+def test_a_student_that_did_not_fit_its_set_is_not_judged() -> None:
+    """Row 1: "> chance + 5σ after train acc > 90 %"."""
+    high, fitted = evidence(1, "above chance", 0.5), "fit of its own set, lowest seed"
+    unfitted = evidence(1, fitted, 0.6, math.nan, bounds=(0.6, 0.6), undecided="a student fits 60 % of its set only")
+    assert code(high) == "inconclusive"
+    assert code(high, unfitted) == "inconclusive"
+    assert code(high, evidence(1, fitted, 0.95, math.nan, bounds=(0.95, 0.95))) == "same_direction"
+
+
+@pytest.mark.parametrize(("left", "expected"), [(0.3, "contradicted"), (0.5, "same_direction"), (0.7, "contradicted")])
+def test_about_a_half_has_two_sides(left: float, expected: str) -> None:
+    """Row 38: a network that sees perturbations of .028 knows nothing, which is neither right nor wrong throughout."""
+    taught = evidence(38, "perturbations only, .14", 0.95)
+    assert code(taught, evidence(38, "perturbations only, .028", left)) == expected
+
+
+def test_much_greater_than_the_bugs_is_more_than_greater() -> None:
+    """Row 31: half of what was published."""
+    transfer = evidence(31, "transfer, PGD minus bugs", 0.5)
+    assert code(transfer, evidence(31, "student, PGD minus bugs", 0.2)) == "same_direction"
+    assert code(transfer, evidence(31, "student, PGD minus bugs", 0.05)) == "contradicted"
+    assert (
+        code(evidence(31, "transfer, PGD minus bugs", 0.1), evidence(31, "student, PGD minus bugs", 0.2))
+        == "contradicted"
+    )
 
 
 def test_a_gate_that_fails_where_the_size_cannot_decide_says_nothing() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from raylab.recipes.poison import CLEAN
 from raylab.report.estimates import difference
 from raylab.report.poison.table import Poisons
+from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
+from raylab.report.scoreboard.recipes import of_recipes
 from raylab.stages.construction import Attack
 
 PUBLISHED = Attack(norm="l2", eps=0.5, steps=100, step_size=0.1)
-EPOCHS = 150
 GATE = 0.2  # of the row: a perfect defence on this poison would be as good as on clean data
 FLIPS = 0.5  # success on the source: below it P1 hardly holds the features of another class
 
@@ -44,15 +45,15 @@ def _undecided(found: Poisons) -> str:
 def _protocol(found: Poisons) -> str:
     c = found.config
     rows = found.artifacts[next(cell for cell in found.artifacts if cell.role == "data")].rows
-    adversary = c.robust.adversary
-    assert adversary is not None
-    same_defence = (adversary.eps, adversary.steps, adversary.ramp) == (PUBLISHED.eps, 7, 0.0)
     return differing(
         (
             of_data(c.data, "cifar10", found.note, rows),
             of_networks((c.source, c.victim), "vgg16"),
             of_attack(c.attack, PUBLISHED),
-            "" if same_defence else f"adversary {adversary.eps:g}, {adversary.steps} steps, ramp {adversary.ramp:g}",
-            f"{c.train.epochs} epochs" if c.train.epochs != EPOCHS else "",
+            of_recipes(
+                ("source", c.train, recipes.DELUSIVE),
+                ("victims", c.train, recipes.DELUSIVE),
+                ("defended victims", c.robust, recipes.DELUSIVE_DEFENCE),
+            ),
         )
     )

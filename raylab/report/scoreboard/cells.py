@@ -28,11 +28,13 @@ def tolerance(published: Published) -> str:
 
 
 def gate(asked_for: Gate) -> str:
-    """≥ 20 %"""
-    sign, bound = ("≥", asked_for.at_least) if asked_for.at_least is not None else ("≤", asked_for.at_most)
-    assert bound is not None
+    """≥ 20 %, or 44 to 56 %"""
+    low, high, unit = asked_for.at_least, asked_for.at_most, asked_for.unit
     by = f" by {asked_for.sigmas:g} standard errors" if asked_for.sigmas is not None else ""
-    return f"{sign} {exact(bound, asked_for.unit)}{by}"
+    if low is not None and high is not None:
+        return f"{figure(_scaled(low, unit))} to {exact(high, unit)}{by}"
+    bound = f"≥ {exact(low, unit)}" if low is not None else f"≤ {exact(high, unit)}" if high is not None else ""
+    return bound + by
 
 
 def asked(published: Published | None, asked_for: Gate | None) -> str:

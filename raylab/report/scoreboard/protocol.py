@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from raylab.data import Cut
@@ -35,11 +36,16 @@ def of_networks(names: Iterable[str], published: str) -> str:
 
 
 def of_attack(attack: Attack, published: Attack) -> str:
-    """Another radius, number of steps or step."""
-    same = (attack.norm, attack.eps, attack.steps, attack.step) == (
-        published.norm, published.eps, published.steps, published.step,
-    )  # fmt: skip
-    return "" if same else f"{radius(attack)}, {attack.steps} steps"
+    """Another radius, number of steps or step; which iterate is kept is stated nowhere."""
+    same = (attack.norm, attack.steps) == (published.norm, published.steps) and all(
+        same_radius(*pair) for pair in ((attack.eps, published.eps), (attack.step, published.step))
+    )
+    return "" if same else f"{radius(attack)}, {attack.steps} steps of {attack.step:.3g}"
+
+
+def same_radius(ours: float, published: float) -> bool:
+    """As far as it is printed: 8/255 is written 0.0314."""
+    return math.isclose(ours, published, rel_tol=2e-3)
 
 
 def radius(attack: Attack) -> str:

@@ -1,7 +1,9 @@
 """The table of measured rows that README.md shows: `make readme` writes it anew from `.readme/measured.csv`.
 
-The CSV is what is committed of the results: a line for every row and every run of it, with one number, the one that
-stands for the run, and with its provenance. A newer measurement of the same row on the same thing replaces the older.
+The CSV is what is committed of the results: a line for every number of every run, with its provenance, and nothing of
+what was published. That stands in `rows.yaml`, and verdicts are reached anew from both whenever the table is written:
+a number, a bound or a rule that changes makes the README stale. A newer run of the same row on the same thing replaces
+the older one.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import count
 from pathlib import Path
 from string import ascii_lowercase
@@ -19,9 +21,10 @@ from raylab.core.statistics import Estimate
 from raylab.report.comparison import basis
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import asked, ours
-from raylab.report.scoreboard.rows import Gate, Published, Unit, all_rows
-from raylab.report.scoreboard.table import foremost, headline, plain
-from raylab.report.scoreboard.verdict import WORDS, Code, Line, Run
+from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.rows import all_rows
+from raylab.report.scoreboard.table import foremost, headline, is_target, plain
+from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
 
 README, MEASURED = Path("README.md"), Path(".readme/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"
@@ -30,8 +33,11 @@ RULE = (
     "*same direction* before *contradicted* before *inconclusive*; a run that contradicts is shown beside it. Of a run "
     "the number that contradicts or is undecided, else the first that was published. ± is the standard error; brackets "
     "hold what the row asks at the published protocol, a gate what it asks at any size. In what a run differs from the "
-    "published one stands in `.readme/measured.csv`, with all other runs."
+    "published one stands in `.readme/measured.csv`, with all other runs and numbers."
 )
+
+
+Place = tuple[str, str, str, str]  # of a run: row, experiment, on, protocol
 
 
 @dataclass(frozen=True)
@@ -39,78 +45,65 @@ class Entry:
     """A line of the CSV: as text, so that what is read is what was written."""
 
     row: str
-    title: str
     quantity: str
-    published: str  # of this quantity, with the bounds low and high: empty where only a gate asks for it
-    low: str
-    high: str
-    at_least: str  # of the gate: empty where it has none
-    at_most: str
     ours: str
     se: str
     n: str
     seeds: str
+    low: str  # a 95 % interval of its own; empty: by Student's t over seeds
+    high: str
+    as_published: str  # "yes": this number is at the published protocol
+    undecided: str  # why its gate would say nothing where it fails
+    experiment: str
     on: str
-    protocol: str
-    verdict: str  # of the run
-    row_verdict: str  # of the row, from all its runs in the same results
+    protocol: str  # of the run
+    verdict: str  # of the run, by the rule
     commit: str
     hardware: str
     date: str
 
     @property
-    def code(self) -> Code:
-        """Of the run. Raises ValueError for a verdict that there is not."""
-        return self._code(self.verdict)
-
-    @property
-    def row_code(self) -> Code:
-        return self._code(self.row_verdict)
-
-    def _code(self, verdict: str) -> Code:
-        found = [code for code in WORDS if code == verdict]
-        if not found:
-            raise ValueError(f"row {self.row}: a verdict of {list(WORDS)}, got {verdict!r}")
-        return found[0]
+    def place(self) -> Place:
+        return self.row, self.experiment, self.on, self.protocol
 
     @property
     def provenance(self) -> str:
         return f"`{self.commit}`, {self.hardware}, {self.date}"
 
     @property
-    def estimate(self) -> Estimate:
-        return Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds))
-
-    @property
-    def target(self) -> tuple[Published | None, Gate | None]:
-        """As `rows.yaml` has it today. Raises ValueError where it has no such number."""
+    def measured(self) -> Measured:
+        """Beside what `rows.yaml` says today. Raises ValueError where it has no such number."""
         row = all_rows()[int(self.row) - 1]
         published, gate = row.published.get(self.quantity), row.gates.get(self.quantity)
         if published is None and gate is None:
             raise ValueError(f"row {self.row}: one of {[*row.published, *row.gates]}, got {self.quantity!r}")
-        return published, gate
-
-    @property
-    def unit(self) -> Unit:
-        published, gate = self.target
-        return (published or gate or Gate(at_least=0)).unit
+        ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds))
+        protocol = "" if self.as_published == "yes" else self.protocol
+        bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
+        one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, self.experiment)
+        return Measured(one, published, gate)
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
 
 
 def entries(lines: Iterable[Line], about: About, made: Mapping[str, About] | None = None) -> Iterator[Entry]:
-    """One for every run of every row that was measured. `made`: where numbers come from, by experiment."""
+    """One for every number of every run. `made`: where numbers come from, by experiment."""
     for line in lines:
         for run in line.runs:
-            yield _entry(line, run, (made or {}).get(run.experiment, about))
+            for measured in run.measured:
+                yield _entry(line, run, measured, (made or {}).get(run.experiment, about))
 
 
 def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
-    """In the order of rows; a new entry of the same row on the same thing takes the place of the old."""
-    found = {(entry.row, entry.on, entry.protocol): entry for entry in old}
-    found |= {(entry.row, entry.on, entry.protocol): entry for entry in new}
-    return sorted(found.values(), key=lambda entry: int(entry.row))
+    """In the order of rows; a new run of the same row on the same thing takes the place of the old."""
+    found: dict[Place, list[Entry]] = {}
+    for one in old:
+        found.setdefault(one.place, []).append(one)
+    newer: dict[Place, list[Entry]] = {}
+    for one in new:
+        newer.setdefault(one.place, []).append(one)
+    return sorted((one for those in (found | newer).values() for one in those), key=lambda one: int(one.row))
 
 
 def read(path: Path) -> list[Entry]:
@@ -118,7 +111,10 @@ def read(path: Path) -> list[Entry]:
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path}: columns {', '.join(COLUMNS)}, got {', '.join(reader.fieldnames or ())}")
+            raise ValueError(
+                f"{path}: columns {', '.join(COLUMNS)}, got {', '.join(reader.fieldnames or ())}; remove it, run the "
+                "suites once more, which find all in their store, and name their measured.csv"
+            )
         return [Entry(**line) for line in reader]
 
 
@@ -130,21 +126,46 @@ def as_csv(kept: Iterable[Entry]) -> str:
     return stream.getvalue()
 
 
+def judged(kept: Iterable[Entry]) -> dict[Place, Run]:
+    """Runs as the rows and the rule of today judge the numbers that were kept."""
+    found: dict[Place, list[Measured]] = {}
+    for one in kept:
+        found.setdefault(one.place, []).append(one.measured)
+    return {
+        place: Run(place[2], tuple(those), frozenset(all_rows()[int(place[0]) - 1].gates), place[1])
+        for place, those in found.items()
+    }
+
+
+def ruled(kept: Sequence[Entry]) -> list[Entry]:
+    """With the verdicts of today, whatever they were when the numbers were measured."""
+    runs = judged(kept)
+    return [replace(one, verdict=runs[one.place].code) for one in kept]
+
+
 def block(kept: Sequence[Entry]) -> str:
     """What stands between the marks, with the marks."""
-    rows = {entry.row: [one for one in kept if one.row == entry.row] for entry in kept}
-    shown = [entry for those in rows.values() for entry in foremost(those)]
-    made = dict(zip(dict.fromkeys(entry.provenance for entry in shown), _letters(), strict=False))
-    header = "| row | target | asked | ours | verdict | measured on | made |\n|---|---|---|---|---|---|---|"
-    lines = [
-        _line(entry, entry.code if place else entry.row_code, made[entry.provenance])
-        for those in rows.values()
-        for place, entry in enumerate(foremost(those))
+    runs, origin = judged(kept), {one.place: one.provenance for one in kept}
+    rows: dict[str, dict[Place, Run]] = {}
+    for place, run in runs.items():
+        rows.setdefault(place[0], {})[place] = run
+    lines = {number: Line(all_rows()[int(number) - 1], tuple(of.values())) for number, of in rows.items()}
+    shown = [
+        (lines[number], run, run.code if place else lines[number].code, _origin(run, of, origin))
+        for number, of in rows.items()
+        for place, run in enumerate(foremost(lines[number].runs))
     ]
-    of = sum(bool(row.published or row.gates) for row in all_rows())
-    counted = f"{len(rows)} of {of} target numbers are measured here, at some size. {RULE}"
+    made = dict(zip(dict.fromkeys(where for *_, where in shown), _letters(), strict=False))
+    header = "| row | target | asked | ours | verdict | measured on | made |\n|---|---|---|---|---|---|---|"
+    table = [_line(line, run, verdict, made[where]) for line, run, verdict, where in shown]
+    of_all = sum(is_target(row) for row in all_rows())
+    counted = f"{len(rows)} of {of_all} target numbers are measured here, at some size. {RULE}"
     provenance = "Made: " + "; ".join(f"{letter}, {words}" for words, letter in made.items()) + "."
-    return "\n\n".join([BEGIN, "\n".join([header, *lines]), f"{counted} {provenance}", END])
+    return "\n\n".join([BEGIN, "\n".join([header, *table]), f"{counted} {provenance}", END])
+
+
+def _origin(run: Run, runs: Mapping[Place, Run], origin: Mapping[Place, str]) -> str:
+    return next(origin[place] for place, one in runs.items() if one is run)
 
 
 def renewed(readme: str, table: str) -> str:
@@ -154,45 +175,40 @@ def renewed(readme: str, table: str) -> str:
     return readme[: readme.index(BEGIN)] + table + readme[readme.index(END) + len(END) :]
 
 
-def _entry(line: Line, run: Run, about: About) -> Entry:
-    row, measured = line.row, headline(run)
-    published, gate, found = measured.published, measured.gate, measured.evidence.ours
+def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
+    one = measured.evidence
     return Entry(
-        row=str(row.row),
-        title=row.title,
-        quantity=measured.evidence.name,
-        published=_plain(published.value if published else None),
-        low=_plain(published.low if published else None),
-        high=_plain(published.high if published else None),
-        at_least=_plain(gate.at_least if gate else None),
-        at_most=_plain(gate.at_most if gate else None),
-        ours=plain(found.mean),
-        se=plain(found.se),
-        n=str(found.n),
-        seeds=str(found.seeds),
+        row=str(line.row.row),
+        quantity=one.name,
+        ours=plain(one.ours.mean),
+        se=plain(one.ours.se),
+        n=str(one.ours.n),
+        seeds=str(one.ours.seeds),
+        low="" if one.bounds is None else plain(one.bounds[0]) or "nan",
+        high="" if one.bounds is None else plain(one.bounds[1]) or "nan",
+        as_published="" if one.protocol else "yes",
+        undecided=one.undecided,
+        experiment=run.experiment,
         on=run.on,
         protocol=run.protocol,
         verdict=run.code,
-        row_verdict=line.code,
         commit=about.short_commit,
         hardware=about.hardware,
         date=about.date,
     )
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else plain(value)
-
-
-def _line(entry: Entry, verdict: Code, made: str) -> str:
-    """A row of the table."""
+def _line(line: Line, run: Run, verdict: Code, made: str) -> str:
+    """A row of the table, with the number that stands for the run."""
+    best = headline(run)
+    estimate = best.evidence.ours
     cells = (
-        entry.row,
-        entry.title,
-        f"{entry.quantity}: {asked(*entry.target)}",
-        f"{ours(entry.estimate, entry.unit)}; {basis(entry.estimate)}",
+        str(line.row.row),
+        line.row.title,
+        f"{best.evidence.name}: {asked(best.published, best.gate)}",
+        f"{ours(estimate, best.unit)}; {basis(estimate)}",
         f"**{WORDS[verdict]}**",
-        entry.on if entry.protocol else f"{entry.on} (as published)",
+        run.on if run.protocol else f"{run.on} (as published)",
         made,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -216,7 +232,7 @@ def main(results: Sequence[str]) -> None:
         if not kept:
             raise SystemExit(f"{MEASURED}: there is none yet; name the measured.csv of a results folder")
         MEASURED.parent.mkdir(exist_ok=True)
-        MEASURED.write_text(as_csv(kept), encoding="utf-8")
+        MEASURED.write_text(as_csv(ruled(kept)), encoding="utf-8")
         README.write_text(renewed(README.read_text(encoding="utf-8"), block(read(MEASURED))), encoding="utf-8")
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from error

@@ -40,9 +40,11 @@ class Gate(Config):
     unit: Unit = "share"
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Gate:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("a gate has at_least or at_most, one of them")
+    def _bounded(self) -> Gate:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a gate has at_least or at_most, or both: got none")
+        if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
+            raise ValueError(f"at_least below at_most, got {self.at_least} and {self.at_most}")
         return self
 
 

@@ -14,27 +14,11 @@ from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import differing
 from raylab.report.theory import targets
 from raylab.report.theory.table import Result
-from raylab.report.theory.targets import Found
+from raylab.report.theory.targets import EPS, IMAGES, SYNTHETIC, Found
 from raylab.stages.quantities import exact
 from raylab.stages.theory import fit_name
 
-EPS = {"0.01": ".01", "0.004": ".004", "0.002": ".002"}  # of shifted Gaussians: quantities, and the rows' names
 NUM_FITTED = 15  # multipliers and variances of row 35
-# Quantities of the synthetic world, and the names of row 45.
-SYNTHETIC = {
-    "standard 0": "standard, clean",
-    "standard 1": "standard, η",
-    "standard 2": "standard, 2η",
-    "adversarial 0": "adversarial, clean",
-    "adversarial 2": "adversarial, 2η",
-    **{f"{kind} {ratio:g}": f"D_{kind}, {words}" for kind in ("rand", "det")
-       for ratio, words in ((0.5, ".5η"), (1.0, "η"), (1.5, "1.5η"), (2.0, "2η"))},
-    "D_R 0": "D_R, clean",
-    "D_NR 0": "D_NR, clean",
-    "D_NR 2": "D_NR, 2η",
-    "robust source det": "robust source, D_det",
-    "robust source rand": "robust source, D_rand",
-}  # fmt: skip
 
 
 def evidence(result: Result) -> Iterator[Evidence]:
@@ -93,9 +77,7 @@ def _images(result: Result) -> Iterator[Evidence]:
     found, on = result.found("images published"), "MNIST 1 and 2, the published draws, float32"
     part = "" if c.images.cut == Cut() else "a part of MNIST"
     protocol = differing((part, _changed(c.two_layer_images, Theory().two_layer_images)))
-    names = {"standard": "standard", "eps 0.14": "perturbations only, .14", "eps 0.14 agreement": "agreement, .14",
-             "eps 0.028": "perturbations only, .028"}  # fmt: skip
-    for quantity, name in names.items():
+    for quantity, name in IMAGES.items():
         if quantity in found:
             yield _once(Evidence(38, name, found[quantity], on, protocol))
 
@@ -127,7 +109,7 @@ def _synthetic(result: Result) -> Iterator[Evidence]:
     c, found = result.config.synthetic, result.found("synthetic")
     changed, on = _changed(c, Theory().synthetic), "synthetic world"
     for quantity, name in SYNTHETIC.items():
-        if quantity in found:
+        if quantity in found and quantity != "D_R 2":
             yield Evidence(45, name, found[quantity], on, changed)
         if f"{quantity} limit" in found:
             endless = differing(("endless data for n = 10\u202f000", changed))

@@ -1,4 +1,4 @@
-"""What the worlds of `recipes.theory` are held against: published numbers and closed forms, with their sources."""
+"""What the worlds of `recipes.theory` are held against: the rows of the scoreboard, and beside them closed forms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from raylab.core.statistics import Estimate
 from raylab.recipes.theory import Theory
 from raylab.report.comparison import Rule, Target
+from raylab.report.scoreboard.rows import all_rows
 from raylab.stages.theory import fit_name
 
 ILYAS, KUMANO = "Ilyas et al. 2019", "Kumano et al., NeurIPS 2024"
@@ -15,6 +16,32 @@ NAKKIRAN, GOH = "Nakkiran, Distill 2019", "Goh, Distill 2019"
 COMPUTED = "computed once with another implementation"
 CLOSED = "closed form"
 Found = Mapping[str, Estimate]  # by quantity
+
+
+# Quantities, and what the rows call them: of shifted Gaussians (39), images (38) and the synthetic world (45).
+EPS = {"0.01": ".01", "0.004": ".004", "0.002": ".002"}
+IMAGES = {
+    "standard": "standard",
+    "eps 0.14": "perturbations only, .14",
+    "eps 0.056": "perturbations only, .056",
+    "eps 0.028": "perturbations only, .028",
+    "eps 0.14 agreement": "agreement, .14",
+}
+SYNTHETIC = {
+    "standard 0": "standard, clean",
+    "standard 1": "standard, η",
+    "standard 2": "standard, 2η",
+    "adversarial 0": "adversarial, clean",
+    "adversarial 2": "adversarial, 2η",
+    **{f"{kind} {ratio:g}": f"D_{kind}, {words}" for kind in ("rand", "det")
+       for ratio, words in ((0.5, ".5η"), (1.0, "η"), (1.5, "1.5η"), (2.0, "2η"))},
+    "D_R 0": "D_R, clean",
+    "D_R 2": "D_R, 2η",
+    "D_NR 0": "D_NR, clean",
+    "D_NR 2": "D_NR, 2η",
+    "robust source det": "robust source, D_det",
+    "robust source rand": "robust source, D_rand",
+}  # fmt: skip
 
 
 class Asked(NamedTuple):
@@ -32,10 +59,26 @@ def _asked(
     return Asked(quantity, Target(words, value, tolerance, source, rule, row), protocol)
 
 
-# Variances and eps, then lambda, Sigma_r, kappa and worst cosine after training.
+def _of_row(row: int, name: str, quantity: str, words: str, protocol: str = "") -> Asked:
+    """A published number and its tolerance, as the scoreboard has them; where a share ends, the tolerance does too."""
+    target, published = all_rows()[row - 1], all_rows()[row - 1].published[name]
+    tolerance = round(max(published.high - published.value, published.value - published.low), 12)
+    return _asked(quantity, words, published.value, tolerance, target.source, row, protocol)
+
+
+def _gate(row: int, name: str, quantity: str, words: str, protocol: str = "") -> Asked:
+    """A gate of the scoreboard that has one bound."""
+    target, gate = all_rows()[row - 1], all_rows()[row - 1].gates[name]
+    rule: Rule = "at_most" if gate.at_least is None else "at_least"
+    bound = gate.at_most if gate.at_least is None else gate.at_least
+    assert bound is not None
+    return _asked(quantity, words, bound, 0.0, target.source, row, protocol, rule)
+
+
+# Variances and eps, then lambda, Sigma_r (the table of row 35), kappa and worst cosine after training.
 _FITS = (
     ((1.0,), 0.5, 1.33333, (2.25,), None),
-    ((100.0, 1.0), 1.0, 0.514091, (103.85393, 3.92680), (26.4475, 0.374731)),
+    ((100.0, 1.0), 1.0, 0.514091, (103.85393, 3.92680), None),
     ((100.0, 1.0), 10.0, 0.0124013, (233.41644, 90.13042), (2.58976, 0.896591)),
     ((25.0, 1.0), 1.0, 0.548428, (28.53025, 3.76332), (7.58114, 0.641730)),
     ((4.0, 1.0, 0.25), 0.5, 2.898369, (4.66452, 1.61640, 0.78921), (5.91038, 0.703614)),
@@ -53,27 +96,40 @@ def gaussian(config: Theory, found: Found) -> Iterator[Asked]:
     c = config.gaussian
     if c.gain == ((1.0, 4.0), 2.0):
         gain = "theorem 1: what an adversary gains, Σ = diag(1, 4), C = 2"
-        yield _asked("gain", gain, 3.3061224, 1e-6, f"{ILYAS}, theorem 1; {COMPUTED}", 34)
-        yield _asked("gain sampled", f"{gain}, sampled", 3.3061224, 0.033, CLOSED, 34)
+        yield _of_row(34, "closed form", "gain", gain)
+        yield _of_row(34, "sampled", "gain sampled", f"{gain}, sampled")
+    row = all_rows()[34]
+    exact, source = row.published["largest deviation from the table"].high, row.source
     for variances, eps, multiplier, learned, after in _FITS:
         if (variances, eps) in c.fits:
             name = fit_name(variances, eps)
-            source = f"{ILYAS}, theorem 2 and lemma 4; {COMPUTED}"
-            yield _asked(f"{name} lambda", f"{name}: λ", multiplier, 1e-5, source, 35)
+            yield _asked(f"{name} lambda", f"{name}: λ", multiplier, exact, source, 35)
             for i, value in enumerate(learned):
-                yield _asked(f"{name} s{i}", f"{name}: Σr, entry {i + 1}", value, 1e-5, source, 35)
-            if after:
-                third = f"{ILYAS}, theorem 3; {COMPUTED}"
-                yield _asked(f"{name} kappa after", f"{name}: κ of Σr", after[0], 1e-5, third, 37)
-                yield _asked(f"{name} cos after", f"{name}: worst cosine after", after[1], 1e-5, third, 37)
-                before = found[f"{name} cos before"].mean
-                rises = f"{name}: worst cosine above that before training"
-                yield _asked(f"{name} cos after", rises, before, 0.0, f"{ILYAS}, theorem 3", 37, rule="at_least")
+                yield _asked(f"{name} s{i}", f"{name}: Σr, entry {i + 1}", value, exact, source, 35)
+            yield from _alignment(name, after, exact, found)
     hard = "σr² where every sample moves by exactly ε, d = 1, σ = 1, ε = .5"
-    yield _asked("hard", hard, 2.047885, 1e-6, f"appendix E, hard constraint; {COMPUTED}", 36)
-    yield _asked("hard learned", f"{hard}, by adversarial training", 2.047885, 0.0204, CLOSED, 36)
+    yield _of_row(36, "closed form", "hard", hard)
+    yield _of_row(36, "by training", "hard learned", f"{hard}, by adversarial training")
     if (c.mean, c.variances) == ((2.0, 1.0), (4.0, 0.25)):
         yield from _classifiers(c.trained, c.attacked, found)
+
+
+def _alignment(name: str, after: tuple[float, float] | None, exact: float, found: Found) -> Iterator[Asked]:
+    """Theorem 3; of the fit that row 37 is about, by its numbers."""
+    kappa, cosine = f"{name}: κ of Σr", f"{name}: worst cosine after"
+    third = all_rows()[36].source
+    if name == fit_name((100.0, 1.0), 1.0):
+        yield _of_row(37, "κ after", f"{name} kappa after", kappa)
+        yield _of_row(37, "worst cosine before", f"{name} cos before", f"{name}: worst cosine before")
+        yield _of_row(37, "worst cosine after", f"{name} cos after", cosine)
+    elif after is not None:
+        yield _asked(f"{name} kappa after", kappa, after[0], exact, third, 37)
+        yield _asked(f"{name} cos after", cosine, after[1], exact, third, 37)
+    else:
+        return
+    before = found[f"{name} cos before"].mean
+    rises = f"{name}: worst cosine above that before training"
+    yield _asked(f"{name} cos after", rises, before, 0.0, f"{ILYAS}, theorem 3", 37, rule="at_least")
 
 
 def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found: Found) -> Iterator[Asked]:
@@ -91,25 +147,26 @@ def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found:
 
 def two_layer(published: bool) -> Iterator[Asked]:
     """Row 39."""
-    source = f"{KUMANO}, figure read to ±.01"
     if published:
         yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
-        for eps, value, tolerance in ((0.01, 0.99, 0.03), (0.004, 0.77, 0.08), (0.002, 0.52, 0.05)):
-            words = f"perturbation-only network, ε = {eps:g}"
-            yield _asked(f"eps {eps:g}", words, value, tolerance, source, 39, "float32, not half precision")
+        for eps, name in EPS.items():
+            words = f"perturbation-only network, ε = {eps}"
+            yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
         return
-    for eps in (0.01, 0.004, 0.002):
-        words = f"the same, labels by fair coins, ε = {eps:g}, less the closed form at each seed's label sum"
-        yield _asked(f"eps {eps:g} excess", words, 0.0, 0.05, CLOSED)
+    for eps in EPS:
+        words = f"the same, labels by fair coins, ε = {eps}, less the closed form at each seed's label sum"
+        yield _asked(f"eps {eps} excess", words, 0.0, 0.05, CLOSED)
 
 
 def images() -> Iterator[Asked]:
     """Row 38."""
-    source, protocol = f"{KUMANO}, figure read to ±.01", "float32, not half precision"
-    yield _asked("standard", "standard network, training accuracy", 0.955, 0.03, source, 38, protocol)
-    for eps, value in ((0.14, 0.965), (0.056, 0.89), (0.028, 0.47)):
-        yield _asked(f"eps {eps:g}", f"perturbation-only network, ε = {eps:g}", value, 0.03, source, 38, protocol)
-    yield _asked("eps 0.14 agreement", "agreement on test images, ε = .14", 0.94, 0.03, source, 38, protocol)
+    words = {
+        "standard": "standard network, training accuracy",
+        **{f"eps {eps}": f"perturbation-only network, ε = {eps}" for eps in ("0.14", "0.056", "0.028")},
+        "eps 0.14 agreement": "agreement on test images, ε = .14",
+    }
+    for quantity, name in IMAGES.items():
+        yield _of_row(38, name, quantity, words[quantity], "float32, not half precision")
 
 
 def squares(config: Theory) -> Iterator[Asked]:
@@ -118,28 +175,10 @@ def squares(config: Theory) -> Iterator[Asked]:
     protocol = (
         f"{largest.replace(' ', ' = ')}, n = {c.examples}, whitened MLP; published: d = 3072, n = 10000, ResNet-18"
     )
-    flip = f"{NAKKIRAN}: “almost all”; gate of the specification"
-    yield _asked(
-        f"{largest} train",
-        "training accuracy, label noise included",
-        0.99,
-        0,
-        f"{NAKKIRAN}: 99.9 %",
-        32,
-        protocol,
-        "at_least",
-    )
-    yield _asked(f"{largest} robust 0.01", "accuracy left at ℓ∞ .01", 0.1, 0, flip, 32, protocol, "at_most")
-    yield _asked(
-        f"{largest} first robust 0.01",
-        "the same after one epoch",
-        0.9,
-        0,
-        f"{NAKKIRAN}: robust",
-        32,
-        protocol,
-        "at_least",
-    )
+    left = "accuracy left at .01"
+    yield _gate(32, "training accuracy", f"{largest} train", "training accuracy, label noise included", protocol)
+    yield _gate(32, left, f"{largest} robust 0.01", "accuracy left at ℓ∞ .01", protocol)
+    yield _gate(32, f"{left} after one epoch", f"{largest} first robust 0.01", "the same after one epoch", protocol)
     for name in ("no label noise", "no pixel noise", "neither noise"):
         words = f"accuracy left at ℓ∞ .01, {name}"
         yield _asked(f"{name} robust 0.01", words, 0.9, 0, f"{NAKKIRAN}: robust", 32, protocol, "at_least")
@@ -178,32 +217,16 @@ def usefulness(found: Found) -> Iterator[Asked]:
 
 def synthetic(found: Found) -> Iterator[Asked]:
     """Row 45: every number of the table, and beside it the limit of endless data where there is one."""
-    table: dict[str, tuple[str, float]] = {
-        "standard 0": ("standard, clean", 0.9993),
-        "standard 1": ("standard, ε = η", 0.602),
-        "standard 2": ("standard, ε = 2η", 0.0023),
-        "adversarial 0": ("adversarially trained, clean", 0.950),
-        "adversarial 2": ("adversarially trained, ε = 2η", 0.950),
-        **{f"rand {r:g}": (f"D_rand, ε = {r:g}η", v) for r, v in ((0.5, 0.684), (1, 0.789), (1.5, 0.987), (2, 0.998))},
-        **{f"det {r:g}": (f"D_det, ε = {r:g}η", v) for r, v in ((0.5, 0.001), (1, 0.050), (1.5, 0.988), (2, 0.997))},
-        "D_R 0": ("D_R, clean", 0.950),
-        "D_R 2": ("D_R, ε = 2η", 0.925),
-        "D_NR 0": ("D_NR, clean", 0.9992),
-        "D_NR 2": ("D_NR, ε = 2η", 0.0027),
-        "robust source det": ("robust source, D_det at 2η", 0.0012),
-        "robust source rand": ("robust source, D_rand at 2η: leakage", 0.673),
-    }
-    for quantity, (words, value) in table.items():
+    for quantity, name in SYNTHETIC.items():
         if quantity in found:
             protocol = "one start an example; unstated there" if quantity == "D_R 2" else ""
-            yield _asked(quantity, words, value, 0.02, COMPUTED, 45, protocol)
+            yield _of_row(45, name, quantity, name, protocol)
         if f"{quantity} limit" in found:
-            yield _asked(f"{quantity} limit", f"{words}, endless data", value, 0.02, COMPUTED, 45)
+            yield _of_row(45, name, f"{quantity} limit", f"{name}, endless data")
     for ratio in (0, 1, 2):
         limit = found[f"averaging {ratio} limit"].mean
         yield _asked(f"averaging {ratio}", f"averaging classifier, ε = {ratio}η", limit, 0.02, "Φ((η − ε)√d)", 45)
-    if "det 1" in found:
-        yield _asked("det 1", "D_det at η", 0.1, 0, "gate of the specification", 45, rule="at_most")
-    if "det 1.5" in found:
-        yield _asked("det 1.5", "D_det at 1.5η", 0.95, 0, "gate of the specification", 45, rule="at_least")
+    for quantity in ("det 1", "det 1.5"):
+        if quantity in found:
+            yield _gate(45, SYNTHETIC[quantity], quantity, f"{SYNTHETIC[quantity]}, the gate")
     yield _asked("D_R many 2", "D_R, ε = 2η, eight starts an example", 0.95, 0.02, "limit of endless data")

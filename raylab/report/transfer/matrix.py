@@ -30,6 +30,7 @@ class RobustSource:
     withstands: Estimate  # accuracy on test images under the attack itself, untargeted, at the same radius
     success: Estimate  # of the attack that made the set, on this source
     p1: Estimate  # of the student of its set, whose accuracy is the control "robust"
+    above: Estimate | None = None  # that p1 minus that accuracy, paired by seed
     warnings: tuple[str, ...] = ()  # of its training: a collapsed network withstands everything and sees nothing
 
 
@@ -221,11 +222,13 @@ def _robust_source(reader: Reader, source: str, target: str, kind: str, chance: 
     accuracy = reader.accuracy([Cell("source", seed, source, control="robust") for seed in seeds])
     needed = chance + LEARNED * (reader.accuracy([Cell("source", seed, source) for seed in seeds]).mean - chance)
     weak = f"it is right on {percent(accuracy)} of clean images only, where {share(needed, 0)} % are asked"
+    by_seed, p1 = ({cell.seed: reader.share(cell, name) for cell in students} for name in ("correct", "next_class"))
     return RobustSource(
         accuracy,
         reader.withstands(source, "robust"),
         reader.metric([Cell("set", seed, source, "", kind, "robust") for seed in seeds], "success"),
-        mean([reader.share(cell, "next_class") for cell in students]),
+        mean(list(p1.values())),
+        difference(p1, by_seed),
         (
             *reader.collapses([Cell("network", seed, source, control="robust") for seed in seeds]),
             *([weak] if accuracy.mean < needed else []),

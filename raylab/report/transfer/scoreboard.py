@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from raylab.core.statistics import Coefficient, Estimate
-from raylab.report.estimates import BySeed, above, difference, mean, negated
+from raylab.core.statistics import Coefficient, Estimate, over_seeds, pearson, spearman
+from raylab.recipes.transfer_matrix import Cell
+from raylab.report.estimates import BySeed, above, difference, interval, mean, negated
+from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
+from raylab.report.scoreboard.protocol import named, radius, same_radius
 from raylab.report.transfer.matrix import TRANSFER, Matrix, Row
-from raylab.report.transfer.size import size_of
-from raylab.stages.construction import Attack
-from raylab.stages.dataset import DigitsData
+from raylab.report.transfer.protocol import (
+    DIGITS,
+    NETWORKS,
+    of_architectures,
+    of_digits,
+    of_imagenet,
+    of_jordan,
+    of_kumano,
+    of_pair,
+    of_robust,
+)
+from raylab.report.transfer.reading import Reader
 
-PUBLISHED = Attack(eps=0.5, steps=100, step_size=0.1)  # of CIFAR-10; Ilyas et al. 2019, appendix C.5
-DIGITS = Attack(eps=1.5, steps=100, step_size=0.3)  # of row 46
 FULL_SUCCESS = 0.95  # "of the attack: full", from which on a set that teaches nothing says something
 VGG = ("vgg16", "vgg_small")
-NETWORKS = {
-    "vgg16": "VGG-16",
-    "inception_v3": "Inception",
-    "resnet18": "ResNet-18",
-    "densenet121": "DenseNet",
-    "resnet50": "ResNet-50",
-}
 ERRS = "untargeted misclassified"
+FITTED = 0.9  # training accuracy from which on a student may be judged; a gate of row 1
+HOLDS = 0.05  # success on the robust source up to which it holds the attack's radius
 
 
 def evidence(matrix: Matrix) -> Iterator[Evidence]:
@@ -40,56 +45,79 @@ def evidence(matrix: Matrix) -> Iterator[Evidence]:
 
 def _of_pair(matrix: Matrix, row: Row) -> Iterator[Evidence]:
     on = f"{named(matrix.config.data, matrix.note)}, {row.source}, {radius(matrix.config.attack)}"
-    protocol = _protocol(matrix, (row.source, row.target), "resnet50")
-    chance = row.chance
     weak = f"the attack succeeds on {100 * row.success.mean:.0f} % only"
     undecided = weak if row.success.mean < FULL_SUCCESS else ""
-    data = matrix.config.data.name
+    data, norm = matrix.config.data.name, matrix.config.attack.norm
     if data == "restricted_imagenet":
-        if row.kind != "other":
-            yield Evidence(5, row.kind, row.accuracy, on, _imagenet(matrix))
-        if row.kind == "rand":
-            yield Evidence(5, "clean", matrix.standard[row.target], on, _imagenet(matrix))
+        yield from _of_imagenet(matrix, row, on)
         return
     if row.kind == "rand":
-        yield Evidence(1, "clean", row.accuracy, on, protocol)
-        yield Evidence(1, "above chance", above(row.by_seed, chance), on, protocol)
+        yield from _of_rand(matrix, row, on)
     if row.kind == "det":
-        yield Evidence(2, "clean", row.accuracy, on, protocol)
-        yield Evidence(2, "above chance", above(row.by_seed, chance), on, protocol, undecided)
-        if row.above_p1 is not None:
-            yield Evidence(2, "above relabelled", row.above_p1, on, protocol, undecided)
-            yield Evidence(3, "relabelled", row.p1, on, protocol)
-            yield Evidence(3, "above clean", negated(row.above_p1), on, protocol, undecided)
+        yield from _of_det(row, on, of_pair(matrix, row, recipes.DET), undecided)
     if "robust" in row.controls:
-        yield from _of_robust_source(row, on, protocol)
+        yield from _of_robust_source(row, on, of_robust(matrix, row))
     if "leakage" in row.controls and row.kind in ("rand", "det"):
-        yield Evidence(41, row.kind, row.controls["leakage"], on, protocol)
-    if data == "mnist" and matrix.config.attack.norm == "l2" and row.kind in ("other", "det"):
-        differs = _kumano(matrix, row)
+        yield Evidence(41, row.kind, row.controls["leakage"], on, of_jordan(matrix, row))
+    if data == "mnist" and norm == "l2" and row.kind in ("other", "det"):
+        differs = of_kumano(matrix, row)
         yield Evidence(40, row.kind, row.accuracy, on, differs)
         if row.kind == "det":
-            yield Evidence(40, "det above chance", above(row.by_seed, chance), on, differs, undecided)
-
-    if data == "digits" and matrix.config.attack.norm == "l2" and matrix.config.attack.eps == DIGITS.eps:
+            yield Evidence(40, "det above chance", above(row.by_seed, row.chance), on, differs, undecided)
+    if data == "digits" and norm == "l2" and same_radius(matrix.config.attack.eps, DIGITS.eps):
         yield from _of_digits(matrix, row, on)
 
 
-def _of_digits(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
-    """Row 46; what its recipe does not state (batch size, split, iterate) is no difference."""
-    c, data = matrix.config, matrix.config.data
-    train = size_of(matrix).train
-    as_they_are = isinstance(data, DigitsData) and (data.mean, data.std) == (0.0, 1.0)
-    named_recipe = (c.train.epochs, c.train.optimizer, c.train.lr, c.train.schedule, c.train.weight_decay)
-    protocol = differing(
-        (
-            "" if train == 1400 else f"{train} training images",
-            "" if as_they_are else "a normalising layer",
-            of_networks((row.source, row.target), "mlp"),
-            of_attack(c.attack, DIGITS),
-            "" if named_recipe == (40, "adamw", 1e-3, "constant", 0.0) else "another training",
+def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
+    """A student that has not fitted its set stays near chance whatever the set holds: it is not judged."""
+    protocol, seeds = of_pair(matrix, row, recipes.RAND), matrix.config.seeds
+    yield Evidence(1, "clean", row.accuracy, on, protocol)
+    yield Evidence(1, "above chance", above(row.by_seed, row.chance), on, protocol)
+    networks = [matrix.artifacts.get(Cell("network", seed, row.source, row.target, "rand")) for seed in seeds]
+    if fits := [network.metrics["accuracy"] for network in networks if network is not None]:
+        fit = min(by_epoch[-1] if by_epoch else row.chance for by_epoch in fits)
+        ours = Estimate(
+            fit, float("nan"), sum(network.metrics["examples"] for network in networks if network), len(fits)
         )
-    )
+        unfitted = f"a student fits {100 * fit:.0f} % of its set only" if fit < FITTED else ""
+        yield Evidence(1, "fit of its own set, lowest seed", ours, on, protocol, unfitted, (fit, fit))
+
+
+def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Evidence]:
+    yield Evidence(2, "clean", row.accuracy, on, protocol)
+    yield Evidence(2, "above chance", above(row.by_seed, row.chance), on, protocol, undecided)
+    if row.above_p1 is not None:
+        yield Evidence(2, "above relabelled", row.above_p1, on, protocol, undecided)
+        yield Evidence(3, "relabelled", row.p1, on, protocol)
+        yield Evidence(3, "above clean", negated(row.above_p1), on, protocol, undecided)
+
+
+def _of_imagenet(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
+    if row.kind not in ("rand", "det"):
+        return
+    protocol = of_imagenet(matrix, row)
+    yield Evidence(5, row.kind, row.accuracy, on, protocol)
+    if row.kind != "rand":
+        return
+    clean = _standard(matrix, row.target)
+    yield Evidence(5, "clean", matrix.standard[row.target], on, protocol)
+    if clean:
+        yield Evidence(5, "clean above rand", difference(clean, row.by_seed), on, protocol)
+    if "det" in matrix.config.kinds:
+        det = matrix.row(row.source, row.target, "det")
+        yield Evidence(5, "rand above det", difference(row.by_seed, det.by_seed), on, protocol)
+
+
+def _standard(matrix: Matrix, target: str) -> BySeed:
+    """Of the independent network, by seed."""
+    cells = {seed: Cell("standard", seed, target=target) for seed in matrix.config.seeds}
+    reader = Reader(matrix.config, matrix.artifacts)
+    return {seed: reader.share(cell, "correct") for seed, cell in cells.items() if cell in matrix.artifacts}
+
+
+def _of_digits(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
+    """Row 46."""
+    protocol = of_digits(matrix, row)
     if row.kind in ("rand", "det"):
         yield Evidence(46, row.kind, row.accuracy, on, protocol)
     if row.kind == "det" and row.above_p1 is not None:
@@ -105,31 +133,64 @@ def _of_robust_source(row: Row, on: str, protocol: str) -> Iterator[Evidence]:
     if row.kind == "det":
         # Published with a source that holds the attack's radius: where ours does not, the set may teach.
         beyond = f"the attack succeeds on the robust source too, in {100 * row.robust.success.mean:.0f} %"
-        excuse = beyond if row.robust.success.mean > 0.05 else ""
+        excuse = beyond if row.robust.success.mean > HOLDS else ""
         yield Evidence(4, "det", row.controls["robust"], on, protocol)
         yield Evidence(4, "det relabelled", row.robust.p1, on, protocol)
+        if row.robust.above is not None:
+            yield Evidence(4, "relabelled above clean", row.robust.above, on, protocol, excuse)
         yield Evidence(4, "det above chance", above(clean, row.chance), on, protocol, excuse)
 
 
 def _of_transfer(matrix: Matrix) -> Iterator[Evidence]:
+    """Row 15 over all pairs of a seed, whose networks are its own; then the mean over seeds.
+
+    Seeds know nothing of other architectures: where architectures can be resampled, that interval counts too.
+    """
     c = matrix.config
     on = f"{named(c.data, matrix.note)}, {len(c.sources)} × {len(c.targets)} networks, {radius(c.attack)}"
-    pooled = matrix.correlations["det"]["pooled"]
-    protocol = _protocol(matrix, (*c.sources, *c.targets), "")
-    if matrix.points and pooled.n >= 3 and len(c.sources) > 1:
-        yield _coefficient("Spearman", pooled.spearman, pooled.n, on, matrix, protocol)
-        yield _coefficient("Pearson, targeted", pooled.pearson, pooled.n, on, matrix, protocol)
+    det = [row for row in matrix.rows if row.kind == "det"]
+    networks = matrix.correlations["det"]["pooled"]
+    unknown = Coefficient(math.nan, math.nan, math.nan)
+    measures = (
+        ("Pearson, untargeted", pearson, ERRS, unknown),
+        ("Pearson, targeted", pearson, TRANSFER, networks.pearson),
+        ("Spearman", spearman, TRANSFER, networks.spearman),
+    )
+    protocol = of_architectures(matrix, c.sources, c.targets)
+    for name, measure, rate, resampled in measures:
+        ours = _over_pairs(measure, det, rate, c.seeds)
+        if len(det) >= 3 and ours.seeds:  # a coefficient of a constant is none
+            yield Evidence(15, name, ours, on, protocol, bounds=_wider(ours, resampled))
     for source in c.sources:
-        rows = {row.target: row for row in matrix.rows if row.kind == "det" and row.source == source}
+        rows = {row.target: row for row in det if row.source == source}
         if any(name in rows for name in VGG) and len(rows) > 2:
             yield from _of_architectures(matrix, source, rows)
+
+
+def _wider(ours: Estimate, resampled: Coefficient) -> tuple[float, float] | None:
+    low, high = interval(ours)
+    if math.isnan(resampled.low) or math.isnan(low):
+        return None
+    return min(low, resampled.low), max(high, resampled.high)
+
+
+def _over_pairs(
+    measure: Callable[[Sequence[float], Sequence[float]], float], rows: Sequence[Row], rate: str, seeds: Sequence[int]
+) -> Estimate:
+    """Of how often a target falls for a source and what it learns from its set."""
+    rows = [row for row in rows if all(rate in row.transfer_by_seed.get(seed, {}) for seed in seeds)]
+    found = [
+        measure([row.transfer_by_seed[seed][rate].mean for row in rows], [row.by_seed[seed].mean for row in rows])
+        for seed in seeds
+    ]
+    return over_seeds(found, len(rows) * len(seeds))
 
 
 def _of_architectures(matrix: Matrix, source: str, rows: Mapping[str, Row]) -> Iterator[Evidence]:
     """Rows 16 and 17: a VGG is said to learn and to err least, and the source's own architecture to obey most."""
     c = matrix.config
     on = f"{named(c.data, matrix.note)} from {source}, {radius(c.attack)}"
-    protocol = _protocol(matrix, (source, *rows), "resnet50")
+    protocol = of_architectures(matrix, (source,), tuple(rows))
     vgg = next(name for name in rows if name in VGG)
     learnt = {name: row.by_seed for name, row in rows.items()}
     errs, obeys = (
@@ -156,40 +217,3 @@ def _least_above(by_name: Mapping[str, BySeed], name: str) -> Estimate:
     """The smallest of the others' paired differences to one: all are above it where this is above 0."""
     found = [difference(values, by_name[name]) for other, values in by_name.items() if other != name]
     return min(found, key=lambda one: one.mean)
-
-
-def _coefficient(name: str, found: Coefficient, n: int, on: str, matrix: Matrix, protocol: str) -> Evidence:
-    """Its interval resamples sources and targets."""
-    ours = Estimate(found.value, float("nan"), n, len(matrix.config.seeds))
-    return Evidence(15, name, ours, on, protocol or "raylab's targeted rate", bounds=(found.low, found.high))
-
-
-def _protocol(matrix: Matrix, networks: tuple[str, ...], published: str) -> str:
-    c = matrix.config
-    short = c.train.preset in (None, "small")
-    return differing(
-        (
-            of_data(c.data, "cifar10", matrix.note, size_of(matrix).train),
-            of_networks(networks, published) if published else ", ".join(dict.fromkeys(networks)),
-            of_attack(c.attack, PUBLISHED),
-            f"{c.train.epochs} epochs" if short else "",
-        )
-    )
-
-
-def _imagenet(matrix: Matrix) -> str:
-    return _protocol(matrix, ("resnet50",), "resnet50")
-
-
-def _kumano(matrix: Matrix, row: Row) -> str:
-    """The authors' schedule follows the training loss, which no schedule of ours does."""
-    c = matrix.config
-    return differing(
-        (
-            of_data(c.data, "mnist", "", size_of(matrix).train),
-            of_networks((row.source, row.target), "kumano_convnet"),
-            of_attack(c.attack, Attack(eps=2.0, steps=100, step_size=0.4)),
-            f"{c.train.epochs} epochs" if c.train.epochs != 100 else "",
-            f"{c.train.optimizer}, schedule {c.train.schedule} for reduce-on-plateau",
-        )
-    )
