@@ -99,14 +99,16 @@ class Worlds(Config):
     test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000
     attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10
     adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3
-    usage: bool = False  # what the standard source follows too, and what the oracles read in clean images
+    usage: bool = False  # what source and student follow, in conflict and alone, and what the oracles read
 
 
 class Cell(NamedTuple):
-    """One measurement of one case: of its matrix, and with `usage` two more.
+    """One measurement of one case: of its matrix, and with `usage` some more.
 
-    usage    source   the source on images whose features disagree
-    oracles  -        both oracles on the clean test images
+    usage    source         the source on images whose features disagree
+    alone    source         the source on images of a toogit alone
+    alone    source target  the student on these
+    oracles  -              both oracles on the clean test images
     """
 
     case: str  # "without 3", "having 3"
@@ -132,7 +134,7 @@ def _usage(
     case: TransferMatrix, matrix: Mapping[transfer_matrix.Cell, Stage]
 ) -> Iterator[tuple[transfer_matrix.Cell, Stage]]:
     assert isinstance(case.data, SeeFarData)
-    (source,), rows = case.sources, case.data.test_rows
+    (source,), (target,), rows = case.sources, case.targets, case.data.test_rows
     for seed in case.seeds:
         data = open_data(case.data, seed)
         assert data.world is not None
@@ -143,6 +145,13 @@ def _usage(
             transfer_matrix.Cell("usage", seed, source),
             evaluate(network, shown, case.compute, rows=1000, name=title),
         )
+        student = matrix[transfer_matrix.Cell("network", seed, source, target, "det")]
+        for place, by, whose in ((("", ""), network, "source"), ((target, "det"), student, "student")):
+            title = f"toogits alone to {whose} of {source} seed {seed}"
+            yield (
+                transfer_matrix.Cell("alone", seed, source, *place),
+                evaluate(by, probe(data.world, "only_toogit"), case.compute, rows=1000, name=title),
+            )
         title = f"oracles on clean test images seed {seed}"
         yield (
             transfer_matrix.Cell("oracles", seed),

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from scipy import stats
-
 from raylab.artifact import Artifact
 from raylab.core.flips import flippable
 from raylab.identity import canonical_json, short
@@ -19,10 +17,11 @@ from raylab.recipes.worlds import SAYS_NOTHING, Cell, Worlds, cases
 from raylab.report import usage
 from raylab.report.frame import render
 from raylab.report.made import Made, made, newest_provenance
-from raylab.report.numbers import share
+from raylab.report.rates import Rate, rate
 from raylab.report.terminal import table
 from raylab.report.transfer.matrix import TRANSFER, Row, measured
 from raylab.report.transfer.verdict import CARRIES, FLIPS, STANDS, Code, lacks, verdict
+from raylab.report.worlds_usage import RULES, Ruled, Used, by_rules, ruled
 from raylab.stages.dataset import SeeFarData
 from raylab.tracking import Publication, Record
 
@@ -49,26 +48,11 @@ class Judged:
     truth: Truth
     code: Code
     lacking: tuple[str, ...]
-    misused: tuple[str, ...] | None = None  # by the rule of `report.usage`; None: usage was not asked for
+    used: Used | None = None  # by the rules of `report.usage`; None: usage was not asked for
 
     @property
     def evidence(self) -> bool:
         return self.code == "evidence"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """hits of n, with the exact 95 % interval of Clopper and Pearson."""
-
-    hits: int
-    n: int
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if not self.n:
-            return "none drawn"
-        return f"{self.hits} of {self.n}: {share(self.hits / self.n)} % [{share(self.low)}, {share(self.high)}]"
 
 
 @dataclass(frozen=True)
@@ -87,14 +71,6 @@ class Result:
         """Evidence where there is nothing, and no evidence where the toogits were turned."""
         wrong = {"without": True, "turned": False}
         return tuple(one for one in self.judged if one.evidence == wrong.get(one.truth))
-
-
-def rate(hits: int, n: int, level: float = 0.95) -> Rate:
-    """The exact interval; [0, 1] of nothing."""
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
-    high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
-    return Rate(hits, n, low, high)
 
 
 def evidence(judged: Sequence[Judged]) -> Rate:
@@ -130,8 +106,8 @@ def judged(config: Worlds, key: str, artifacts: Mapping[Cell, Artifact]) -> Resu
     found = [judge(name, case, measured(case, key, by_case[name]).rows[0]) for name, case in cases(config).items()]
     if config.usage:
         asked = {one.name: _usage(one, by_case[one.name]) for one in found}
-        comparisons = sum(case.comparisons for case in asked.values())
-        found = [replace(one, misused=usage.wrong(asked[one.name], CLASSES, comparisons)) for one in found]
+        used = by_rules(asked, CLASSES)
+        found = [replace(one, used=used[one.name]) for one in found]
     provenance = newest_provenance(artifacts.values())
     return Result(config, key, tuple(found), made(config, artifacts), str(provenance["commit"]))
 
@@ -141,16 +117,18 @@ def _usage(one: Judged, artifacts: Mapping[transfer_matrix.Cell, Artifact]) -> u
     data, (source,), (target,) = one.config.data, one.config.sources, one.config.targets
     assert isinstance(data, SeeFarData)
 
-    def shown(seed: int, *network: str) -> usage.Conflict:
-        table = artifacts[transfer_matrix.Cell("usage", seed, *network)].table()
+    def shown(role: str, seed: int, *network: str) -> dict[str, Any]:
+        table = artifacts[transfer_matrix.Cell(role, seed, *network)].table()
         names = ("prediction", "shape_class", "toogit_class")
-        return usage.Conflict.of({name: table.column(name).to_numpy() for name in names})
+        return {name: table.column(name).to_numpy() for name in names}
 
-    seeds = one.config.seeds
+    seeds, student = one.config.seeds, (source, target, "det")
     read = [artifacts[transfer_matrix.Cell("oracles", seed)].metrics for seed in seeds]
     return usage.Case(
-        source=[shown(seed, source) for seed in seeds],
-        student=[shown(seed, source, target, "det") for seed in seeds],
+        source=[usage.Conflict.of(shown("usage", seed, source)) for seed in seeds],
+        student=[usage.Conflict.of(shown("usage", seed, *student)) for seed in seeds],
+        source_alone=[usage.Alone.of(shown("alone", seed, source)) for seed in seeds],
+        student_alone=[usage.Alone.of(shown("alone", seed, *student)) for seed in seeds],
         shape_right=[metrics["shape_right"] for metrics in read],
         toogit_right=[metrics["toogit_right"] for metrics in read] if data.toogit_amplitude > 0 else [],
         says_nothing=one.truth in ("without", "shape_flips"),
@@ -179,18 +157,22 @@ def regions(result: Result) -> Iterator[tuple[str, str, Rate, Rate]]:
             yield name, f"{part:g}" if isinstance(part, float) else str(part), evidence(without), evidence(turned)
 
 
-def misused(result: Result) -> list[Judged]:
-    return [one for one in result.judged if one.misused]
-
-
 def summary(result: Result) -> list[tuple[str, str]]:
     return [(words, str(evidence(result.of(truth)))) for truth, words in TRUTHS.items()]
 
 
-def usage_right(result: Result) -> Rate | None:
-    """Cases in which every network uses what the truth of its worlds demands."""
-    asked = [one for one in result.judged if one.misused is not None]
-    return rate(sum(not one.misused for one in asked), len(asked)) if asked else None
+def by_rule(result: Result) -> tuple[Ruled, ...]:
+    """Usage over the cases by both rules; nothing where it was not asked for."""
+    return ruled(result.config, {one.name: one.used for one in result.judged if one.used is not None})
+
+
+def outweighed(result: Result) -> list[tuple[Judged, str]]:
+    """The claims of evidence in which toogits do not decide most."""
+    return [(one, one.used.outweighed) for one in result.judged if one.used is not None and one.used.outweighed]
+
+
+def share_of_claims(result: Result) -> Rate:
+    return rate(len(outweighed(result)), sum(one.evidence for one in result.judged if one.used is not None))
 
 
 def as_text(result: Result) -> str:
@@ -204,9 +186,13 @@ def as_text(result: Result) -> str:
     )
     if result.mistakes:
         parts.append("Mistakes\n" + "\n".join(f"- {one.name} ({one.truth}): {_said(one)}" for one in result.mistakes))
-    if (right := usage_right(result)) is not None:
-        parts.append(f"Usage is as the truth demands in {right}")
-        parts += [f"- {one.name} ({one.truth}): {'; '.join(one.misused or ())}" for one in misused(result)]
+    for one in by_rule(result):
+        said = "fixed before these cases were drawn" if one.unseen else "some of these cases were seen when it was made"
+        parts.append(f"{one.rule.title}, {said}: right in {one.right}")
+        parts += [f"- {name}: {'; '.join(wrong)}" for name, wrong in one.wrong.items()]
+    if leaked := outweighed(result):
+        parts.append(f"Claims of evidence in which toogits do not decide most: {share_of_claims(result)}")
+        parts += [f"- {case.name} ({case.truth}): {said}" for case, said in leaked]
     return "\n\n".join(parts) + "\n"
 
 
@@ -218,10 +204,9 @@ def shown(result: Result) -> dict[str, object]:
         "regions": [one for one in regions(result) if one[2].n + one[3].n],
         "mistakes": [(one, _said(one)) for one in result.mistakes],
         "thresholds": (FLIPS, STANDS, CARRIES),
-        "usage": usage_right(result),
-        "misused": misused(result),
-        # Cases of this split from 200 on were drawn after the rule was fixed; all others had been looked at.
-        "unseen": result.config.split == "held_out" and result.config.first >= 200,
+        "ruled": by_rule(result),
+        "outweighed": outweighed(result),
+        "outweighed_of": share_of_claims(result),
     }
 
 
@@ -257,8 +242,7 @@ def counts(result: Result) -> dict[str, float]:
     found = {truth: evidence(result.of(truth)) for truth in TRUTHS}
     metrics = {f"evidence.{truth}": rate.hits / rate.n for truth, rate in found.items() if rate.n}
     metrics |= {f"worlds.{truth}": float(rate.n) for truth, rate in found.items()}
-    right = usage_right(result)
-    return metrics if right is None else metrics | {"usage.right": right.hits / right.n}
+    return metrics | {f"usage.{one.rule.name}": one.right.hits / one.right.n for one in by_rule(result)}
 
 
 def _said(one: Judged) -> str:
@@ -281,4 +265,7 @@ def _line(one: Judged) -> dict[str, object]:
     }
     numbers = {name: f"{estimate.mean:.4g}" for name, estimate in shares.items()}
     line: dict[str, object] = {"case": one.name, **drawn, **numbers, "truth": one.truth, "verdict": one.code}
-    return line if one.misused is None else line | {"usage": "; ".join(one.misused) or "right"}
+    if one.used is None:
+        return line
+    said = {f"usage, {rule.name}": "; ".join(getattr(one.used, rule.name)) or "right" for rule in RULES}
+    return line | said | {"outweighed": one.used.outweighed or ""}

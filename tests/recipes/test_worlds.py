@@ -9,7 +9,7 @@ import pytest
 from raylab.core.flips import flippable
 from raylab.recipes import transfer_matrix
 from raylab.recipes.transfer_matrix import TransferMatrix
-from raylab.recipes.worlds import DEAREST, RANGES, SAYS_NOTHING, SplitName, Worlds, cases, plan
+from raylab.recipes.worlds import DEAREST, RANGES, SAYS_NOTHING, Cell, SplitName, Worlds, cases, plan
 from raylab.stages.dataset import SeeFarData
 
 
@@ -71,9 +71,18 @@ def test_what_cannot_be_judged_is_refused(changed: dict[str, object]) -> None:
         Worlds.model_validate(changed)
 
 
-def test_usage_adds_two_cells_a_world_and_changes_no_other() -> None:
+def test_usage_adds_four_cells_a_world_and_changes_no_other() -> None:
     plain, asked = plan(Worlds(without=1, having=1, seeds=2)), plan(Worlds(without=1, having=1, seeds=2, usage=True))
     assert {cell: asked[cell].key for cell in plain} == {cell: stage.key for cell, stage in plain.items()}
     added = [cell.of for cell in asked if cell not in plain]
-    assert sorted(cell.role for cell in added) == ["oracles"] * 4 + ["usage"] * 4
-    assert all(bool(cell.source) == (cell.role == "usage") for cell in added)
+    assert sorted(cell.role for cell in added) == ["alone"] * 8 + ["oracles"] * 4 + ["usage"] * 4
+    assert all(bool(cell.source) == (cell.role != "oracles") for cell in added)
+    assert {cell.kind for cell in added if cell.role == "alone"} == {"", "det"}
+
+
+def test_toogits_alone_are_shown_to_the_very_networks_of_the_matrix() -> None:
+    asked = plan(Worlds(without=1, having=1, seeds=2, usage=True))
+    shown = {cell: stage for cell, stage in asked.items() if cell.role == "alone"}
+    assert len(shown) == 8
+    for (name, of), stage in shown.items():
+        assert stage.inputs["model"].key == asked[Cell(name, of._replace(role="network"))].key

@@ -14,7 +14,21 @@ from scipy import stats
 
 from raylab.recipes.worlds import Worlds, cases
 from raylab.report.made import Made
-from raylab.report.worlds import Judged, Result, Truth, as_csv, as_text, judge, page, rate, regions, truth_of
+from raylab.report.rates import rate
+from raylab.report.worlds import (
+    Judged,
+    Result,
+    Truth,
+    as_csv,
+    as_text,
+    by_rule,
+    counts,
+    judge,
+    page,
+    regions,
+    truth_of,
+)
+from raylab.report.worlds_usage import Used, ruled
 from raylab.stages.dataset import SeeFarData
 
 WORLD = SeeFarData(name="seefar")
@@ -92,3 +106,43 @@ def test_every_case_has_its_line_and_the_page_its_mistakes() -> None:
     assert "case of without" in shown
     assert "case of turned" not in shown
     assert {name for name, *_ in regions(found)} >= {"radius", "networks", "epochs"}
+
+
+USED = Used(("evidence is said and the student follows the shape",), (), "the student follows the toogit in 20.0 %")
+
+
+@pytest.mark.parametrize(("first", "unseen"), [(0, (False, False)), (200, (True, False)), (300, (True, True))])
+def test_a_rule_is_said_to_be_fixed_before_the_cases_only_where_it_was(first: int, unseen: tuple[bool, ...]) -> None:
+    held_out = Worlds(split="held_out", first=first)
+    assert tuple(one.unseen for one in ruled(held_out, {"having 300": USED})) == unseen
+    assert not any(one.unseen for one in ruled(Worlds(first=first), {"having 300": USED}))
+    assert ruled(held_out, {}) == ()
+
+
+def test_both_rules_have_their_rates_and_evidence_that_leaks_is_named() -> None:
+    right = Used((), (), None)
+    found = result(
+        replace(judged("turned", True), name="leaking", used=USED),
+        replace(judged("turned", True), name="fair", used=right),
+        replace(judged("without", False), name="quiet", used=right),
+    )
+    most, at_all = by_rule(found)
+    assert (most.right.hits, most.right.n, at_all.right.hits, at_all.right.n) == (2, 3, 3, 3)
+    assert list(most.wrong) == ["leaking"]
+    shown = page(found)
+    assert problems(shown) == []
+    for said in (as_text(found), shown.replace("\xa0", " ")):
+        assert "the student follows the toogit in 20.0 %" in said
+        assert "1 of 2: 50.0 %" in said
+        assert "2 of 3: 66.7 %" in said
+    line = next(csv.DictReader(io.StringIO(as_csv(found))))
+    assert (line["usage, at_all"], line["outweighed"]) == ("right", USED.outweighed)
+    assert counts(found)["usage.most"] == pytest.approx(2 / 3)
+    assert counts(found)["usage.at_all"] == 1.0
+
+
+def test_nothing_is_said_of_usage_that_was_not_asked_for() -> None:
+    found = result(judged("turned", True))
+    assert by_rule(found) == ()
+    assert "What the networks use" not in page(found)
+    assert not any(name.startswith("usage") for name in counts(found))
