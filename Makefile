@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check install readme
+.PHONY: demo test check install readme cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -33,3 +33,10 @@ check: install
 # The table of measured rows in README.md, from .readme/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
 readme: install
 	$(BIN)/python -m raylab.report.scoreboard.readme $(RESULTS)
+
+# Head, worker, MLflow on PostgreSQL, a stand-in for S3: the parts of a cluster as processes of this machine (k8s/README.md).
+cluster-local: install
+	@$(BIN)/python k8s/local/cluster.py up
+
+cluster-local-down:
+	@$(BIN)/python k8s/local/cluster.py down

@@ -3,7 +3,7 @@
 python jobs/reproduce.py                                   # suite=embedded: nothing is downloaded
 python jobs/reproduce.py suite=small                       # MNIST, Fashion-MNIST and CIFAR-10 too, with RAYLAB_DATA
 python jobs/reproduce.py suite=small only="[controls]"     # a suite in parts: of the others, what the store has
-ray job submit --working-dir . -- python jobs/reproduce.py suite=full --site configs/site/gpu.yaml
+ray job submit --working-dir . -- python jobs/reproduce.py suite=full --site configs/site/cluster-gpu.yaml
 """
 
 from functools import partial

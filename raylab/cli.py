@@ -165,7 +165,7 @@ def _is_change(text: str) -> bool:
 
 def _site(file: SiteFile, dry_run: bool) -> Site:
     """Opens, but does not start, connect or write."""
-    store, reports = Store(file.store or str(home() / "store")), home() / "reports"
+    store, reports = Store(file.store_uri), home() / "reports"
     if dry_run:  # shows and does nothing: neither Ray nor MLflow is worth its seconds of importing
         return Site(file, store, InlineBackend(), NullTracker(), reports, dry_run)
     return Site(file, store, _backend(file), _tracker(file), reports)
@@ -173,7 +173,7 @@ def _site(file: SiteFile, dry_run: bool) -> Site:
 
 def _obstacles(site: Site) -> Iterator[str]:
     """What would fail hours later."""
-    checks = [site.store.check_writable, site.check_reports, site.tracker.check]
+    checks = [site.store.check_writable, site.check_reports, site.check_space, site.tracker.check]
     checks += [check] if (check := getattr(site.backend, "check", None)) else []
     for check in checks:
         try:
@@ -195,7 +195,7 @@ def _backend(file: SiteFile) -> Backend:
 
 
 def _tracker(file: SiteFile) -> Tracker:
-    uri = file.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    uri = file.tracking_uri
     if uri == "none":
         return NullTracker()
     from raylab.mlflow_tracker import MlflowTracker  # seconds, as above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ class SiteFile(Config):
     cpus: PositiveInt | None = None  # of a cluster that is started here; None: all
     autoscaling: bool = False  # of a cluster whose nodes come when they are asked for: do not judge it by those it has
     no_progress_seconds: PositiveInt = 1800  # Ray Data gives up when no hand-over of shards has ended for so long
+    free_gb: Annotated[float, Field(ge=0)] = 1.0  # least free space: a store in a folder, temporary files, reports
     actors: Actors = Actors()
     trials: Trials = Trials()
 
@@ -74,6 +76,14 @@ class SiteFile(Config):
                 "autoscaling: nodes that will come cannot be counted; name actors.max, actors.gpus and trials.gpus"
             )
         return self
+
+    @property
+    def store_uri(self) -> str:
+        return self.store or str(home() / "store")
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
 @dataclass(frozen=True)
@@ -96,12 +106,28 @@ class Site:
         except OSError as error:
             raise ValueError(f"reports {self.reports}: cannot be written ({error}); set RAYLAB_HOME") from error
 
+    def check_space(self) -> None:
+        """Raises ValueError where a full disk would end the work."""
+        folders = [self.reports, Path(tempfile.gettempdir()), *([Path(self.store.root)] if self.store.is_local else [])]
+        problems: dict[int, str] = {}  # one of a disk
+        for folder in folders:
+            there = next(path for path in (folder, *folder.parents) if path.is_dir())
+            free = shutil.disk_usage(there).free / 2**30
+            if free < self.file.free_gb:
+                problems.setdefault(there.stat().st_dev, too_full(str(folder), free, self.file.free_gb))
+        if problems:
+            raise ValueError("\n".join(problems.values()))
+
     def keep_report(self, name: str, html: bytes) -> Path:
         """Write a page into the folder of reports, and return its path."""
         self.reports.mkdir(parents=True, exist_ok=True)
         path = self.reports / f"{name}.html"
         path.write_bytes(html)
         return path
+
+
+def too_full(folder: str, free_gb: float, wanted_gb: float) -> str:
+    return f"free space: {folder} has {free_gb:.1f} GB, free_gb asks for {wanted_gb:g}; remove something, or lower it"
 
 
 def home() -> Path:

@@ -72,7 +72,8 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""
-    alone = {"test_backend.py", "test_kills.py", "test_submission.py", "test_jobs.py", "test_cli.py"}
+    names = ("backend", "kills", "submission", "jobs", "cli", "tune_sweep", "local_cluster", "rendered_processes")
+    alone = {f"test_{name}.py" for name in names}
     for item in items:
         meets = "ray_cluster" in getattr(item, "fixturenames", ()) or item.path.name in alone
         folder = item.path.parent.name

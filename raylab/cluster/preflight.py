@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import ray
 
-from raylab.site import SiteFile
+from raylab.cluster import probe
+from raylab.cluster.probe import Sight
+from raylab.site import SiteFile, too_full
+
+NAMED = 3  # nodes in a message
 
 
 class SiteError(ValueError):
@@ -24,17 +29,85 @@ def check_machine(site: SiteFile, gpus: int | None) -> None:
     cpus = float(site.cpus or os.cpu_count() or 1)
     memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     here = {"CPU": cpus, "GPU": float(_gpus_here() if gpus is None else gpus), "memory": memory}
-    _check(site, [here], "this machine has")
+    if problems := _shortfalls(site, [here], "this machine has"):
+        raise SiteError("\n".join(problems))
 
 
 def check_cluster(site: SiteFile) -> None:
-    """Against the nodes of the cluster that is joined, unless the site says that nodes come when they are asked for."""
-    if not site.autoscaling:
-        _check(
-            site,
-            [node["Resources"] for node in ray.nodes() if node["Alive"]],
-            "no node of the cluster has all; they have",
+    """Against the nodes of the cluster that is joined and what workers on them see. Raises SiteError, all at once."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    problems = _loose_ends(site)
+    if not site.autoscaling:  # nodes that come when they are asked for cannot be judged by those there are
+        books = [node["Resources"] for node in nodes]
+        problems += _shortfalls(site, books, "no node of the cluster has all; they have")
+        problems += _crowded(site, books)
+    with_gpus = bool(site.actors.gpus or site.trials.gpus)
+    working = [node for node in nodes if node["Resources"].get("CPU", 0) > 0] or nodes  # a head may have no CPUs
+    seen = probe.ask(working, site.store_uri, with_gpus)
+    problems += disagreements(site, probe.here(site.store_uri), seen)
+    if problems:
+        raise SiteError("\n".join(problems))
+
+
+def disagreements(site: SiteFile, driver: Sight, seen: Mapping[str, Sight | str]) -> list[str]:
+    """What is wrong on which nodes, a line for each kind of trouble: a thousand nodes of one image fail alike."""
+    places: dict[str, list[str]] = {}
+    for node, sight in seen.items():
+        for problem in _of(site, driver, sight):
+            places.setdefault(problem, []).append(node)
+    return [f"{_where(nodes, len(seen))}: {problem}" for problem, nodes in places.items()]
+
+
+def _of(site: SiteFile, driver: Sight, sight: Sight | str) -> Iterator[str]:
+    if isinstance(sight, str):
+        yield f"the check did not run there ({sight}); is raylab of this version installed on the node, and is it well?"
+        return
+    if sight.code != driver.code:
+        yield (
+            f"code: raylab {sight.code[:12]} there, {driver.code[:12]} in the driver; give all nodes the same image, "
+            "or submit from one checkout with --working-dir ."
         )
+    others = [
+        f"{n} {v} there, {driver.packages.get(n)} here"
+        for n, v in sight.packages.items()
+        if driver.packages.get(n) != v
+    ]
+    if others:
+        yield f"packages: {', '.join(others)}; use one image (results depend on them)"
+    if sight.store:
+        yield (
+            f"store: {sight.store}; every worker needs the same place and the right to write it: s3://bucket/raylab "
+            "or a shared folder as `store:`, credentials in the driver's environment (AWS_... is passed on)"
+        )
+    for folder, free in sight.free.items():
+        if free < site.free_gb * 2**30:
+            yield too_full(folder, free / 2**30, site.free_gb)
+    if sight.gpus == 0:
+        yield "GPUs: Ray was told of some, PyTorch there finds none; use the image with CUDA, check the node's driver"
+
+
+def _where(nodes: Sequence[str], of: int) -> str:
+    named = ", ".join(sorted(nodes)[:NAMED]) + (", ..." if len(nodes) > NAMED else "")
+    return f"{len(nodes)} of {of} nodes, {named}"
+
+
+def _loose_ends(site: SiteFile) -> list[str]:
+    """A store that outlives the head, and a tracker that does not."""
+    if "://" in site.store_uri and site.tracking_uri.startswith("sqlite:"):
+        return [
+            f"tracking: {site.tracking_uri} lies on the head's own disk, though the store does not; set "
+            "MLFLOW_TRACKING_URI or `tracking:` to a server, or to none"
+        ]
+    return []
+
+
+def _crowded(site: SiteFile, books: Sequence[Node]) -> list[str]:
+    """Ray Data waits for the least number of actors."""
+    asked = {"CPU": site.actors.cpus, "GPU": site.actors.gpus or 0.0, "memory": (site.actors.memory_gb or 0.0) * 2**30}
+    room = sum(min(math.floor(node.get(name, 0.0) / n + 1e-9) for name, n in asked.items() if n) for node in books)
+    if 0 < room < site.actors.min:  # none at all is told of by _shortfalls
+        return [f"actors.min: {site.actors.min} actors, but the cluster has room for {room}; add nodes, or lower it"]
+    return []
 
 
 def gpu_share(asked: float | None) -> float:
@@ -44,7 +117,7 @@ def gpu_share(asked: float | None) -> float:
     return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
 
 
-def _check(site: SiteFile, nodes: Sequence[Node], whose: str) -> None:
+def _shortfalls(site: SiteFile, nodes: Sequence[Node], whose: str) -> list[str]:
     """A worker runs on one node: what it asks for must be there together."""
     problems = []
     for field, part in (("actors", site.actors), ("trials", site.trials)):
@@ -52,8 +125,7 @@ def _check(site: SiteFile, nodes: Sequence[Node], whose: str) -> None:
         if not any(all(node.get(name, 0.0) >= amount for name, amount in asked.items()) for node in nodes):
             there = "; ".join(_spoken(node) for node in nodes) or "nothing"
             problems.append(f"{field}: a worker asks for {_spoken(asked)}, but {whose} {there}; ask for less")
-    if problems:
-        raise SiteError("\n".join(problems))
+    return problems
 
 
 def _spoken(node: Node) -> str:

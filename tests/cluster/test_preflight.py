@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from raylab.cluster import preflight
+from raylab.cluster import preflight, probe
+from raylab.cluster.backend import RayBackend
+from raylab.cluster.probe import Sight
 from raylab.site import Actors, SiteFile, Trials
+from raylab.store import Store
 
 GB = 2**30
+DRIVER = Sight(code="a" * 64, packages={"torch": "2.13.0", "numpy": "2.4.6"}, free={"/tmp": 50 * GB})
 
 
-def nodes(monkeypatch: pytest.MonkeyPatch, *resources: Mapping[str, float]) -> None:
-    alive: list[dict[str, Any]] = [{"Alive": True, "Resources": dict(one)} for one in resources]
-    dead = {"Alive": False, "Resources": {"CPU": 1000.0, "GPU": 1000.0, "memory": 1e15}}
+def nodes(monkeypatch: pytest.MonkeyPatch, *resources: Mapping[str, float]) -> list[str]:
+    """A cluster in Ray's books alone, whose workers see what the driver sees; the names of those that were asked."""
+    alive: list[dict[str, Any]] = [
+        {"Alive": True, "NodeID": f"{i:08d}", "NodeManagerHostname": f"n{i}", "Resources": dict(one)}
+        for i, one in enumerate(resources)
+    ]
+    dead = {"Alive": False, "NodeID": "dead", "Resources": {"CPU": 1000.0, "GPU": 1000.0, "memory": 1e15}}
+    asked: list[str] = []
+
+    def ask(them: list[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mapping[str, Sight]:
+        del with_gpus
+        asked[:] = [node["NodeManagerHostname"] for node in them]
+        return {name: probe.here(uri) for name in asked}
+
     monkeypatch.setattr(preflight.ray, "nodes", lambda: [*alive, dead])
+    monkeypatch.setattr(preflight.probe, "ask", ask)
+    return asked
 
 
 def test_one_node_must_have_all_that_a_worker_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,9 +51,7 @@ def test_one_node_must_have_all_that_a_worker_asks_for(monkeypatch: pytest.Monke
         preflight.check_cluster(SiteFile(trials=Trials(cpus=4, memory_gb=64)))
 
 
-def test_a_head_without_cpus_is_fine_where_nodes_come_when_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_head_without_cpus_is_fine_where_nodes_come_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes(monkeypatch, {"CPU": 0})
     with pytest.raises(preflight.SiteError, match="no node"):
         preflight.check_cluster(SiteFile())
@@ -42,7 +61,139 @@ def test_a_head_without_cpus_is_fine_where_nodes_come_when_asked(
         SiteFile(autoscaling=True)
 
 
+def test_a_head_without_cpus_is_asked_only_where_there_is_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = nodes(monkeypatch, {"CPU": 0}, {"CPU": 2})
+    preflight.check_cluster(SiteFile())
+    assert asked == ["n1"]
+    asked = nodes(monkeypatch, {"CPU": 0})
+    preflight.check_cluster(SiteFile(autoscaling=True, actors=Actors(max=8, gpus=1), trials=Trials(gpus=1)))
+    assert asked == ["n0"]
+
+
+def test_the_least_number_of_actors_must_fit_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, {"CPU": 3, "GPU": 1}, {"CPU": 8, "GPU": 1})  # room for 3 of the first node's CPUs, 4 shares
+    preflight.check_cluster(SiteFile(actors=Actors(min=7, gpus=0.25)))
+    with pytest.raises(preflight.SiteError, match=r"actors.min: 8 actors, but the cluster has room for 7"):
+        preflight.check_cluster(SiteFile(actors=Actors(min=8, gpus=0.25)))
+
+
 def test_more_gpus_than_this_machine_has_are_refused_before_ray_starts() -> None:
     preflight.check_machine(SiteFile(actors=Actors(gpus=0.5)), gpus=1)
     with pytest.raises(preflight.SiteError, match=r"asks for 1 CPU, 2 GPU, but this machine has .* 1 GPU"):
         preflight.check_machine(SiteFile(actors=Actors(gpus=2)), gpus=1)
+
+
+def test_a_worker_that_sees_what_the_driver_sees_is_no_problem() -> None:
+    assert preflight.disagreements(SiteFile(), DRIVER, {"n0": DRIVER, "n1": replace(DRIVER, gpus=2)}) == []
+
+
+FAULTS: dict[str, tuple[Sight | str, str]] = {
+    "code": (replace(DRIVER, code="b" * 64), r"raylab bbbbbbbbbbbb there, aaaaaaaaaaaa in the driver; .*same image"),
+    "packages": (
+        replace(DRIVER, packages={"torch": "2.12.0", "numpy": "2.4.6"}),
+        r"^[^,]*, n0: packages: torch 2.12.0 there, 2.13.0 here; use one image",
+    ),
+    "store": (replace(DRIVER, store="cannot be written (AccessDenied)"), r"AccessDenied.*s3://bucket.*credentials"),
+    "space": (replace(DRIVER, free={"/tmp": 0.25 * GB}), r"/tmp has 0.2 GB, free_gb asks for 1; remove"),
+    "gpus": (replace(DRIVER, gpus=0), r"PyTorch there finds none; use the image with CUDA"),
+    "silent": ("no answer within 120 s", r"did not run there \(no answer within 120 s\); is raylab"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_trouble_of_a_node_is_named_with_its_remedy(fault: str) -> None:
+    sight, message = FAULTS[fault]
+    (line,) = preflight.disagreements(SiteFile(), DRIVER, {"n0": sight, "n1": DRIVER})
+    assert line.startswith("1 of 2 nodes, n0: ")
+    assert re.search(message, line), line
+
+
+def test_many_nodes_of_one_image_fail_in_one_line() -> None:
+    old = replace(DRIVER, code="b" * 64)
+    (line,) = preflight.disagreements(SiteFile(), DRIVER, {f"n{i:02d}": old for i in range(40)})
+    assert line.startswith("40 of 40 nodes, n00, n01, n02, ...: code: ")
+
+
+def test_all_that_is_wrong_with_a_cluster_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, {"CPU": 1})
+    bad = replace(DRIVER, code="b" * 64, store="AccessDenied", gpus=0, free={"/tmp": 0.0})
+    monkeypatch.setattr(preflight.probe, "here", lambda _: DRIVER)
+    monkeypatch.setattr(preflight.probe, "ask", lambda *_: {"n0": bad})
+    site = SiteFile(store="s3://bucket/raylab", actors=Actors(min=2, gpus=0), trials=Trials(cpus=4))
+    with pytest.raises(preflight.SiteError) as raised:
+        preflight.check_cluster(site)
+    lines = [line.removeprefix("1 of 1 nodes, n0: ") for line in str(raised.value).splitlines()]
+    said = [line.split(":")[0] for line in lines]
+    assert said == ["tracking", "trials", "actors.min", "code", "store", "free space", "GPUs"]
+
+
+def test_a_store_that_outlives_the_head_needs_a_tracker_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes(monkeypatch, {"CPU": 4})
+    monkeypatch.setattr(preflight.probe, "here", lambda _: DRIVER)
+    monkeypatch.setattr(preflight.probe, "ask", lambda *_: {})
+    with pytest.raises(preflight.SiteError, match="MLFLOW_TRACKING_URI"):
+        preflight.check_cluster(SiteFile(store="s3://bucket/raylab"))
+    preflight.check_cluster(SiteFile(store="s3://bucket/raylab", tracking="none"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    preflight.check_cluster(SiteFile(store="s3://bucket/raylab"))
+
+
+# -- on a cluster of processes
+
+
+def _sight(answers: Mapping[str, Sight | str]) -> Sight:
+    (sight,) = answers.values()
+    assert isinstance(sight, Sight), sight
+    return sight
+
+
+def _only_pretended(store: Store, path: str, data: bytes) -> None:
+    """What the driver writes goes to a disk that no worker sees."""
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_worker_of_a_real_cluster_is_asked_and_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "auto")  # joined already
+    folder = tmp_path / "store"
+    RayBackend(SiteFile(store=str(folder), actors=Actors(gpus=0), trials=Trials(gpus=0))).check()
+    assert list(folder.iterdir()) == []  # nothing of the check is left
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_store_that_only_the_driver_can_write_is_found_by_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of the process's own, as the disk of a node is: what the driver writes there no worker sees."""
+    import ray
+
+    own = "/proc/self/task"  # exists everywhere, nobody writes there
+    assert "cannot be written" in _sight(probe.ask(ray.nodes(), own, False)).store
+    monkeypatch.setattr(probe.Store, "put", _only_pretended)
+    seen = probe.ask(ray.nodes(), str(tmp_path), False)
+    assert "another store than the driver's" in _sight(seen).store
+    (line,) = preflight.disagreements(SiteFile(free_gb=0), probe.here(str(tmp_path)), seen)
+    assert "store: another store" in line
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_gpus_that_only_ray_believes_in_are_found(tmp_path: Path) -> None:
+    import ray
+
+    sight = _sight(probe.ask(ray.nodes(), str(tmp_path), True))
+    if os.path.exists("/dev/nvidia0"):
+        pytest.skip("this machine has a GPU")
+    assert sight.gpus == 0
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_node_that_cannot_run_the_check_is_told_of_and_not_raised(tmp_path: Path) -> None:
+    import ray
+
+    (node,) = ray.nodes()
+    gone = {**node, "NodeID": "e" * len(node["NodeID"]), "NodeManagerHostname": "gone"}
+    answers = probe.ask([node, gone], str(tmp_path), False)
+    lost = answers[probe.name_of(gone)]
+    assert isinstance(lost, str)
+    assert isinstance(answers[probe.name_of(node)], Sight)
+    (line,) = preflight.disagreements(SiteFile(), probe.here(str(tmp_path)), answers)
+    assert line.startswith("1 of 2 nodes, gone")

@@ -1,0 +1,197 @@
+"""`make cluster-local`: the parts of a cluster as processes of this machine, and only they are ended."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from raylab.store import Store
+
+ROOT = Path(__file__).parent.parent.parent
+LOCAL = ROOT / "k8s" / "local"
+PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+JOB = ["python", "jobs/transfer_matrix.py", "study=local", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]"]
+JOB += ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
+JOB += ["controls.random_labels=false"]
+
+
+def loaded(name: str) -> ModuleType:
+    """A module of k8s/local, which is no package: it is run, not installed."""
+    spec = importlib.util.spec_from_file_location(f"local_{name}", LOCAL / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+processes = loaded("processes")
+
+
+@pytest.fixture
+def bystander() -> Iterator[psutil.Process]:
+    """Somebody else's process, with the same command line."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        yield psutil.Process(process.pid)
+        process.kill()
+
+
+def started(tmp_path: Path, ending: str) -> tuple[object, list[psutil.Process]]:
+    """A ledger with one service, and its two processes."""
+    ledger = processes.Ledger.read(tmp_path / "processes.json")
+    command = [sys.executable, "-c", PARENT + ending]
+    ledger.start("service", command, os.environ, tmp_path, tmp_path / "log", None)
+    first = psutil.Process(ledger.services["service"][0].pid)
+    end = time.monotonic() + 30
+    while not (children := first.children()) and time.monotonic() < end:
+        time.sleep(0.05)
+    ledger.note_children("service")
+    return processes.Ledger.read(ledger.path), [first, *children]  # as another command reads it
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_service_ends_with_what_it_has_started_and_nothing_else_does(
+    tmp_path: Path, bystander: psutil.Process, at_once: bool
+) -> None:
+    ledger, own = started(tmp_path, "time.sleep(600)")
+    assert len(own) == 2
+    assert ledger.end("service", at_once=at_once) == 2
+    assert all(gone(process) for process in own)
+    assert not gone(bystander)
+    assert not ledger.runs("service")
+    assert ledger.end("service") == 0
+
+
+def test_what_a_lost_service_has_left_is_ended_too(tmp_path: Path) -> None:
+    ledger, (first, child) = started(tmp_path, "time.sleep(600)")
+    first.kill()
+    psutil.wait_procs([first], timeout=10)
+    assert not gone(child)
+    assert not ledger.runs("service")
+    assert ledger.end("service") == 1
+    assert gone(child)
+
+
+def test_an_id_that_is_somebody_else_s_by_now_is_left_alone(tmp_path: Path, bystander: psutil.Process) -> None:
+    ledger = processes.Ledger(tmp_path / "processes.json")
+    ledger.services["service"] = [processes.Known(bystander.pid, bystander.create_time() - 60)]
+    assert not ledger.runs("service")
+    assert ledger.end("service", at_once=True) == 0
+    assert not gone(bystander)
+
+
+# -- all of it
+
+
+def command(*words: str, environment: Mapping[str, str] | None = None, seconds: int = 280) -> str:
+    done = subprocess.run(
+        words,
+        env=dict(environment or os.environ),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[Path, list[str], dict[str, str]]]:
+    """The folder and the command of a cluster that is up, and the environment of its clients."""
+    if not (shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
+        pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    # Not pytest's folder, which only its owner may enter: where this is root, PostgreSQL runs as another user.
+    with tempfile.TemporaryDirectory(prefix="rc-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        local = [sys.executable, str(LOCAL / "cluster.py"), "--folder", folder]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYLAB_"))}
+        clean["PATH"] = f"{Path(sys.executable).parent}:{clean['PATH']}"
+        try:
+            command(*local, "up", environment=clean)
+            lines = (Path(folder) / "environment").read_text().splitlines()
+            said = (line.removeprefix("export ").split("=", 1) for line in lines)
+            yield Path(folder), local, clean | dict(said)
+        finally:
+            command(*local, "down", environment=clean)
+
+
+def manifests(environment: Mapping[str, str]) -> dict[str, str]:
+    """Path in the store -> digest, of everything that is finished."""
+    code = (
+        "import json, sys; from raylab.store import Store; from pyarrow import fs; s = Store(sys.argv[1]);"
+        "found = s.filesystem.get_file_info(fs.FileSelector(s.root, recursive=True, allow_not_found=True));"
+        "paths = [one.path for one in found if one.base_name == 'MANIFEST.json'];"
+        "print(json.dumps({p.removeprefix(s.root): json.loads(s.get(p))['digest'] for p in paths}))"
+    )
+    told = command(sys.executable, "-c", code, "s3://raylab/store", environment=environment)
+    return dict(json.loads(told))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_the_laptop_s(
+    tmp_path: Path, cluster: tuple[Path, list[str], dict[str, str]]
+) -> None:
+    folder, local, client = cluster
+    own = [
+        psutil.Process(one["pid"])
+        for known in json.loads((folder / "processes.json").read_text()).values()
+        for one in known
+    ]
+    wrong = client | {"RAY_AUTH_TOKEN": "0" * 64, "RAY_AUTH_TOKEN_PATH": ""}
+    refused = subprocess.run(
+        ["ray", "job", "list"], env=wrong, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert refused.returncode != 0
+    assert "token is invalid" in refused.stdout + refused.stderr
+    submit = ["ray", "job", "submit", "--working-dir", "."]
+    job = ["--", *JOB, "--site", "configs/site/cluster-cpu.yaml"]
+    command(*submit, "--no-wait", "--submission-id", "first", *job, environment=client)
+    wait_for_manifests(client, 2)
+    command(*local, "lose", "worker")
+    wait_for_manifests(client, len(manifests(client)) + 1)
+    command("ray", "job", "stop", "first", environment=client)
+    assert "was stopped" in command("ray", "job", "status", "first", environment=client)
+    before = manifests(client)
+    command(*local, "up")
+    assert "succeeded" in command(*submit, "--submission-id", "second", *job, environment=client)
+    after = manifests(client)
+    assert 0 < len(before) < len(after)
+    here = tmp_path / "laptop"
+    site = tmp_path / "inline.yaml"
+    site.write_text("backend: inline\ntracking: none\n")
+    command(sys.executable, *JOB[1:], "--site", str(site), environment={**os.environ, "RAYLAB_HOME": str(here)})
+    store = Store(str(here / "store"))
+    laptop = {
+        str(p).removeprefix(store.root): json.loads(p.read_text())["digest"] for p in Path(store.root).rglob("M*.json")
+    }
+    assert after == laptop
+    command(*local, "down")
+    assert all(gone(process) for process in own)
+
+
+def wait_for_manifests(client: Mapping[str, str], count: int) -> None:
+    end = time.monotonic() + 240
+    while len(manifests(client)) < count:
+        if time.monotonic() > end:
+            raise TimeoutError(command("ray", "job", "logs", "first", environment=client)[-3000:])
+        time.sleep(0.5)

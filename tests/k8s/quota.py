@@ -1,0 +1,39 @@
+"""Whether the Pods of a place, at their most, fit into its ResourceQuota: one above it is never made, the run waits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from k8s.pods import Pod
+from k8s.quantities import amount
+
+
+def problems(objects: Iterable[dict[str, Any]], found: Iterable[Pod]) -> Iterator[str]:
+    needed: dict[str, float] = defaultdict(float)
+    for pod in found:
+        for name, number in _of_pod(pod).items():
+            needed[name] += number * pod.most
+    for quota in (each for each in objects if each["kind"] == "ResourceQuota"):
+        hard = quota["spec"]["hard"]
+        for name, number in needed.items():
+            if name in hard and number > amount(hard[name]):
+                yield f"{name}: one run and what stands need {number:g}, the quota gives {hard[name]}"
+            if "nvidia.com/gpu" in name and name.startswith("requests") and name not in hard:
+                yield f"{name} is not bounded"
+
+
+def _of_pod(pod: Pod) -> dict[str, float]:
+    """The larger of what its init containers need one by one and its containers together."""
+    total: dict[str, float] = {"pods": 1.0}
+    for kind in ("requests", "limits"):
+        together: dict[str, float] = defaultdict(float)
+        for container in pod.spec["containers"]:
+            for name, quantity in container.get("resources", {}).get(kind, {}).items():
+                together[name] += amount(quantity)
+        for container in pod.spec.get("initContainers", ()):
+            for name, quantity in container.get("resources", {}).get(kind, {}).items():
+                together[name] = max(together[name], amount(quantity))
+        total |= {f"{kind}.{name}": number for name, number in together.items()}
+    return total

@@ -1,0 +1,151 @@
+"""Every overlay, and what no single object shows: sources, sizes, the site of a place, what is left of a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from k8s.pods import pods
+from k8s.quantities import amount
+from k8s.rendered import K8S, PLACES, ROOT, RUNS, place, rayjob
+from ruamel.yaml import YAML
+
+from k8s import commands, findings
+from raylab.config import load
+from raylab.site import SiteFile
+
+KUSTOMIZATIONS = sorted(K8S.rglob("kustomization.yaml"))
+# prometheus-operator's PodMonitor, in the fields used here: its definition is not at hand.
+POD_MONITOR = {"selector", "podMetricsEndpoints"}
+ENDPOINT, RELABELING = {"port", "relabelings"}, {"action", "sourceLabels", "targetLabel"}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_and_its_run_have_no_problem(name: str, run: str) -> None:
+    assert findings.problems(place(name, run), name) == []
+
+
+def test_no_source_gives_a_key_twice() -> None:
+    for path in sorted([*(K8S / "base").rglob("*.yaml"), *(K8S / "components").rglob("*.yaml")]):
+        list(YAML(typ="safe", pure=True).load_all(path))  # raises DuplicateKeyError, unlike kubectl
+    for path in (K8S / "overlays").rglob("*.yaml"):
+        list(YAML(typ="safe", pure=True).load_all(path))
+
+
+def test_every_base_and_component_is_of_some_overlay() -> None:
+    used: set[Path] = set()
+    waiting = [path.parent for path in KUSTOMIZATIONS if (K8S / "overlays") in path.parents]
+    while waiting:
+        folder = waiting.pop().resolve()
+        if folder not in used:
+            used.add(folder)
+            read: dict[str, Any] = YAML(typ="safe", pure=True).load(folder / "kustomization.yaml")
+            names = [*read.get("resources", ()), *read.get("components", ())]
+            waiting += [folder / name for name in names if (folder / name).is_dir()]
+    assert {path.parent.resolve() for path in KUSTOMIZATIONS} == used
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_has_an_overlay_for_every_run_and_each_has_a_name_of_its_own(name: str) -> None:
+    folders = {path.name for path in (K8S / "overlays" / name).iterdir()}
+    assert folders == {"platform", *RUNS}
+    assert [rayjob(name, run)["metadata"]["name"] for run in RUNS] == list(RUNS)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_site_of_a_place_fits_its_workers(name: str) -> None:
+    objects = place(name)
+    files = commands.mounted_files(objects)
+    site = load(SiteFile, files["/etc/raylab/site.yaml"])
+    cluster = rayjob(name)["spec"]["rayClusterSpec"]
+    (group,) = cluster["workerGroupSpecs"]
+    limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+    most = group["maxReplicas"]
+    cpus, gpus = amount(limits["cpu"]), amount(limits.get("nvidia.com/gpu", 0))
+    memory = (amount(limits["memory"]) - amount(group["rayStartParams"]["object-store-memory"])) / 2**30
+    for part, number in ((site.actors, site.actors.max), (site.trials, site.trials.max_concurrent)):
+        assert part.cpus <= cpus
+        assert part.memory_gb is not None
+        assert part.gpus is not None
+        on_a_node = min(cpus // part.cpus, gpus // part.gpus if part.gpus else cpus)
+        assert on_a_node >= 1
+        assert on_a_node * part.memory_gb <= memory  # all that the CPUs and GPUs of a node let in
+        assert number is None or number <= most * on_a_node
+    assert site.autoscaling == cluster["enableInTreeAutoscaling"]
+    assert site.tracking is None  # MLFLOW_TRACKING_URI says it, and references.py where it leads
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "but"),
+    [
+        ("small", "cluster-cpu.yaml", {"store": None}),  # a volume
+        ("gpu-autoscaled", "cluster-gpu.yaml", {}),
+        ("kueue", "cluster-gpu.yaml", {"autoscaling": False}),  # its workers are fixed
+    ],
+)
+def test_the_site_of_a_place_is_the_repositorys_but_for_what_is_its_own(name: str, file: str, but: Any) -> None:
+    site = load(SiteFile, commands.mounted_files(place(name))["/etc/raylab/site.yaml"])
+    assert site == load(SiteFile, ROOT / "configs" / "site" / file).model_copy(update=but)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_results_outlive_the_pods(name: str) -> None:
+    objects = place(name)
+    site = load(SiteFile, commands.mounted_files(objects)["/etc/raylab/site.yaml"])
+    for pod in (pod for pod in pods(objects) if pod.name in ("head", "worker")):
+        (home,) = [each["value"] for each in pod.spec["containers"][0]["env"] if each["name"] == "RAYLAB_HOME"] or [
+            None
+        ]
+        mounts = {each["mountPath"]: each["name"] for each in pod.spec["containers"][0]["volumeMounts"]}
+        (volume,) = [each for each in pod.spec["volumes"] if each["name"] == mounts[home or ""]]
+        assert ("persistentVolumeClaim" in volume) == (site.store is None)
+
+
+def test_only_the_gpu_places_scale_or_queue() -> None:
+    scaled = {name: rayjob(name)["spec"]["rayClusterSpec"]["enableInTreeAutoscaling"] for name in PLACES}
+    assert scaled == {"small": False, "gpu-autoscaled": True, "kueue": False}
+    (group,) = rayjob("gpu-autoscaled")["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert (group["replicas"], group["minReplicas"]) == (0, 0)
+    queues = {name: rayjob(name)["metadata"]["labels"].get("kueue.x-k8s.io/queue-name") for name in PLACES}
+    assert queues == {"small": None, "gpu-autoscaled": None, "kueue": "raylab"}
+
+
+def test_the_namespace_refuses_what_is_not_restricted_and_says_of_which_version() -> None:
+    for name in PLACES:
+        (namespace,) = [each for each in place(name) if each["kind"] == "Namespace"]
+        labels = namespace["metadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+        assert re.fullmatch(r"v1\.\d+", labels["pod-security.kubernetes.io/enforce-version"])
+        assert all(each["metadata"].get("namespace") == "raylab" for each in place(name) if each is not namespace)
+
+
+@pytest.mark.parametrize("name", ["gpu-autoscaled", "kueue"])
+def test_metrics_are_asked_of_ports_that_the_pods_have(name: str) -> None:
+    found = list(pods(place(name)))
+    for monitor in (each for each in place(name) if each["kind"] == "PodMonitor"):
+        assert set(monitor["spec"]) <= POD_MONITOR
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        chosen = [pod for pod in found if wanted <= pod.labels.items()]
+        assert len(chosen) == 1
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
+            assert set(endpoint) <= ENDPOINT
+            assert all(set(each) <= RELABELING for each in endpoint["relabelings"])
+            assert endpoint["port"] in chosen[0].ports()
+    for each in place(name):
+        if each["metadata"]["name"] == "raylab-grafana-dashboards":
+            assert all(re.search(r"/kuberay/v1\.7\.0/config/grafana/\w+\.json$", url) for url in each["data"].values())
+
+
+def test_the_image_agrees_with_the_manifests() -> None:
+    dockerfile = K8S / "image" / "Dockerfile"
+    if not dockerfile.is_file():
+        pytest.skip("no k8s/image/Dockerfile")
+    text = dockerfile.read_text()
+    user, folder = re.findall(r"^USER (\S+)", text, re.MULTILINE), re.findall(r"^WORKDIR (\S+)", text, re.MULTILINE)
+    head = rayjob("small")["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    assert re.fullmatch(r"\d+(:\d+)?", user[-1])  # runAsNonRoot cannot judge a name
+    assert user[-1].split(":")[0] == str(head["securityContext"]["runAsUser"])
+    assert folder[-1] == head["containers"][0]["workingDir"]
