@@ -20,6 +20,7 @@ FLOORS = [
     ("raylab.recipes", 3),
     ("raylab.cluster", 3),
     ("raylab.report", 4),  # renders what recipes name
+    ("raylab.sweep", 4),  # of any experiment, which the reports know by name
     ("raylab.mlflow_tracker", 3),
     ("raylab.mlflow_content", 3),
     ("raylab.mlflow_connection", 3),

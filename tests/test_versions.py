@@ -22,10 +22,17 @@ CODE = {
         "stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py",
     ],
     "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
+    "half": ["stages/half.py", "core/seeding.py", "columns.py"],
     "network": [
         "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", "core/networks.py",
         "core/bodies.py", "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
         "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "worker.py",
+    ],
+    "phased_network": [
+        "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
+        "core/networks.py", "core/bodies.py", "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
+        "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
+        "core/objectives.py", "worker.py",
     ],
     "released": [
         "stages/released.py", "stages/images.py", "core/networks.py", "core/bodies.py", "core/torchvision_bodies.py",

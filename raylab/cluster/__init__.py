@@ -18,6 +18,10 @@ DEFAULTS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are in the store; no csv, json, tensorboard beside them
     # Tune takes a snapshot at every checkpoint and warns of that; they are half a minute apart.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # A driver that is killed forgets what happened since Tune's last snapshot; Tune's own interval grows with its cost.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",
+    # An actor whose trial was stopped is used again when it has left the trial; one that is busy needs longer than 2 s.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the job, not only the Tuner
 }
 for _name, _value in DEFAULTS.items():

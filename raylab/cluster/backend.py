@@ -9,6 +9,7 @@ from raylab import provenance
 from raylab.backend import OnOutcome
 from raylab.cluster import preflight
 from raylab.cluster.connect import connect
+from raylab.search import Body, OnEnded, Search
 from raylab.site import SiteFile
 from raylab.stage import Stage
 from raylab.store import Store
@@ -50,6 +51,18 @@ class RayBackend:
             self.site.no_progress_seconds,
             on_outcome,
         )
+
+    def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
+        self._connect()
+        from raylab.cluster import tune_sweep
+
+        share = preflight.gpu_share(self.site.trials.gpus)
+        tune_sweep.run_trials(search, body, store, self.site.trials, share, on_ended, on_line)
+
+    def forget_trials(self, search: Search, store: Store) -> None:
+        from raylab.cluster import tune_sweep
+
+        tune_sweep.forget(search, store)
 
     def _connect(self) -> None:
         try:

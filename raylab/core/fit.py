@@ -88,6 +88,7 @@ def fit(
     stop: Stop | None = None,
     on_epoch: Callable[[Epoch, Callable[[], State]], None] | None = None,
     resume: State | None = None,
+    until: int | None = None,  # the last epoch that is run; None: all of them
 ) -> list[Epoch]:
     """Minimise the mean cross-entropy; the record of every epoch, those before `resume` included.
 
@@ -107,7 +108,7 @@ def fit(
     network.eval()  # also where no epoch is left
 
     total, turns = epochs * len(sizes), [epoch * len(sizes) for epoch in milestones]
-    for epoch in range(len(records), epochs):
+    for epoch in range(len(records), epochs if until is None else min(until, epochs)):
         if records and _ended(records[-1].stopped):
             break
         order = torch.from_numpy(seeding.permutation(seed, f"shuffle/{epoch}", ids)).to(device)

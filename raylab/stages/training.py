@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from raylab.artifact import Artifact
 from raylab.core import adversary, networks
 from raylab.core.construct import Kind, targets
-from raylab.core.fit import Epoch, fit
+from raylab.core.fit import Epoch, State, fit
 from raylab.core.networks import Network
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
@@ -23,6 +24,7 @@ from raylab.stages.recipe import Recipe
 WEIGHTS = "weights.pt"
 # Of a constructed set: every example, only where the attack succeeded or failed, or by the margin that it reached.
 Keep = Literal["all", "success", "failed", "top", "bottom"]
+OnEpoch = Callable[[Epoch, Callable[[], State]], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class TrainBody:
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:
-        t, r = self.training, self.training.recipe
+        t = self.training
         data = context.inputs["data"].batch()
         ids, labels = data["id"].astype(np.int64), data["label"].astype(np.int64)
         if t.labels is not None:
@@ -56,44 +58,48 @@ class TrainBody:
         network = network.to(context.device)
         reported = context.reporter.resume()
 
-        def on_epoch(epoch: Epoch, state: Any) -> None:
+        def on_epoch(epoch: Epoch, state: Callable[[], State]) -> None:
             numbers = {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy}
             context.reporter.report(numbers, lambda: _pack(state()))
 
-        epochs = fit(
-            network,
-            torch.from_numpy(np.ascontiguousarray(data["image"][rows])),
-            torch.from_numpy(labels[rows]),
-            ids[rows],
-            epochs=r.epochs,
-            batch_size=r.batch_size,
-            optimizer=r.optimizer,
-            lr=r.lr,
-            momentum=r.momentum,
-            nesterov=r.nesterov,
-            weight_decay=r.weight_decay,
-            schedule=r.schedule,
-            milestones=r.milestones,
-            gamma=r.gamma,
-            augment=r.augment,
-            gaussian=r.gaussian,
-            label_smoothing=r.label_smoothing,
-            adversary=None if r.adversary is None else r.adversary.attack,
-            stop=r.stop,
-            seed=t.seed,
-            on_epoch=on_epoch,
-            resume=None if reported is None else _unpack(reported),
-        )
+        images = torch.from_numpy(np.ascontiguousarray(data["image"][rows]))
+        run = partial(fit, network, images, torch.from_numpy(labels[rows]), ids[rows], seed=t.seed)
+        epochs = self.fitted(run, on_epoch, None if reported is None else _unpack(reported))
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         context.write(WEIGHTS, _pack(weights), None)
         metrics = {
             "examples": int(rows.sum()),
             "loss": tuple(epoch.loss for epoch in epochs),
             "accuracy": tuple(epoch.accuracy for epoch in epochs),
-            "collapse": _collapse(epochs, labels[rows]) if r.adversary is not None else None,
+            "collapse": _collapse(epochs, labels[rows]) if t.recipe.adversary is not None else None,
         }
         stopped = epochs[-1].stopped if epochs else None
         return metrics if stopped is None else {**metrics, "stopped": asdict(stopped)}
+
+    def fitted(self, run: Callable[..., list[Epoch]], on_epoch: OnEpoch, resume: State | None) -> list[Epoch]:
+        """The record of every epoch; `run` is `fit` on the data."""
+        return run(**arguments(self.training.recipe), on_epoch=on_epoch, resume=resume)
+
+
+def arguments(recipe: Recipe) -> dict[str, Any]:
+    """Those of `fit` that a recipe says."""
+    return {
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "optimizer": recipe.optimizer,
+        "lr": recipe.lr,
+        "momentum": recipe.momentum,
+        "nesterov": recipe.nesterov,
+        "weight_decay": recipe.weight_decay,
+        "schedule": recipe.schedule,
+        "milestones": recipe.milestones,
+        "gamma": recipe.gamma,
+        "augment": recipe.augment,
+        "gaussian": recipe.gaussian,
+        "label_smoothing": recipe.label_smoothing,
+        "adversary": None if recipe.adversary is None else recipe.adversary.attack,
+        "stop": recipe.stop,
+    }
 
 
 def train(

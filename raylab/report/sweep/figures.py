@@ -1,0 +1,204 @@
+"""Figures of a sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from raylab.report.picture import COLOURS, SOFT, Picture, style
+from raylab.space import Distribution
+from raylab.sweep.config import Objective
+from raylab.sweep.records import Record
+from raylab.sweep.results import Results
+
+BLUE, RED, GREEN, PINK, AMBER, *_ = COLOURS
+COLUMNS = 3
+LOOKS = {
+    "finished": "Filled: finished.",
+    "outside the constraints": "Crosses: finished, but outside the constraints.",
+    "stopped": "Grey rings: stopped early, at their last epoch.",
+}
+NAMED_CURVES = 10  # with more, only the best and the others are told apart
+
+
+def by_field(results: Results, objective: Objective) -> Picture | None:
+    """The objective against each field that is swept."""
+    records = [record for record in results.records if not math.isnan(record.value(objective.name))]
+    if not records:
+        return None
+    space, best = results.sweep.space, results.best
+    rows = -(-len(space) // COLUMNS)
+    with style():
+        figure = Figure(figsize=(3.2 * min(len(space), COLUMNS), 2.6 * rows), layout="constrained")
+        panels = figure.subplots(rows, min(len(space), COLUMNS), sharey=True, squeeze=False).ravel()
+        for axes, (path, one) in zip(panels, space.items(), strict=False):
+            _field(axes, path, one, records, objective, best)
+        for axes in panels[len(space) :]:
+            axes.set_visible(False)
+        panels[0].set_ylabel(objective.name)
+        if len({_look(record) for record in records}) > 1:
+            panels[0].legend(loc="best", fontsize=7.5)
+    told = f"The best is trial {best.number} at {best.value(objective.name):.4g}." if best else "There is no winner."
+    alt = f"{objective.name} of {len(records)} trials against {', '.join(space)}. {told}"
+    looks = {_look(record) for record in records}
+    key = " ".join(said for look, said in LOOKS.items() if look in looks) if len(looks) > 1 else ""
+    caption = (
+        f"One point a trial, on {_judged_on(results)}. {key}{' ' if key else ''}"
+        f"{'Ringed in orange: the winner. ' if best else ''}"
+        + ("The other fields vary too, so a trend here is not that of one field alone." if len(space) > 1 else "")
+    ).strip()
+    return Picture(f"{_file(objective.name)}_by_field", figure, alt, caption)
+
+
+def curves(results: Results) -> Picture | None:
+    """The objective after every epoch, and the accuracy on the training set beside it."""
+    followed = [record for record in results.records if record.curve]
+    if not followed:
+        return None
+    objective, best = results.sweep.objectives[0], results.best
+    with style():
+        figure = Figure(figsize=(7.6, 3.1), layout="constrained")
+        left, right = figure.subplots(1, 2, sharex=True)
+        for place, record in enumerate(followed):
+            _curve(left, right, record, place, best, named=len(followed) <= NAMED_CURVES)
+        scheduler = results.sweep.scheduler
+        for axes, title in ((left, objective.name), (right, "accuracy on its training set")):
+            axes.set(xlabel="epoch", title=title)
+            axes.grid(True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if scheduler.stops:
+                axes.axvline(scheduler.grace, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
+        if len(followed) <= NAMED_CURVES:
+            left.legend(loc="best", fontsize=7)
+    ends = "; ".join(
+        f"{_point(r)} {r.curve[-1][0]:.3f} after epoch {r.epochs}" for r in followed[:NAMED_CURVES] if r.curve
+    )
+    stopped = [record for record in followed if record.state == "stopped"]
+    caption = (
+        f"After every epoch, {objective.name} on {_judged_on(results)}, and the accuracy on the training images as the "
+        "network saw them."
+    )
+    if len(followed) > NAMED_CURVES:
+        caption += f" {'Orange: the winner. ' if best else ''}Grey: the other trials."
+    if stopped:
+        caption += f" A dot ends a trial that was stopped. Dashed: the grace of {scheduler.grace} epochs."
+    return Picture("curves", figure, f"{objective.name} by epoch of {len(followed)} trials: {ends}.", caption)
+
+
+def front(results: Results) -> Picture | None:
+    """Two objectives against each other, with the front."""
+    if not results.front or len(results.sweep.objectives) < 2:
+        return None
+    x, y = results.sweep.objectives[:2]
+    on = sorted(results.front, key=lambda record: record.value(x.name))
+    with style():
+        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for record in results.records:
+            if record.state == "finished":
+                colour, marker = (BLUE, "o") if record.feasible else (SOFT, "x")
+                axes.scatter(record.value(x.name), record.value(y.name), s=18, color=colour, marker=marker)
+        axes.plot([r.value(x.name) for r in on], [r.value(y.name) for r in on], color=RED, linewidth=1.2, marker="o")
+        axes.set(xlabel=f"{x.name} ({x.direction})", ylabel=f"{y.name} ({y.direction})")
+        axes.grid(True)
+    told = "; ".join(f"trial {r.number}: {r.value(x.name):.3f}, {r.value(y.name):.3f}" for r in on)
+    caption = "Joined: the Pareto front. Crosses: outside the constraints."
+    return Picture("front", figure, f"Pareto front of {x.name} and {y.name}: {told}.", caption)
+
+
+def importance(found: Mapping[str, float], objective: Objective) -> Picture | None:
+    """Shares of the variance as bars."""
+    if not found:
+        return None
+    with style():
+        figure = Figure(figsize=(5.2, 0.5 + 0.32 * len(found)), layout="constrained")
+        axes = figure.subplots()
+        axes.barh(list(found)[::-1], list(found.values())[::-1], color=BLUE, height=0.6)
+        axes.set(xlabel=f"share of the variance of {objective.name}", xlim=(0, 1))
+        axes.grid(True, axis="x")
+        axes.set_axisbelow(True)
+    told = ", ".join(f"{path} {share:.2f}" for path, share in found.items())
+    caption = (
+        "Functional ANOVA by a random forest over the finished trials (Hutter et al. 2014, as in Optuna): what the "
+        "forest found in these trials, with no interval; of few trials it says little."
+    )
+    return Picture(f"{_file(objective.name)}_importance", figure, f"Importance: {told}.", caption)
+
+
+def _field(
+    axes: Axes, path: str, one: Distribution, records: list[Record], objective: Objective, best: Record | None
+) -> None:
+    listed = [str(value) for value in one.values]
+
+    def at(record: Record) -> Any:
+        value = record.point[path]
+        return listed.index(str(tuple(value) if isinstance(value, list) else value)) if listed else value
+
+    looks: dict[str, dict[str, Any]] = {
+        "finished": {"color": BLUE, "marker": "o"},
+        "outside the constraints": {"color": SOFT, "marker": "x"},
+        "stopped": {"marker": "o", "facecolors": "none", "edgecolors": SOFT},
+    }
+    for name, look in looks.items():
+        own = [record for record in records if _look(record) == name]
+        if own:
+            axes.scatter([at(r) for r in own], [r.value(objective.name) for r in own], s=18, label=name, **look)
+    if best is not None:
+        value = best.value(objective.name)
+        axes.scatter([at(best)], [value], s=90, facecolors="none", edgecolors=RED, linewidths=1.4, zorder=4)
+    if listed:
+        axes.set_xticks(range(len(listed)), listed)
+        axes.set_xlim(-0.5, len(listed) - 0.5)
+    elif one.kind == "loguniform":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers would stay dark at night
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif one.integers is not None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(path)
+    axes.grid(True)
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(False)
+
+
+def _look(record: Record) -> str:
+    if record.state == "finished":
+        return "finished" if record.feasible else "outside the constraints"
+    return record.state
+
+
+def _curve(left: Axes, right: Axes, record: Record, place: int, best: Record | None, *, named: bool) -> None:
+    own = best is not None and record.number == best.number
+    colour = COLOURS[place % len(COLOURS)] if named else RED if own else SOFT
+    epochs = range(1, len(record.curve) + 1)
+    for axes, column in ((left, 0), (right, 1)):
+        values = [row[column] for row in record.curve]
+        axes.plot(
+            epochs,
+            values,
+            color=colour,
+            linewidth=1.8 if own else 1.1 if named else 0.7,
+            zorder=3 if own else 2,
+            label=_point(record),
+        )
+        if record.state == "stopped":
+            axes.plot(len(values), values[-1], marker="o", color=colour, markersize=3.5)
+
+
+def _point(record: Record) -> str:
+    shown = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in record.point.values())
+    return ", ".join(f"{path.rsplit('.', 1)[-1]} {value}" for path, value in zip(record.point, shown, strict=True))
+
+
+def _judged_on(results: Results) -> str:
+    return "the test images" if results.sweep.selection.split == "test" else "the half of the test images that chooses"
+
+
+def _file(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)

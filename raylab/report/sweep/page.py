@@ -1,0 +1,139 @@
+"""The page of a sweep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+from raylab.config import to_yaml
+from raylab.core.statistics import Estimate
+from raylab.identity import short
+from raylab.report.frame import render
+from raylab.report.numbers import ABSENT
+from raylab.report.sweep import figures, patience
+from raylab.sweep.config import Objective
+from raylab.sweep.importance import importances
+from raylab.sweep.records import Record
+from raylab.sweep.results import BEFORE, WINNER, Final, Results
+
+LISTED = 60  # trials of a table
+TOLD = 10  # causes of failures
+ENDINGS = {
+    "fifo": "each to its end",
+    "asha": "of which asha stopped those that were behind after some epochs",
+    "median": "of which median stopping ended those below the median of the others",
+    "pbt": "whose weights and recipes pbt replaced on their way by those of better ones",
+}
+
+
+def page(results: Results) -> str:
+    """The HTML of one sweep."""
+    sweep, ranked = results.sweep, results.ranked
+    drawn = [figures.by_field(results, one) for one in sweep.objectives]
+    drawn += [figures.front(results), figures.curves(results)]
+    drawn += [figures.importance(importances(results, one), one) for one in sweep.objectives]
+    ordered = [*ranked, *(record for record in results.records if record not in ranked)]
+    risen = {rise.record.number: rise for rise in patience.rises(results)}
+    failed = [(record, cause(record.error)) for record in results.records if record.error]
+    return render(
+        "sweep/page.html",
+        title=f"Sweep {sweep.study}",
+        results=results,
+        sweep=sweep,
+        ending=ENDINGS[sweep.scheduler.name],
+        compared=list(_compared(results)),
+        names=[measure.name for measure in sweep.measures],
+        listed=ordered[:LISTED],
+        hidden=max(0, len(ordered) - LISTED),
+        failed=failed[:TOLD],
+        unsaid=max(0, len(failed) - TOLD),
+        counts=_counts(results),
+        rises=[risen[record.number] for record in ordered if record.number in risen][:LISTED],
+        rungs=patience.rungs(results),
+        wait=None if sweep.scheduler.name != "fifo" else patience.waits(results, 3),
+        schedule=results.best.schedule if results.best else (),
+        pictures=[picture for picture in drawn if picture is not None],
+        on_test=sweep.selection.split == "test",
+        config=to_yaml(sweep),
+        short=short,
+        estimate=_estimate,
+        point=_point,
+        value=_value,
+        number=_number,
+        state=state,
+    )
+
+
+def state(record: Record) -> str:
+    """In a word or three."""
+    return "outside the constraints" if record.state == "finished" and not record.feasible else record.state
+
+
+def cause(error: str) -> str:
+    """Why a trial failed, in one line: of a stage that could not be built, what it said itself."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return lines[1] if len(lines) > 1 and lines[0].startswith("BuildFailed") else lines[0]
+
+
+def _compared(results: Results) -> Iterator[str]:
+    """The winner beside the config before the sweep, on what reports; and whether either may count."""
+    finals = {final.name: final for final in results.finals}
+    if WINNER not in finals or BEFORE not in finals:
+        return
+    ours, before = finals[WINNER], finals[BEFORE]
+    where = "the held-out half" if ours.held_out else "the test set"
+    for one in results.sweep.objectives:
+        a, b = _reported(ours, one), _reported(before, one)
+        yield (
+            f"With fresh seeds, on {where}: {one.name} {_estimate(a)}, against {_estimate(b)} before the sweep "
+            f"({a.seeds} seed{'s' * (a.seeds != 1)}, n = {a.n})."
+            + (f" {_verdict(one, a, b)}" if not results.broken(ours) else "")
+        )
+    for final in (ours, before):
+        if broken := results.broken(final):
+            named = "The winner" if final is ours else "The config before the sweep"
+            yield f"{named} does not meet the constraint on {', '.join(broken)} there, so its number does not count."
+
+
+def _reported(final: Final, one: Objective) -> Estimate:
+    return (final.held_out or final.whole)[one.name]
+
+
+def _verdict(objective: Objective, ours: Estimate, before: Estimate) -> str:
+    """By rule: two standard errors of the difference, the seeds taken as independent."""
+    error = math.hypot(ours.se, before.se)
+    gain = (ours.mean - before.mean) * (1 if objective.direction == "max" else -1)
+    if math.isnan(error) or math.isnan(gain):
+        return "One seed gives no standard error, so nothing is said of the difference."
+    if abs(gain) <= 2 * error:
+        return f"The difference, {gain:+.4f} ± {error:.4f}, is within two of its standard errors: no gain is shown."
+    found = "a gain" if gain > 0 else "a loss: what was better on the half that chose is worse here"
+    return f"The difference, {gain:+.4f} ± {error:.4f}, is more than two of its standard errors: {found}."
+
+
+def _counts(results: Results) -> list[tuple[str, int, int, float]]:
+    """State, trials, epochs and seconds: what was spent on what."""
+    by_state: dict[str, list[Record]] = {}
+    for record in results.records:
+        by_state.setdefault(record.state, []).append(record)
+    rows = [(s, len(own), sum(r.epochs for r in own), sum(r.seconds for r in own)) for s, own in by_state.items()]
+    if len(rows) > 1:
+        rows.append(("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))))  # type: ignore[arg-type]
+    return rows
+
+
+def _point(found: Record | Final) -> str:
+    return ", ".join(f"{path} {_value(value)}" for path, value in found.point.items())
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: float) -> str:
+    return ABSENT if math.isnan(value) else f"{value:.4f}"
+
+
+def _estimate(one: Estimate) -> str:
+    return _number(one.mean) if math.isnan(one.se) else f"{_number(one.mean)} ± {one.se:.4f}"

@@ -1,0 +1,56 @@
+"""The comparison on fresh seeds: the winner, the config before the sweep, and each control's own best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raylab import runner
+from raylab.core.statistics import Estimate
+from raylab.progress import Progress
+from raylab.site import Site
+from raylab.stage import closure
+from raylab.sweep.measure import estimate
+from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, Final, Results, best_for
+from raylab.sweep.schedule import under
+from raylab.sweep.space import Needs, Prepared, measured
+
+
+def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
+    """Built on images that no trial has seen, and on the whole test set. Raises BuildFailed."""
+    sweep, best = prepared.sweep, results.best
+    assert sweep.final is not None
+    assert best is not None
+    rows = {WINNER: best}
+    if best.schedule:
+        rows[LAST_VALUES] = best
+    rows |= {best_for(one): record for one in sweep.controls if (record := results.tuned(one)) is not None}
+    points = {**{name: record.point for name, record in rows.items()}, BEFORE: {}}
+    needs: dict[tuple[str, str], Needs] = {}
+    for name, point in points.items():
+        asked = {**point, "seeds": sweep.final.seeds}
+        for where in ("whole", "held_out") if sweep.selection.split == "half" else ("whole",):
+            found = measured(sweep, prepared.base, asked, results.measures, "held_out" if where == "held_out" else None)
+            replay = name == WINNER and best.schedule
+            needs[name, where] = under(sweep, prepared.base, found, best.schedule) if replay else found
+    cells = {
+        (*place, measure, cell): stage
+        for place, measures in needs.items()
+        for measure, of in measures.items()
+        for cell, stage in of.items()
+    }
+    artifacts = runner.build(cells, site.store, site.backend, Progress())
+
+    def estimates(name: str, where: str) -> dict[str, Estimate]:
+        return {
+            measure.name: estimate(
+                {cell: artifacts[name, where, measure.name, cell] for cell in needs[name, where][measure.name]},
+                measure.metric,
+            )
+            for measure in results.measures
+            if (name, where) in needs
+        }
+
+    for name, point in points.items():
+        made_from = closure(stage for of in needs[name, "whole"].values() for stage in of.values())
+        passes = sum(stage.passes for stage in made_from)
+        yield Final(name, point, estimates(name, "held_out"), estimates(name, "whole"), passes)

@@ -1,0 +1,44 @@
+"""Trials without Ray, one after the other in this process: the oracle of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raylab.search import Body, Ended, Numbers, OnEnded, Scheduler, Search
+from raylab.store import Store
+
+
+class InlineSearcher:
+    """Points in their order, each to its end."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
+        """Raises ValueError where the search needs Tune."""
+        del store
+        check_inline(search.scheduler, bool(search.points))
+        for number in search.left:
+            point = search.points[number]
+            ended = Ended(number, point, body(number, point, self.device, _Nobody()))
+            on_line(ended)
+            on_ended(ended)
+
+    def forget_trials(self, search: Search, store: Store) -> None:
+        """Nothing outlives this process."""
+
+
+def check_inline(scheduler: Scheduler, listed: bool) -> None:
+    if scheduler.name != "fifo" or not listed:
+        raise ValueError(
+            "backend: inline runs a grid or a random search to its end; a sampler that learns and a scheduler that "
+            "stops or changes trials are Ray Tune's: take backend: ray"
+        )
+
+
+class _Nobody:
+    def resume(self) -> bytes | None:
+        return None
+
+    def report(self, numbers: Numbers, state: Callable[[], bytes]) -> None:
+        """Nobody stops anything."""

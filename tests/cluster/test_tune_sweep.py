@@ -1,0 +1,230 @@
+"""A sweep on Ray Tune: what the same sweep finds without Ray, whoever ends whichever process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sweeps
+from ray import tune
+from test_kills import wait_for
+
+from raylab import runner
+from raylab.cluster.tune_sweep import folder_of
+from raylab.progress import Progress
+from raylab.runner import InlineBackend
+from raylab.search import Aim, Ended, Scheduler, Search
+from raylab.space import Distribution
+from raylab.store import Store
+from raylab.sweep.records import Records
+from raylab.sweep.run import run, search
+from raylab.sweep.schedule import under
+from raylab.sweep.space import needed
+from raylab.sweep.text import as_text
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_grid_finds_on_tune_what_it_finds_without_ray(tmp_path: Path) -> None:
+    prepared = sweeps.prepared(**sweeps.KINDS["grid"])
+    here = search(prepared, sweeps.site(tmp_path / "inline"))
+    there = search(prepared, sweeps.site(tmp_path / "ray", sweeps.ray()))
+    assert len(here) == 4
+    assert [(r.number, r.point, r.numbers, r.state) for r in there] == [
+        (r.number, r.point, r.numbers, r.state) for r in here
+    ]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_stopped_trial_leaves_a_curve_and_no_network(tmp_path: Path) -> None:
+    prepared, site = sweeps.prepared(**sweeps.ASHA), sweeps.site(tmp_path, sweeps.ray())
+    records = search(prepared, site)
+    states = {record.state for record in records}
+    assert states == {"finished", "stopped"}
+    for record, needs in zip(records, prepared.needs, strict=True):
+        (evaluation,) = needs["D_det"].values()
+        network = evaluation.inputs["model"]
+        if record.state == "stopped":
+            assert 2 <= record.epochs < 12
+            assert len(record.curve) == record.epochs
+            assert site.store.find(network) is None
+        else:
+            assert site.store.find(network) is not None
+            assert record.curve[-1][0] == pytest.approx(record.value("D_det"))
+    best = max(records, key=lambda r: r.curve[-1][0] if r.curve else 0.0)
+    assert best.point == {"students.det.lr": 1e-2}  # the one rate at which anything is learnt in twelve epochs
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_population_ends_in_schedules_that_can_be_replayed_and_in_no_network_of_one_recipe(tmp_path: Path) -> None:
+    prepared, site = sweeps.prepared(**sweeps.PBT), sweeps.site(tmp_path, sweeps.ray())
+    results = run(prepared, site)
+    assert results is not None
+    assert [record.state for record in results.records] == ["finished"] * 4
+    changed = [record for record in results.records if len(record.schedule) > 1]
+    assert changed  # a quarter of four is exploited after epoch 4
+    replays = Store(str(tmp_path / "replays"))
+    for record in results.records:
+        ends = [until for until, _ in record.schedule]
+        assert ends == sorted(set(ends))
+        assert ends[-1] == 8
+        assert record.schedule[-1][1] == record.point
+        assert all(1e-5 <= point["students.det.lr"] <= 1e-2 for _, point in record.schedule)
+        assert len(record.curve) == 8
+        assert record.curve[-1][0] == pytest.approx(record.value("D_det"))
+        own = needed(prepared.sweep, prepared.base, record.point)
+        (evaluation,) = own["D_det"].values()
+        assert site.store.find(evaluation.inputs["model"]) is None
+    record = changed[0]
+    found = under(prepared.sweep, prepared.base, needed(prepared.sweep, prepared.base, record.point), record.schedule)
+    (replay,) = found["D_det"].values()
+    (trained,) = (site.store.require(one) for one in [replay.inputs["model"]])
+    (again,) = runner.build({"": replay.inputs["model"]}, replays, InlineBackend(), Progress()).values()
+    assert again.digest == trained.digest
+    assert [final.name for final in results.finals] == ["winner", "winner's last values", "before the sweep"]
+    text = (tmp_path / "reports" / "sweeps" / "tiny" / "best.yaml").read_text()
+    assert "THE TRIAL WAS TRAINED BY A SCHEDULE" in text
+    assert f"{results.finals[1].whole['D_det'].mean:.4f}" in text
+    assert "until epoch" in as_text(results)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_optuna_searches_under_a_constraint_for_two_objectives(tmp_path: Path) -> None:
+    both = [sweeps.OBJECTIVE, {"name": "p1", "cell": sweeps.STUDENT, "metric": "p1", "direction": "min"}]
+    limit = {"name": "source", "cell": {"role": "source", "control": ""}, "at_least": 0.3}
+    prepared = sweeps.prepared(
+        sampler="tpe",
+        trials=6,
+        objectives=both,
+        constraints=[limit],
+        space={"train.lr": {"loguniform": [1e-5, 1e-2]}, "students.det.optimizer": {"choice": ["adamw", "sgd"]}},
+    )
+    results = run(prepared, sweeps.site(tmp_path, sweeps.ray()))
+    assert results is not None
+    assert [record.number for record in results.records] == list(range(6))
+    assert {record.point["students.det.optimizer"] for record in results.records} <= {"adamw", "sgd"}
+    assert results.front
+    assert all(record.value("source") >= 0.3 for record in results.front)
+    assert "Pareto front" in as_text(results)
+
+
+def nothing(told: object) -> None:
+    """A listener that does not listen, and a trainable that does not train."""
+
+
+def toys(count: int, **changes: Any) -> Search:
+    return Search(
+        **{
+            "key": "f" * 64,
+            "count": count,
+            "points": tuple({"x": float(n)} for n in range(count)),
+            "space": {"x": Distribution(uniform=(0.0, 9.0))},
+            "seed": 0,
+            "aims": (Aim("y", "max"),),
+            "constraints": (),
+            "scheduler": Scheduler(),
+            **changes,
+        }
+    )
+
+
+def trial(config: object) -> None:
+    """By this name Tune knows what it ran."""
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_trials_that_raise_are_killed_or_have_nan_end_no_other_and_tunes_folder_can_be_restored(tmp_path: Path) -> None:
+    store, ended, lines = Store(str(tmp_path / "store")), dict[int, Ended](), list[int]()
+    one = toys(6, tensorboard=True)
+    sweeps.ray().run_trials(
+        one,
+        sweeps.ToyBody(str(tmp_path)),
+        store,
+        lambda told: ended.__setitem__(told.number, told),
+        lambda told: lines.append(told.number),
+    )
+    assert sorted(ended) == [0, 1, 2, 3, 4, 5]
+    starts = {number: len((tmp_path / f"starts-{number}").read_text()) for number in ended}
+    assert starts == {0: 1, 1: 3, 2: 2, 3: 1, 4: 1, 5: 1}
+    assert [number for number, told in ended.items() if told.lost] == [1, 5]
+    assert "nobody expected this" in str(ended[5].lost)
+    assert ended[3].numbers["error"] == "it went wrong"
+    assert {number: ended[number].numbers["y"] for number in (0, 2, 4)} == {0: 0.0, 2: 2.0, 4: 4.0}
+    assert sorted(lines) == [0, 2, 3, 4, 5]
+
+    folder = Path(folder_of(one, store))
+    restored = tune.Tuner.restore(str(folder), trainable=trial)
+    found = restored.get_results()
+    assert len(found) == 6
+    assert len(found.errors) == 1
+    assert list((folder / "trial-00004").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_in_a_population_the_weak_go_on_from_the_strong_at_the_same_epoch(tmp_path: Path) -> None:
+    told: list[Ended] = []
+    points = tuple({"x": x} for x in (1.0, 2.0, 9.0))
+    one = toys(3, key="c" * 64, points=points, scheduler=Scheduler(name="pbt", interval=3))
+    store = Store(str(tmp_path / "store"))
+    sweeps.ray().run_trials(one, sweeps.PopulationBody(), store, told.append, nothing)
+    assert sorted(ended.number for ended in told) == [0, 1, 2]
+    histories = [ended.numbers["history"] for ended in sorted(told, key=lambda ended: ended.number)]
+    assert [len(history) for history in histories] == [8] * 3
+    assert all(ended.numbers["history"][-1] == ended.point["x"] for ended in told)
+    for history in histories:  # changes come after epochs 3 and 6, and nowhere else
+        assert [len(set(part)) for part in (history[:3], history[3:6], history[6:])] == [1, 1, 1]
+    assert histories[0][:3] == [9.0] * 3  # one in three is exploited: the weakest takes the epochs of the strongest
+    assert all(0.0 <= x <= 9.0 for history in histories for x in history)
+    assert not list(Path(folder_of(one, store)).rglob("checkpoint_*"))
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_site_says_what_a_trial_is_given_and_so_how_many_run_at_once(tmp_path: Path) -> None:
+    backend = sweeps.ray(cpus=2, gpus=0.5, memory_gb=0.25, max_concurrent=None)
+    numbers = (0, 4, 6, 7)
+    done = tuple((number, {"x": float(number)}, {}) for number in range(8) if number not in numbers)
+    told: list[int] = []
+    body = sweeps.ToyBody(str(tmp_path), seconds=1.5)
+    store = Store(str(tmp_path / "store"))
+    backend.run_trials(toys(8, key="e" * 64, done=done), body, store, lambda e: told.append(e.number), nothing)
+    assert sorted(told) == list(numbers)
+    spans = [json.loads((tmp_path / f"span-{number}").read_text()) for number in numbers]
+    for _, _, assigned in spans:
+        assert assigned["CPU"] == 2
+        assert assigned["GPU"] == 0.5
+        assert assigned["memory"] == 2**28
+    most = max(sum(start <= moment < end for start, end, _ in spans) for moment, _, _ in spans)
+    assert most == 2  # of the four CPUs of the cluster; its two GPUs would do for four
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    with (folder / "driver.log").open("ab") as log:
+        command = [sys.executable, str(TESTS / "sweeps.py"), str(folder), "slow"]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_goes_on_with_the_trials_it_lacks_and_ends_as_one_that_was_never_killed(tmp_path: Path) -> None:
+    prepared = sweeps.prepared(**sweeps.KINDS["slow"])
+    records = Records(Store(str(tmp_path / "store")), prepared.key)
+    folder = tmp_path / "store" / "sweeps" / prepared.key[:12] / "trials"
+    driver = start(tmp_path)
+    wait_for(lambda: len(records.all(10)) >= 3 or driver.poll() is not None)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+    assert 3 <= len(before) < 10
+    assert start(tmp_path).wait(timeout=250) == 0, (tmp_path / "driver.log").read_text()
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+    assert after.items() >= before.items()  # no trial that had ended was run again
+    here = search(prepared, sweeps.site(tmp_path / "inline"))
+    found = records.all(10)
+    assert [(r.number, r.numbers) for r in here] == [(number, found[number].numbers) for number in sorted(found)]

@@ -1,0 +1,135 @@
+"""The page of a sweep, from records made by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sweeps
+from accessibility import problems
+
+from raylab.core.statistics import Estimate
+from raylab.report.sweep import figures
+from raylab.report.sweep.page import page
+from raylab.sweep.importance import importances
+from raylab.sweep.records import Record, State
+from raylab.sweep.results import Final, Results, best_yaml
+
+
+def record(number: int, lr: float, value: float, state: State = "finished", **more: Any) -> Record:
+    point = {"students.det.lr": lr, "students.det.epochs": 1 + number % 4}
+    return Record(number, point, state, {"D_det": value, "violations": more.pop("violations", [])}, **more)
+
+
+@pytest.fixture
+def results() -> Results:
+    curve = ((0.1, 0.1, 2.3), (0.2, 0.2, 2.0))
+    records = [record(n, 10 ** (-4 + n / 5), n / 20, epochs=2, curve=curve) for n in range(10)]
+    records += [
+        record(10, 1e-3, 0.1, "stopped", epochs=2, curve=curve),
+        record(11, 1e-2, math.nan, "failed", error="BuildFailed: <b>it broke</b>"),
+        record(12, 1e-2, 0.99, violations=[0.5]),
+    ]
+    bound = {"name": "bound", "cell": sweeps.STUDENT, "at_most": 0.4}
+    finals = (final("winner", records[9].point, 0.5), final("before the sweep", {}, 0.3))
+    sweep = sweeps.sweep(trials=13, constraints=[bound], curves=True, final={"seeds": [7, 8]})
+    return Results(sweep, "a" * 64, tuple(records), finals)
+
+
+def final(name: str, point: dict[str, Any], value: float, se: float = 0.01) -> Final:
+    found = {"D_det": Estimate(value, se, 100, 2), "bound": Estimate(value, se, 100, 2)}
+    return Final(name, point, found, found, 1000)
+
+
+def test_the_best_is_the_best_of_those_that_finished_within_the_constraints(results: Results) -> None:
+    assert results.best is not None
+    assert results.best.number == 9
+    assert [r.number for r in results.ranked] == list(range(9, -1, -1))
+
+
+def test_the_page_says_who_won_who_failed_and_that_the_winner_breaks_the_rule_on_new_images(results: Results) -> None:
+    html = page(results)
+    assert "The winner is trial 9" in html
+    assert "&lt;b&gt;it broke" in html
+    assert "<b>it broke" not in html
+    assert "It does not meet the constraint" in html
+    assert "The config before the sweep does not meet" not in html
+    assert "standard errors: a gain" not in html
+    assert "chosen on the test set" not in html
+
+
+def test_the_page_marks_a_selection_on_the_test_set_in_each_table(results: Results) -> None:
+    asked = results.sweep.model_copy(update={"selection": results.sweep.selection.model_copy(update={"split": "test"})})
+    finals = tuple(replace(final, held_out={}) for final in results.finals)
+    html = page(replace(results, sweep=asked, finals=finals))
+    assert html.count("[chosen on the test set]") >= 3
+    assert "no trial read" not in html
+
+
+def test_the_page_passes_the_accessibility_check(results: Results) -> None:
+    assert problems(page(results)) == []
+    assert problems(page(Results(results.sweep, results.key, ()))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [(0.3, "standard errors: a gain."), (0.49, "no gain is shown"), (0.7, "standard errors: a loss")],
+)
+def test_a_gain_is_said_only_beyond_two_standard_errors(results: Results, before: float, said: str) -> None:
+    admissible = results.sweep.model_copy(update={"constraints": ()})
+    finals = (results.finals[0], final("before the sweep", {}, before))
+    html = page(replace(results, sweep=admissible, finals=finals))
+    verdicts = [
+        text for text in ("standard errors: a gain.", "no gain is shown", "standard errors: a loss") if text in html
+    ]
+    assert verdicts == [said]
+
+
+def test_one_seed_says_nothing_of_a_difference(results: Results) -> None:
+    alone = (final("winner", {}, 0.5, math.nan), final("before the sweep", {}, 0.1, math.nan))
+    admissible = results.sweep.model_copy(update={"constraints": ()})
+    assert "nothing is said of the difference" in page(replace(results, sweep=admissible, finals=alone))
+
+
+def test_a_table_and_the_causes_of_failures_end_somewhere(results: Results) -> None:
+    broken = [
+        record(20 + n, 1e-3, math.nan, "failed", error=f"BuildFailed: 1 stage\n  stage {n} broke") for n in range(90)
+    ]
+    html = page(replace(results, records=(*results.records, *broken)))
+    assert "stage 3 broke" in html
+    assert "stage 80 broke" not in html
+    assert "43 more are in trials.csv" in html
+    assert "81 more failed" in html
+
+
+def test_figures_are_there_where_there_is_something_to_draw(results: Results) -> None:
+    objective = results.sweep.objectives[0]
+    assert figures.by_field(results, objective) is not None
+    drawn = figures.curves(results)
+    assert drawn is not None
+    assert drawn.svg == drawn.svg
+    assert figures.front(results) is None
+    empty = Results(results.sweep, results.key, ())
+    assert figures.by_field(empty, objective) is None
+    assert figures.curves(empty) is None
+
+
+def test_the_field_that_decides_is_the_important_one(results: Results) -> None:
+    found = importances(results, results.sweep.objectives[0])
+    assert set(found) == set(results.sweep.space)
+    assert found["students.det.lr"] > 0.6
+    assert sum(found.values()) == pytest.approx(1.0)
+    few = Results(results.sweep, results.key, results.records[:4])
+    assert importances(few, results.sweep.objectives[0]) == {}
+
+
+def test_the_config_that_comes_out_says_what_it_is_and_loads(results: Results) -> None:
+    from raylab.config import load
+    from raylab.recipes.transfer_matrix import TransferMatrix
+
+    config = sweeps.prepared(trials=1).base.config({"students.det.lr": 0.004})
+    text = best_yaml(results, config)
+    assert text.startswith("# Trial 9 of the sweep tiny [aaaaaaaaaaaa]")
+    assert load(TransferMatrix, text) == config
