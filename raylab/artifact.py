@@ -93,14 +93,19 @@ class Artifact:
     def table(self, start: int = 0, stop: int | None = None, without: Collection[str] = ()) -> pa.Table:
         """Rows [start, stop) of the artifact's tables, in order; only the parts that hold them are read."""
         stop = self.rows if stop is None else min(stop, self.rows)
-        pieces, first = [], 0
         tables = [part for part in self.parts if part.rows is not None]
+        first, wanted = 0, list[tuple[Part, int, int]]()
         for part in tables:
             rows = part.rows or 0
             if first < stop and first + rows > start:
-                low, high = max(start - first, 0), min(stop - first, rows)
-                pieces.append(columns.from_parquet(self._checked(part), without).slice(low, high - low))
+                wanted.append((part, max(start - first, 0), min(stop - first, rows)))
             first += rows
+
+        def piece(of: tuple[Part, int, int]) -> pa.Table:
+            part, low, high = of
+            return columns.from_parquet(self._checked(part), without).slice(low, high - low)
+
+        pieces = self.store.at_once(piece, wanted)
         if not pieces and tables:  # an empty range still has columns
             pieces.append(columns.from_parquet(self._checked(tables[0]), without).slice(0, 0))
         if not pieces:

@@ -187,7 +187,13 @@ def said(point: Point) -> str:
 
 
 def shown(estimate: Estimate) -> str:
+    figure, n = figures(estimate)
+    return f"{figure} ({estimate.seeds} seed{'s' * (estimate.seeds != 1)}, n = {n})" if n else figure
+
+
+def figures(estimate: Estimate) -> tuple[str, str]:
+    """Mean with its standard error, and n."""
     if math.isnan(estimate.mean):
-        return ABSENT
+        return ABSENT, ""
     error = "" if math.isnan(estimate.se) else f" +- {estimate.se:.4f}"
-    return f"{estimate.mean:.4f}{error} ({estimate.seeds} seed{'s' * (estimate.seeds != 1)}, n = {estimate.n})"
+    return f"{estimate.mean:.4f}{error}", str(estimate.n)

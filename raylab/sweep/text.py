@@ -10,7 +10,7 @@ from raylab.report.terminal import table, wrapped
 from raylab.search import PROGRESS, Ended
 from raylab.sweep.config import Sweep
 from raylab.sweep.records import Record, Schedule
-from raylab.sweep.results import BEFORE, WINNER, Results, shown
+from raylab.sweep.results import BEFORE, WINNER, Results, figures
 
 SHOWN = 20  # trials of the table: the best, then those that failed
 CHOSEN_ON_TEST = "[chosen on the test set]"
@@ -91,16 +91,19 @@ def _front(results: Results) -> str:
 def _finals(results: Results, mark: str) -> str:
     sweep = results.sweep
     assert sweep.final is not None
-    header = ["config", "measure", "held-out half", f"whole test set{mark}"]
-    rows = [
-        [
-            final.name,
-            measure.name,
-            shown(final.held_out[measure.name]) if final.held_out else "none was kept",
-            shown(final.whole[measure.name]),
-        ]
+    tables = [
+        table(
+            [final.name, "held-out half", "n", f"whole test set{mark}", "n"],
+            [
+                [
+                    measure.name,
+                    *(figures(final.held_out[measure.name]) if final.held_out else ("none was kept", "")),
+                    *figures(final.whole[measure.name]),
+                ]
+                for measure in results.measures
+            ],
+        )
         for final in results.finals
-        for measure in results.measures
     ]
     passes = {final.passes for final in results.finals}
     budget = (
@@ -130,7 +133,7 @@ def _finals(results: Results, mark: str) -> str:
             "The trials were judged on the test set itself (selection: {split: test}): the winner's numbers are too "
             "good by as much as the search could fit to it."
         )
-    return "\n\n".join([table(header, rows), *(wrapped(text) for text in said)])
+    return "\n\n".join([*tables, *(wrapped(text) for text in said)])
 
 
 def _called(name: str) -> str:
