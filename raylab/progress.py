@@ -19,7 +19,7 @@ LONGEST = 300  # characters of an error; the whole of it comes at the end
 DOING = {
     "data": ("reading", "data set"),
     "probe": ("making", "probe set"),
-    "half": ("cutting", "half of a data set"),
+    "half": ("taking halves of", "test set"),
     "network": ("training", "network"),
     "released": ("reading", "network"),
     "constructed": ("constructing", "data set"),

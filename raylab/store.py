@@ -29,6 +29,7 @@ SCHEMA = 1  # of the manifest
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"
 REQUESTS_AT_ONCE = 16
+TRIES = 5  # at a file whose folder goes away meanwhile
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -165,7 +166,7 @@ class Store:
 
     def tidy(self, stage: Stage) -> None:
         """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
-        with contextlib.suppress(FileNotFoundError):  # somebody else tidied first
+        with contextlib.suppress(OSError):  # somebody else tidies too, or still writes: nothing depends on it
             self.remove_folder(self._progress(stage))
 
     def _progress(self, stage: Stage) -> str:
@@ -193,18 +194,13 @@ class Store:
             with self.filesystem.open_output_stream(path) as stream:
                 stream.write(data)
             return
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.tmp-{secrets.token_hex(4)}"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        for left in reversed(range(TRIES)):
+            try:
+                _replace(path, data)
+                break
+            except FileNotFoundError:  # another driver is tidying this folder away
+                if not left:
+                    raise
 
     def delete(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # somebody else tidied first
@@ -237,6 +233,21 @@ class Store:
                 f"store {self.uri!r}: cannot be written ({error}); choose another with `store:` in the site file, or "
                 "RAYLAB_HOME for the default"
             ) from error
+
+
+def _replace(path: str, data: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.tmp-{secrets.token_hex(4)}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _one_put(uri: str) -> str:

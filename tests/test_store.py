@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +179,21 @@ def test_images_are_fixed_shape_tensors_that_plain_arrow_reads() -> None:
 def test_columns_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="same number of rows"):
         columns.to_table({"a": np.arange(2), "b": np.arange(3)})
+
+
+def test_a_driver_that_tidies_takes_no_folder_from_another_that_writes(store: Store) -> None:
+    stage = toy.squares(toy.numbers(5))
+    written: list[int] = []
+
+    def write() -> None:
+        for index in range(200):
+            store.attempt(stage, index % 20)
+            written.append(index)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        store.tidy(stage)
+        time.sleep(0.05)
+    writer.join()
+    assert len(written) == 200
