@@ -178,7 +178,7 @@ def _obstacles(site: Site) -> Iterator[str]:
     for check in checks:
         try:
             check()
-        except (StoreError, TrackerError, ValueError) as error:
+        except (StoreError, TrackerError, ValueError, OSError) as error:
             yield from str(error).splitlines()
 
 

@@ -159,7 +159,8 @@ def _build_tasks(
             built(store.require(outcome.stage))
 
     listener.start(stages, len(stages))
-    here = [stage for stage in stages if getattr(stage.body, "in_driver", False)]
+    apart = not getattr(backend, "in_driver", False)  # one that is in the driver says itself what becomes of errors
+    here = [stage for stage in stages if apart and getattr(stage.body, "in_driver", False)]
     there = [stage for stage in stages if stage not in here]
     if here:
         InlineBackend().run_tasks(name, here, store, on_outcome)

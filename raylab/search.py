@@ -34,6 +34,9 @@ class Scheduler(Config):
     """What happens to trials on their way: nothing, an early end, or (pbt) another trial's weights and other values.
 
     A trial that ended early is never a result: nothing of its training is committed.
+
+    Tune restores trials and points, and no scheduler: after the driver was killed asha's rungs and the trials that
+    median compares with are those since, so what goes on may be stopped later than it would have been.
     """
 
     name: Literal["fifo", "asha", "median", "pbt"] = "fifo"

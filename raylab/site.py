@@ -111,7 +111,7 @@ class Site:
         folders = [self.reports, Path(tempfile.gettempdir()), *([Path(self.store.root)] if self.store.is_local else [])]
         problems: dict[int, str] = {}  # one of a disk
         for folder in folders:
-            there = next(path for path in (folder, *folder.parents) if path.is_dir())
+            there = next(path for path in (folder, *folder.parents) if os.path.isdir(path))  # is_dir may raise
             free = shutil.disk_usage(there).free / 2**30
             if free < self.file.free_gb:
                 problems.setdefault(there.stat().st_dev, too_full(str(folder), free, self.file.free_gb))

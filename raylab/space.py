@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -109,6 +109,11 @@ def random(space: Space, count: int, seed: int) -> list[Point]:
 
 
 def corners(space: Space, most: int = 64) -> list[Point]:
-    """Combinations of the ends of every distribution, at most so many: they show where fields forbid each other."""
-    ends = itertools.product(*((one.at(0.0), one.at(1.0)) for one in space.values()))
-    return [dict(zip(space, values, strict=True)) for values in itertools.islice(ends, most)]
+    """Combinations of the ends of every distribution, all or so many of them: they show where fields forbid each other.
+    Where there are more, both extremes and a sample, in which every field has both of its ends."""
+    if 2 ** len(space) <= most:
+        sides: Iterable[Sequence[float]] = itertools.product((0.0, 1.0), repeat=len(space))
+    else:
+        drawn = seeding.uniform(0, "space/corners", np.arange(most - 2), len(space)) < 0.5
+        sides = [[0.0] * len(space), [1.0] * len(space), *drawn.astype(float).tolist()]
+    return [{path: one.at(end) for (path, one), end in zip(space.items(), row, strict=True)} for row in sides]

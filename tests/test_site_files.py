@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from raylab import cli
 from raylab import site as module
 from raylab.config import load
 from raylab.runner import InlineBackend
@@ -89,3 +90,18 @@ def test_a_disk_that_is_nearly_full_is_told_of_once_with_what_to_do(
     assert "\n" not in str(told.value)  # store, pages and temporary files share this disk
     opened(SiteFile(free_gb=0.25), tmp_path / "home").check_space()
     assert all(path.is_dir() for path in asked)  # also where the home is not made yet
+
+
+def test_a_home_in_a_folder_that_nobody_else_may_enter_is_told_of_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    site = opened(SiteFile(free_gb=0), tmp_path / "locked" / "home")
+    with monkeypatch.context() as locked:
+        locked.setattr(Path, "is_dir", refused)  # what it does there where a process is not root
+        site.check_space()
+    monkeypatch.setattr(Site, "check_space", refused)
+    (line,) = cli._obstacles(site)
+    assert "Permission denied" in line

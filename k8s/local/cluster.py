@@ -74,10 +74,13 @@ class LocalCluster:
         print(f"up: {', '.join(NAMES)}\n  . {self.folder / 'environment'}")
 
     def down(self) -> None:
-        """End what was started, the last first, and remove what was for this cluster alone."""
+        """End what was started, the last first, and remove what was for this cluster alone. Raises RuntimeError, and
+        removes nothing, where a process is still there."""
         for name in reversed(NAMES):
             if ended := self.ledger.end(name):
                 print(f"{name}: {ended} process(es) ended")
+        if left := self.ledger.left():
+            raise RuntimeError(f"still there: process {', '.join(map(str, left))}; nothing of {self.folder} is removed")
         if temporary := self.settings.get("ray_temporary"):
             shutil.rmtree(temporary, ignore_errors=True)
         for name in ("settings.json", "environment", "token", "processes.json"):

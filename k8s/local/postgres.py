@@ -23,8 +23,16 @@ def program(name: str) -> str:
 
 
 def user() -> str | None:
-    """Who runs it: Debian's account in the place of root, otherwise whoever asks."""
-    return OWNER if os.geteuid() == 0 else None
+    """Who runs it: Debian's account in the place of root, otherwise whoever asks. Raises RuntimeError without one."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(OWNER).pw_name
+    except KeyError:
+        raise RuntimeError(
+            f"PostgreSQL refuses to run as root, and there is no account {OWNER}: useradd --system {OWNER}, "
+            "or run this as an ordinary user"
+        ) from None
 
 
 def initialise(data: Path, password: str) -> None:

@@ -20,14 +20,14 @@ class Known:
     """A process by id and start: an id alone may be somebody else's by now."""
 
     pid: int
-    started: float
+    started: str  # by no clock that anybody sets
 
     def process(self) -> psutil.Process | None:
         """The process, or None where it has ended."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+            same = _start_of(self.pid) == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             return None
         return process if same else None
 
@@ -74,13 +74,14 @@ class Ledger:
         children = first.children(recursive=True) if first else []
         known = [one for one in self.services[name] if one.process()]
         for child in children:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 known += [one] if (one := _known(child)) not in known else []
         self.services[name] = known
         self._write()
 
     def end(self, name: str, *, at_once: bool = False) -> int:
-        """End a service's processes: asked first, unless `at_once`. How many there were."""
+        """End a service's processes: asked first, unless `at_once`. How many there were; one that will not end (its
+        disk hangs) stays in the ledger."""
         if self.runs(name):
             self.note_children(name)
         processes = [process for one in self.services.get(name, []) if (process := one.process())]
@@ -92,9 +93,14 @@ class Ledger:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(processes, timeout=GRACE_SECONDS)
-        self.services.pop(name, None)
+        left = [one for one in self.services.pop(name, []) if one.process()]
+        self.services |= {name: left} if left else {}
         self._write()
         return len(processes)
+
+    def left(self) -> list[int]:
+        """Ids of the processes that still run."""
+        return [one.pid for known in self.services.values() for one in known if one.process()]
 
     def _write(self) -> None:
         text = json.dumps({name: [asdict(one) for one in known] for name, known in self.services.items()}, indent=1)
@@ -104,4 +110,11 @@ class Ledger:
 
 
 def _known(process: psutil.Process) -> Known:
-    return Known(process.pid, process.create_time())
+    return Known(process.pid, _start_of(process.pid))
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in ticks since a boot that has a name: `create_time` of psutil (and of everybody) moves
+    when the machine's clock is set. Raises FileNotFoundError where there is no such process."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]  # field 22; the 2nd may hold blanks
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {ticks}"

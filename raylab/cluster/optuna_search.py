@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from raylab.cluster.population import NUMBER
+from raylab.identity import fingerprint
 from raylab.optuna_space import distribution, written
 from raylab.search import Numbers, Search
 from raylab.space import Point
@@ -32,7 +33,7 @@ class Proposed(OptunaSearch):  # type: ignore[misc]  # Ray's types are skipped
             {path: distribution(one) for path, one in search.space.items()},
             metric=names if several else names[0],
             mode=modes if several else modes[0],
-            sampler=optuna.samplers.TPESampler(seed=search.seed),
+            sampler=optuna.samplers.TPESampler(seed=_seed(search)),
         )
         self.searched = dict(search.space)
         self.numbers, self.constraints = search.left, search.constraints
@@ -61,6 +62,11 @@ class Proposed(OptunaSearch):  # type: ignore[misc]  # Ray's types are skipped
         for name, violation in zip(self.constraints, numbers.get(VIOLATIONS) or (), strict=False):
             trial.set_constraint(name, violation)
         self._ot_study.tell(trial, [numbers[name] for name in names])
+
+
+def _seed(search: Search) -> int:
+    """One that begins anew with some trials done must not draw their points again."""
+    return int(fingerprint((search.seed, len(search.done)))[:8], 16) if search.done else search.seed
 
 
 def _number(value: float | None) -> float:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
 import ray
+from ray._private.utils import estimate_available_memory
 
 from raylab.cluster import probe
+from raylab.cluster.connect import OBJECT_STORE_BYTES
 from raylab.cluster.probe import Sight
 from raylab.site import SiteFile, too_full
 
 NAMED = 3  # nodes in a message
+SMI_SECONDS = 20
 
 
 class SiteError(ValueError):
@@ -27,9 +29,11 @@ Node = Mapping[str, float]  # CPU, GPU, memory in bytes
 def check_machine(site: SiteFile, gpus: int | None) -> None:
     """Against this machine, on which a cluster would be started. Raises SiteError."""
     cpus = float(site.cpus or os.cpu_count() or 1)
-    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    # What Ray will write into its books, and a worker that asks for more waits for ever: not the machine's memory, but
+    # what is free of it as Ray counts it (a container's limit too; there is no public way), less the object store.
+    memory = float(estimate_available_memory() - OBJECT_STORE_BYTES)
     here = {"CPU": cpus, "GPU": float(_gpus_here() if gpus is None else gpus), "memory": memory}
-    if problems := _shortfalls(site, [here], "this machine has"):
+    if problems := _shortfalls(site, [here], "this machine has for Ray"):
         raise SiteError("\n".join(problems))
 
 
@@ -38,9 +42,9 @@ def check_cluster(site: SiteFile) -> None:
     nodes = [node for node in ray.nodes() if node["Alive"]]
     problems = _loose_ends(site)
     if not site.autoscaling:  # nodes that come when they are asked for cannot be judged by those there are
-        books = [node["Resources"] for node in nodes]
-        problems += _shortfalls(site, books, "no node of the cluster has all; they have")
-        problems += _crowded(site, books)
+        problems += _shortfalls(
+            site, [node["Resources"] for node in nodes], "no node of the cluster has all; they have"
+        )
     with_gpus = bool(site.actors.gpus or site.trials.gpus)
     working = [node for node in nodes if node["Resources"].get("CPU", 0) > 0] or nodes  # a head may have no CPUs
     seen = probe.ask(working, site.store_uri, with_gpus)
@@ -101,15 +105,6 @@ def _loose_ends(site: SiteFile) -> list[str]:
     return []
 
 
-def _crowded(site: SiteFile, books: Sequence[Node]) -> list[str]:
-    """Ray Data waits for the least number of actors."""
-    asked = {"CPU": site.actors.cpus, "GPU": site.actors.gpus or 0.0, "memory": (site.actors.memory_gb or 0.0) * 2**30}
-    room = sum(min(math.floor(node.get(name, 0.0) / n + 1e-9) for name, n in asked.items() if n) for node in books)
-    if 0 < room < site.actors.min:  # none at all is told of by _shortfalls
-        return [f"actors.min: {site.actors.min} actors, but the cluster has room for {room}; add nodes, or lower it"]
-    return []
-
-
 def gpu_share(asked: float | None) -> float:
     """GPUs of a worker: what the site says, otherwise one where the cluster has any."""
     if asked is not None:
@@ -140,5 +135,8 @@ def _gpus_here() -> int:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     if shutil.which("nvidia-smi") is None:
         return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=20)
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=SMI_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):  # a driver that hangs has no GPUs to give
+        return 0
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

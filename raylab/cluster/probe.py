@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,15 +42,14 @@ def here(uri: str) -> Sight:
 
 def ask(nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mapping[str, Sight | str]:
     """Node's name -> what a worker there sees, or why it cannot tell."""
+    remote_look = ray.remote(look)
     with _note(uri) as note:
         asked = {
-            ray.remote(look)
-            .options(
+            remote_look.options(
                 num_cpus=0,  # also where others are at work
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-            )
-            .remote(uri, note, with_gpus and node["Resources"].get("GPU", 0) >= 1): name_of(node)
+            ).remote(uri, note, with_gpus and node["Resources"].get("GPU", 0) >= 1): name_of(node)
             for node in nodes
         }
         ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
@@ -105,7 +104,8 @@ def _note(uri: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        store.delete(f"{store.root}/{name}")
+        with suppress(OSError):  # keys that may not delete: told of by the check of the store
+            store.delete(f"{store.root}/{name}")
 
 
 def _packages() -> Mapping[str, str]:

@@ -284,7 +284,12 @@ def _scheduler(search: Search, max_concurrent: int | None) -> TrialScheduler:
             )
         case "median":
             return MedianStoppingRule(
-                time_attr=PROGRESS, grace_period=scheduler.grace, min_samples_required=scheduler.min_samples
+                time_attr=PROGRESS,
+                grace_period=scheduler.grace,
+                min_samples_required=scheduler.min_samples,
+                # With too few to compare with, it would pause a trial for those that wait, and one without a checkpoint
+                # begins again. Before the first pause it has run for inf epochs, so nothing finite would do.
+                min_time_slice=math.inf,
             )
         case "pbt":
             return Population(scheduler, search.space, max_concurrent)

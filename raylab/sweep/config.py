@@ -15,7 +15,14 @@ from raylab.space import Distribution, grid
 Title = Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")]
 Selector = Annotated[dict[str, Any], Field(min_length=1)]  # field of a cell -> value, or several
 MAX_TRIALS = 10_000
-RESERVED = {"epoch", "violations", "error", "curve", "schedule", "seconds", "train accuracy", "train loss"}
+# Ours in what a trial reports and in the frame, and Tune's.
+RESERVED = {
+    *("epoch", "violations", "error", "curve", "schedule", "seconds", "train accuracy", "train loss"),
+    *("trial", "state", "feasible", "judged_on", "epochs"),
+    *("done", "returned", "raised", "config", "training_iteration", "time_total_s", "time_this_iter_s", "timestamp"),
+    *("date", "pid", "hostname", "node_ip", "trial_id", "experiment_tag", "checkpoint_dir_name", "should_checkpoint"),
+    *("time_since_restore", "iterations_since_restore"),
+}
 
 
 class Measure(Config):
@@ -50,7 +57,7 @@ class Constraint(Measure):
 
 class Selection(Config):
     """Which test images the trials are judged on. The constructed sets have no validation split, for their labels are
-    wrong; so half of the clean test set chooses, and the other half, which no trial sees, reports."""
+    wrong; so half of the clean test set chooses, and the other half, on which no trial is judged, reports."""
 
     split: Literal["half", "test"] = "half"  # "test": on what is reported, which is then marked everywhere
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of the cut in halves

@@ -16,7 +16,7 @@ from raylab.sweep.space import Needs, Prepared, measured
 
 
 def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
-    """Built on images that no trial has seen, and on the whole test set. Raises BuildFailed."""
+    """Measured on images that judged no trial, and on the whole test set. Raises BuildFailed."""
     sweep, best = prepared.sweep, results.best
     assert sweep.final is not None
     assert best is not None

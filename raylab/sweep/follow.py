@@ -56,8 +56,8 @@ class Lineage:
 class Book:
     """Curves by what they are curves of, so that no other sweep has to compute them again."""
 
-    def __init__(self, store: Store, network: Stage, evaluation: Stage) -> None:
-        named = fingerprint((network.key, evaluation.inputs["data"].key))
+    def __init__(self, store: Store, network: Stage, evaluation: Stage, metric: str) -> None:
+        named = fingerprint((network.key, evaluation.inputs["data"].key, metric))
         self.store, self.path = store, f"{store.root}/sweeps/curves/{named[:16]}.json"
 
     def read(self) -> Curve:
@@ -83,7 +83,7 @@ class Judge:
     ) -> None:
         self.objective, self.reporter, self.device, self.lineage = objective, reporter, device, lineage
         self.training: Any = network.config
-        self.book = Book(store, network, evaluation)
+        self.book = Book(store, network, evaluation, objective.metric)
         self.rows = store.require(evaluation.inputs["data"]).batch()
 
     def resume(self) -> bytes | None:

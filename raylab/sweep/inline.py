@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raylab.runner import describe
 from raylab.search import Body, Ended, Numbers, OnEnded, Scheduler, Search
 from raylab.store import Store
 
@@ -20,7 +21,10 @@ class InlineSearcher:
         check_inline(search.scheduler, bool(search.points))
         for number in search.left:
             point = search.points[number]
-            ended = Ended(number, point, body(number, point, self.device, _Nobody()))
+            try:
+                ended = Ended(number, point, body(number, point, self.device, _Nobody()))
+            except Exception as error:  # no verdict on the point: the next run tries it again
+                ended = Ended(number, point, {}, describe(error))
             on_line(ended)
             on_ended(ended)
 

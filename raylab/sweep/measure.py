@@ -11,6 +11,7 @@ from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, over_seeds
 from raylab.document import did_you_mean
 from raylab.stage import Stage
+from raylab.stages.data_config import DigitsData
 from raylab.stages.half import Side, half_of
 from raylab.sweep.config import Measure
 
@@ -71,6 +72,12 @@ def replaced(stage: Stage, by: Callable[[Stage], Stage | None], said: str) -> St
 
 def is_test_data(stage: Stage) -> bool:
     return stage.kind == "data" and getattr(stage.config, "split", None) == "test"
+
+
+def drawn_by_seed(stage: Stage) -> bool:
+    """Whether it is test data whose seed chooses which images those are: a network of another seed may know them. (A
+    seed of See-Far is a world of its own.)"""
+    return is_test_data(stage) and isinstance(stage.config.data, DigitsData)  # type: ignore[attr-defined]
 
 
 def value(artifact: Artifact, metric: str) -> float:

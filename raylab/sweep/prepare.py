@@ -14,8 +14,8 @@ from raylab.identity import fingerprint
 from raylab.report.experiments import EXPERIMENTS
 from raylab.space import Point
 from raylab.sweep.config import Sweep
-from raylab.sweep.schedule import check
-from raylab.sweep.space import Base, Needs, Prepared, measured, needed
+from raylab.sweep.schedule import check, under
+from raylab.sweep.space import Base, Needs, Prepared, measured, needed, recipe_of, side_of, watched
 
 MAX_LISTED = 20  # problems that are told
 
@@ -25,7 +25,7 @@ def prepare(sweep: Sweep, folder: Path) -> Prepared:
     base = base_of(sweep, folder)
     unswept = base.config({})
     problems = [line for path, one in sweep.space.items() for line in _refused(base, path, one.anchors)]
-    known, needs = tuple[Point, ...](), tuple[Needs, ...]()
+    known, tried, needs = tuple[Point, ...](), tuple[Point, ...](), tuple[Needs, ...]()
     if problems:  # no point can be planned; the config as it is can
         problems += _measure_problems(sweep, base)
     else:
@@ -37,7 +37,7 @@ def prepare(sweep: Sweep, folder: Path) -> Prepared:
         problems = [*problems[:MAX_LISTED], f"... and {len(problems) - MAX_LISTED} more"]
     if problems:
         raise ConfigError(problems)
-    return Prepared(sweep, base, key_of(sweep, unswept), known, needs)
+    return Prepared(sweep, base, key_of(sweep, base, unswept, tried[0], needs), known, needs)
 
 
 def base_of(sweep: Sweep, folder: Path) -> Base:
@@ -50,10 +50,17 @@ def base_of(sweep: Sweep, folder: Path) -> Base:
     return Base(sweep.experiment, path.read_text(encoding="utf-8"), sweep.changes, sweep.config)
 
 
-def key_of(sweep: Sweep, unswept: Config) -> str:
-    """Of the search: the same file over another config is another one; comments and the final seeds change nothing."""
+def key_of(sweep: Sweep, base: Base, unswept: Config, first: Point, needs: Sequence[Needs]) -> str:
+    """Of the search: the same file over another config is another one, and so is one over other raw bytes or by other
+    code, which the stages' keys tell; comments and the final seeds change nothing."""
+    made = list(needs)
+    if sweep.scheduler.changes:
+        epochs = recipe_of(watched(sweep, needs[0])[0]).epochs
+        made.append(under(sweep, base, needs[0], ((1, first), (epochs, first))))
+    stages = tuple(sorted({stage.key for one in made for cells in one.values() for stage in cells.values()}))
     asked = {name: one for name, one in sweep if name not in ("study", "config", "changes", "final", "tensorboard")}
-    return fingerprint({**asked, "base": unswept})
+    # A grid's numbers go by the order of its fields, which is none of the canonical form.
+    return fingerprint({**asked, "base": unswept, "fields": tuple(sweep.space), "stages": stages})
 
 
 def _points(sweep: Sweep) -> tuple[Point, ...]:
@@ -85,7 +92,7 @@ def _planned(sweep: Sweep, base: Base, points: Sequence[Point]) -> tuple[tuple[N
 
 def _measure_problems(sweep: Sweep, base: Base) -> list[str]:
     try:
-        measured(sweep, base, {}, sweep.measures, None)
+        measured(sweep, base, {}, sweep.measures, side_of(sweep))
     except (ConfigError, ValueError) as error:
         return str(error).splitlines()
     return []
@@ -109,14 +116,17 @@ def _refused(base: Base, path: str, anchors: tuple[Any, ...]) -> Iterator[str]:
 def _final_problems(sweep: Sweep, base: Base, unswept: Config, tried: Sequence[Point]) -> list[str]:
     if sweep.final is None:
         return []
-    used = {seed for point in tried for seed in getattr(base.config(point), "seeds", ())}
+    # Of a sampler that learns, the points are not known: it may take any value of the list.
+    listed = sweep.space["seeds"].values if "seeds" in sweep.space else ()
+    points = (*tried, *({"seeds": value} for value in listed))
+    used = {seed for point in points for seed in getattr(base.config(point), "seeds", ())}
     if not hasattr(unswept, "seeds"):
         return [f"final: {sweep.experiment} has no seeds to make fresh; set final: null"]
     again = sorted(used & set(sweep.final.seeds))
     if again:
         return [f"final.seeds: fresh ones, but trials use {again}; choose others"]
     try:
-        measured(sweep, base, {"seeds": sweep.final.seeds}, (*sweep.measures, *sweep.final.beside), None)
+        measured(sweep, base, {"seeds": sweep.final.seeds}, (*sweep.measures, *sweep.final.beside), side_of(sweep))
     except (ConfigError, ValueError) as error:
         return [f"final: {line}" for line in str(error).splitlines()]
     return []

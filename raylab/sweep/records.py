@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -62,9 +62,9 @@ class Records:
     def write(self, record: Record) -> None:
         self.store.put(self._path(record.number), json.dumps(_finite(asdict(record))).encode())
 
-    def all(self, count: int) -> dict[int, Record]:
-        """Those of the first `count` trials that have ended."""
-        found = {number: self.read(number) for number in range(count)}
+    def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, Record]:
+        """Those of the first `count` trials that have ended; where their `points` are known, at these."""
+        found = {number: self.read(number, points[number] if points else None) for number in range(count)}
         return {number: record for number, record in found.items() if record is not None}
 
     def _path(self, number: int) -> str:

@@ -35,7 +35,7 @@ class Final:
 
     name: str
     point: Point
-    held_out: Mapping[str, Estimate]  # by measure, on the half that no trial saw; empty where trials saw all
+    held_out: Mapping[str, Estimate]  # by measure, on the half that judged no trial; empty where there is none
     whole: Mapping[str, Estimate]  # on the whole test set, as the experiment's own job reports
     passes: int  # image passes of all that its measures are made from, over all seeds
 
@@ -50,6 +50,7 @@ class Results:
     finals: tuple[Final, ...] = ()
     best_config: str = ""  # YAML
     commit: str = "unknown"
+    drawn_by_seed: bool = False  # each seed draws a split of its own into training and test images
 
     @property
     def ranked(self) -> list[Record]:
@@ -81,6 +82,16 @@ class Results:
     def measures(self) -> tuple[Measure, ...]:
         """All that the final runs are measured by."""
         return (*self.sweep.measures, *(self.sweep.final.beside if self.sweep.final else ()))
+
+    @property
+    def split_note(self) -> str:
+        """What fresh seeds do not promise where a seed also draws the split, or nothing."""
+        if not self.drawn_by_seed:
+            return ""
+        return (
+            "Each seed draws its own split, so trials of other seeds trained on some of these images; a network that "
+            "is reported was trained on the training images of its own split alone."
+        )
 
     @property
     def tuning(self) -> str:
@@ -120,7 +131,8 @@ def frame(store: Store | str, key: str) -> Any:
 
     store = Store(store) if isinstance(store, str) else store
     folder = Records(store, key)
-    numbers = [int(name.removesuffix(".json")) for name in store.names(f"{folder.folder}/trials")]
+    names = store.names(f"{folder.folder}/trials")
+    numbers = [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]  # not one half written
     records = [record for number in sorted(numbers) if (record := folder.read(number)) is not None]
     written = json.loads(store.get(f"{folder.folder}/sweep.json") or b"{}")
     judged_on = written.get("selection", {}).get("split", "half")
@@ -175,8 +187,10 @@ def best_yaml(results: Results, config: Config) -> str:
         if final.name == named:
             for measure in results.measures:
                 held = final.held_out.get(measure.name)
-                there = f"; on the half of it that no trial saw {shown(held)}" if held else ""
+                there = f"; on the half of it that judged no trial {shown(held)}" if held else ""
                 lines.append(f"{measure.name}: {shown(final.whole[measure.name])} on the whole test set{there}.")
+    if results.finals and results.split_note:
+        lines.append(results.split_note)
     if sweep.selection.split == "test":
         lines.append("CHOSEN ON THE TEST SET: its numbers are too good by as much as the search could fit to them.")
     return "".join(f"# {line}\n" for line in lines) + to_yaml(config)

@@ -15,12 +15,14 @@ from raylab.progress import Progress
 from raylab.report.sweep.page import page
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
-from raylab.search import Ended, Search, Searcher
+from raylab.search import Ended, Numbers, Search, Searcher
 from raylab.site import Site
+from raylab.space import Point
 from raylab.stage import Stage, closure
 from raylab.sweep.config import Sweep
 from raylab.sweep.final import finals
 from raylab.sweep.inline import InlineSearcher, check_inline
+from raylab.sweep.measure import drawn_by_seed
 from raylab.sweep.publication import parent, publication
 from raylab.sweep.records import Record, Records, epochs_of
 from raylab.sweep.results import Results, as_csv, best_yaml
@@ -28,6 +30,8 @@ from raylab.sweep.space import Needs, Prepared, watched
 from raylab.sweep.text import as_text, line
 from raylab.sweep.trial import TrialBody, name_of
 
+UNWRITTEN = "it ended, and nothing in this sweep ends a trial early, but it left no record"
+LEFT_OUT = "the search ended without it"
 PASSES = 2  # of a search: a driver that was killed while Tune wrote its state may have lost a trial of Tune's
 
 
@@ -40,6 +44,7 @@ def run(prepared: Prepared, site: Site) -> Results | None:
     with site.tracker.job(f"sweeps/{sweep.study}", parent(sweep, prepared.key)) as tracked:
         records = search(prepared, site)
         results = Results(sweep, prepared.key, records, commit=str(provenance.collect().get("commit", "unknown")))
+        results = replace(results, drawn_by_seed=any(drawn_by_seed(stage) for stage in closure(prepared.values())))
         if sweep.final is not None and results.best is not None:
             results = replace(results, finals=tuple(finals(prepared, results, site)))
         files = _files(prepared, results)
@@ -51,22 +56,26 @@ def run(prepared: Prepared, site: Site) -> Results | None:
 
 
 def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
-    """The record of every trial, run or found."""
+    """The record of every trial, run or found. Raises BuildFailed where trials that a sampler should have proposed are
+    not there."""
     sweep, store, count = prepared.sweep, site.store, prepared.sweep.count
     records = Records(store, prepared.key)
+    fixed = () if sweep.scheduler.changes else prepared.points  # a trial that changes ends at another point
     store.put(f"{records.folder}/sweep.json", json.dumps(sweep.model_dump(mode="json"), indent=1).encode())
     searcher = _searcher(prepared, site)
     planned = {name_of(point): needs for point, needs in zip(prepared.points, prepared.needs, strict=False)}
     body = TrialBody(sweep, prepared.base, prepared.key, store, provenance.collect(), planned)
     for attempt in range(PASSES):
-        ended = records.all(count)
+        ended = records.all(count, fixed)
         done = {number: record for number, record in ended.items() if attempt or record.state != "lost"}
         if len(done) == count:
             break
         if not attempt:
             _share(prepared, set(done), site)
         wanted = _search(prepared, done)
-        if attempt or len(done) < len(ended):  # for Tune the lost ones have had their chance
+        # For Tune the lost ones have had their chance. And where a sampler proposes, Tune's folder is of an older
+        # moment: it would propose another point for a trial that ended since; the sampler learns from `done` instead.
+        if attempt or len(done) < len(ended) or not prepared.points:
             searcher.forget_trials(wanted, store)
         told: list[int] = sorted(done)
 
@@ -76,7 +85,14 @@ def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
                 print(line(ended, sweep, len(told)), file=sys.stderr, flush=True)
 
         searcher.run_trials(wanted, body, store, lambda ended: _note(prepared, records, ended), on_line)
-    return tuple(records.all(count)[number] for number in sorted(records.all(count)))
+    ended = records.all(count, fixed)
+    absent = [number for number in range(count) if number not in ended]
+    if absent and not prepared.points:
+        raise BuildFailed({f"trial {number}": LEFT_OUT for number in absent}, skipped=0)
+    for number in absent:
+        ended[number] = _lost(sweep, number, prepared.points[number], LEFT_OUT)
+        records.write(ended[number])
+    return tuple(ended[number] for number in range(count))
 
 
 def _search(prepared: Prepared, done: Mapping[int, Record]) -> Search:
@@ -101,16 +117,24 @@ def _note(prepared: Prepared, records: Records, ended: Ended) -> None:
     known = records.read(ended.number, None if prepared.sweep.scheduler.changes else ended.point)
     if known is not None and known.state != "lost":
         return
-    names = [measure.name for measure in prepared.sweep.measures]
-    numbers = {name: ended.numbers.get(name, math.nan) for name in names} | {"violations": []}
-    if ended.lost is not None:
-        records.write(Record(ended.number, ended.point, "lost", numbers, ended.lost, epochs_of(ended.numbers)))
+    sweep = prepared.sweep
+    cause = ended.lost if ended.lost is not None or sweep.scheduler.stops else UNWRITTEN
+    if cause is not None:
+        records.write(_lost(sweep, ended.number, ended.point, cause, ended.numbers))
         return
     curve = tuple((float(a), float(b), float(c)) for a, b, c in ended.numbers.get("curve", ()))
     seconds = round(float(ended.numbers.get("time_total_s", 0.0)), 3)
-    records.write(
-        Record(ended.number, ended.point, "stopped", numbers, "", epochs_of(ended.numbers), seconds, (), curve)
-    )
+    epochs = epochs_of(ended.numbers)
+    numbers = _told(sweep, ended.numbers)
+    records.write(Record(ended.number, ended.point, "stopped", numbers, "", epochs, seconds, (), curve))
+
+
+def _lost(sweep: Sweep, number: int, point: Point, cause: str, told: Numbers | None = None) -> Record:
+    return Record(number, point, "lost", _told(sweep, told or {}), cause, epochs_of(told or {}))
+
+
+def _told(sweep: Sweep, numbers: Numbers) -> Numbers:
+    return {one.name: numbers.get(one.name, math.nan) for one in sweep.measures} | {"violations": []}
 
 
 def _searcher(prepared: Prepared, site: Site) -> Searcher:
@@ -125,7 +149,7 @@ def _share(prepared: Prepared, done: set[int], site: Site) -> None:
     """Build what several trials need before they start, or each would build it for itself. What fails here fails in
     its trials, which say so."""
     left = [needs for number, needs in enumerate(prepared.needs) if not prepared.points or number not in done]
-    closures = [[stage for stage in made_from(needs) if not _watches(prepared, needs, stage)] for needs in left]
+    closures = [_unwatched(prepared.sweep, needs) for needs in left]
     counts = Counter(stage.key for stages in closures for stage in stages)
     # Where a sampler proposes the points, those at hand are only examples: what they all need, every trial will.
     least = 2 if prepared.points else len(closures)
@@ -137,12 +161,16 @@ def _share(prepared: Prepared, done: set[int], site: Site) -> None:
             print(f"what trials share: {error}", file=sys.stderr, flush=True)
 
 
-def _watches(prepared: Prepared, needs: Needs, stage: Stage) -> bool:
-    """Whether it is, or hangs on, the training that only its own trial can follow."""
-    if not prepared.sweep.watched:
-        return False
-    network, _ = watched(prepared.sweep, needs)
-    return network in closure([stage])
+def _unwatched(sweep: Sweep, needs: Needs) -> list[Stage]:
+    """All but the training that only its own trial can follow, and what hangs on it."""
+    stages = made_from(needs)
+    if not sweep.watched:
+        return stages
+    hanging = {watched(sweep, needs)[0].key}
+    for stage in stages:  # in an order in which inputs come first
+        if any(one.key in hanging for one in stage.inputs.values()):
+            hanging.add(stage.key)
+    return [stage for stage in stages if stage.key not in hanging]
 
 
 def made_from(needs: Needs) -> list[Stage]:
@@ -164,4 +192,6 @@ def _keep(site: Site, sweep: Sweep, files: Mapping[str, bytes]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
+    if "best.yaml" not in files:  # of an earlier sweep of this name, which had a winner
+        (folder / "best.yaml").unlink(missing_ok=True)
     return folder

@@ -17,7 +17,6 @@ from raylab.stages.recipe import Recipe
 from raylab.sweep.config import Measure, Sweep
 from raylab.sweep.measure import chosen, on_side
 
-MAX_LISTED = 20  # problems of points that are told
 Needs = dict[str, dict[Hashable, Stage]]  # name of a measure -> its cells
 
 
@@ -73,11 +72,15 @@ class Prepared(Mapping[tuple[int, str, Hashable], Stage]):
 
 def needed(sweep: Sweep, base: Base, point: Mapping[str, Any]) -> Needs:
     """What a trial measures: on the half that may choose. Raises ConfigError or ValueError."""
-    side: Side | None = "selection" if sweep.selection.split == "half" else None
-    needs = measured(sweep, base, point, sweep.measures, side)
+    needs = measured(sweep, base, point, sweep.measures, side_of(sweep))
     if sweep.watched:
         watched(sweep, needs)
     return needs
+
+
+def side_of(sweep: Sweep) -> Side | None:
+    """What trials are judged on: a half, or (None) all of the test set."""
+    return "selection" if sweep.selection.split == "half" else None
 
 
 def measured(
@@ -92,9 +95,16 @@ def measured(
         except ValueError as error:
             problems.append(str(error))
             continue
-        found[measure.name] = (
-            here if side is None else {c: on_side(stage, side, sweep.selection.seed) for c, stage in here.items()}
-        )
+        if side is not None:
+            cut = {cell: on_side(stage, side, sweep.selection.seed) for cell, stage in here.items()}
+            if any(cut[cell].key == stage.key for cell, stage in here.items()):
+                problems.append(
+                    f"{measure.name}: judges on no test images, so no half of them can choose and the other report; "
+                    "choose another measure, or say selection: {split: test}"
+                )
+                continue
+            here = cut
+        found[measure.name] = here
     if problems:
         raise ValueError("\n".join(problems))
     return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 from raylab.identity import short
 from raylab.report.terminal import table, wrapped
 from raylab.search import PROGRESS, Ended
+from raylab.sweep import words
 from raylab.sweep.config import Sweep
-from raylab.sweep.records import Record, Schedule
+from raylab.sweep.records import Schedule
 from raylab.sweep.results import BEFORE, WINNER, Results, figures
 
 SHOWN = 20  # trials of the table: the best, then those that failed
@@ -22,8 +22,8 @@ def line(ended: Ended, sweep: Sweep, done: int) -> str:
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if not math.isnan(value))
     epoch = f" at epoch {ended.numbers[PROGRESS]}" if sweep.watched and PROGRESS in ended.numbers else ""
     told = ended.lost or ended.numbers.get("error")
-    return f"trial {ended.number} ({done} of {sweep.count}): {_point(ended.point)}: " + (
-        _cause(str(told)) if told else f"{numbers}{epoch}"
+    return f"trial {ended.number} ({done} of {sweep.count}): {words.point(ended.point)}: " + (
+        words.cause(str(told)) if told else f"{numbers}{epoch}"
     )
 
 
@@ -58,9 +58,9 @@ def _trials(results: Results, mark: str) -> str:
     rows = [
         [
             str(record.number),
-            *(_value(record.point.get(path)) for path in results.sweep.space),
-            *(_number(record.value(name)) for name in names),
-            _state(record),
+            *(words.value(record.point.get(path)) for path in results.sweep.space),
+            *(words.number(record.value(name)) for name in names),
+            words.state(record),
             str(record.epochs),
             f"{record.seconds:.1f}",
         ]
@@ -68,12 +68,12 @@ def _trials(results: Results, mark: str) -> str:
     ]
     hidden = len(results.records) - len(rows)
     more = f"\n... and {hidden} more in trials.csv" if hidden > 0 else ""
-    errors = [f"\ntrial {r.number}: {_cause(r.error)}" for r in others if r.error][:5]
+    errors = [f"\ntrial {r.number}: {words.cause(r.error)}" for r in others if r.error][:5]
     return table(header, rows) + more + "".join(errors)
 
 
 def _schedule(schedule: Schedule) -> str:
-    rows = [[str(until), *(_value(value) for value in point.values())] for until, point in schedule]
+    rows = [[str(until), *(words.value(value) for value in point.values())] for until, point in schedule]
     return (
         "Values of the trials are their last ones. The winner's schedule, other trials' epochs in it included:\n"
         + table(["until epoch", *schedule[0][1]], rows)
@@ -82,7 +82,9 @@ def _schedule(schedule: Schedule) -> str:
 
 def _front(results: Results) -> str:
     names = [one.name for one in results.sweep.objectives]
-    rows = [[str(r.number), _point(r.point), *(_number(r.value(name)) for name in names)] for r in results.front]
+    rows = [
+        [str(r.number), words.point(r.point), *(words.number(r.value(name)) for name in names)] for r in results.front
+    ]
     return "Pareto front: no other trial is better in one of these and as good in the others.\n" + table(
         ["trial", "at", *names], rows
     )
@@ -122,6 +124,8 @@ def _finals(results: Results, mark: str) -> str:
             "The winner was trained by a schedule, which its row replays; the job of this experiment has no schedules, "
             "so best.yaml holds the last values, whose numbers stand in their own row."
         )
+    if results.split_note:
+        said.append(f"n counts an image once for each seed. {results.split_note}")
     for final in results.finals:
         if broken := results.broken(final):
             said.append(
@@ -138,29 +142,3 @@ def _finals(results: Results, mark: str) -> str:
 
 def _called(name: str) -> str:
     return {WINNER: "the winner", BEFORE: "the config before the sweep"}.get(name, f"the config {name}")
-
-
-def _cause(error: str) -> str:
-    """In one line: of a stage that could not be built, what it said itself."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    told = lines[1] if len(lines) > 1 and lines[0].startswith("BuildFailed") else lines[0]
-    return told[:300]
-
-
-def _state(record: Record) -> str:
-    if record.state != "finished":
-        return record.state
-    return "finished" if record.feasible else "infeasible"
-
-
-def _point(point: object) -> str:
-    assert isinstance(point, dict)
-    return ", ".join(f"{path}={_value(value)}" for path, value in point.items())
-
-
-def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"

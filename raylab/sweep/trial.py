@@ -13,8 +13,9 @@ from raylab import runner
 from raylab.artifact import Artifact
 from raylab.backend import OnOutcome, Outcome
 from raylab.config import ConfigError
+from raylab.data.reader import DataError
 from raylab.identity import fingerprint
-from raylab.runner import BuildFailed, InlineBackend, attempt_shard, describe
+from raylab.runner import BuildFailed, InlineBackend, describe
 from raylab.search import PROGRESS, Numbers, TrialReporter
 from raylab.space import Point
 from raylab.stage import Reporter, Stage
@@ -40,7 +41,8 @@ class TrialBody:
     planned: Mapping[str, Needs] = field(default_factory=dict)  # by `name_of` a point
 
     def __call__(self, number: int, point: Point, device: str, reporter: TrialReporter) -> Numbers:
-        """The numbers of a trial; "error" among them where it failed, which ends no other trial."""
+        """The numbers of a trial; "error" among them where its point cannot be trained or measured. What says nothing
+        of the point (a full disk, no memory left) is raised: another try may find it mended."""
         records = Records(self.store, self.key)
         ended = records.read(number, None if self.sweep.scheduler.changes else point)
         if ended is not None and ended.state in ("finished", "failed"):
@@ -56,9 +58,9 @@ class TrialBody:
                 needs = under(self.sweep, self.base, needs, schedule)
             stages = tuple(sorted({stage.key for cells in needs.values() for stage in cells.values()}))
             numbers = self._measure(needs, device, reporter, lineage)
+        except DataError:
+            raise
         except (BuildFailed, ConfigError, ValueError) as error:
-            if "CUDA error" in str(error):  # it sticks to the process: let this one end, and the trial start in another
-                raise
             numbers = {"error": describe(error)}
         numbers = self._complete(numbers)
         state, said = state_of(numbers)
@@ -83,7 +85,8 @@ class TrialBody:
             artifacts = _build(needs[measure.name], self.store, device, self.provenance, on)
             found[measure.name] = estimate(artifacts, measure.metric).mean
         if self.sweep.watched and not lineage.curve:  # the network was there
-            lineage.curve = judge.book.read()
+            kept = judge.book.read()
+            lineage.curve = kept if len(kept) == epochs else []  # a stopped trial at this point left only a beginning
         violations = [one.violation(found[one.name]) for one in self.sweep.constraints]
         return {**found, "violations": violations, PROGRESS: epochs, "error": None}
 
@@ -100,7 +103,10 @@ def name_of(point: Mapping[str, Any]) -> str:
 
 
 class _TrialBackend(InlineBackend):
-    """Everything in this process; the watched training tells how far it is."""
+    """Everything in this process; the watched training tells how far it is. A ValueError, as of a training that
+    diverges, is a verdict on the stage; anything else gets out."""
+
+    in_driver = True  # that of the trial's own plan
 
     def __init__(self, device: str, provenance: Mapping[str, object], reporters: Mapping[str, Reporter]) -> None:
         super().__init__(device)
@@ -112,7 +118,9 @@ class _TrialBackend(InlineBackend):
         for stage in stages:
             try:
                 worker.run_task(stage, self.reporters.get(stage.key) or Silent())
-            except Exception as error:
+            except DataError:  # files that are missing or broken, whatever the point
+                raise
+            except ValueError as error:
                 on_outcome(Outcome(stage, error=describe(error)))
             else:
                 on_outcome(Outcome(stage))
@@ -120,7 +128,14 @@ class _TrialBackend(InlineBackend):
     def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
         worker = Worker(store, self.device, self.provenance)
         for stage, index in shards:
-            on_outcome(attempt_shard(worker, stage, index))
+            try:
+                outcome = Outcome(stage, index, worker.run_shard(stage, index))
+            except Exception as error:
+                store.forget_attempts(stage, index)  # no mark against its next try
+                if isinstance(error, DataError) or not isinstance(error, ValueError):
+                    raise
+                outcome = Outcome(stage, index, error=describe(error))
+            on_outcome(outcome)
 
 
 class _Quiet:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 
 JOB = ["python", "jobs/transfer_matrix.py", "study=local", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]"]
 JOB += ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
 JOB += ["controls.random_labels=false"]
+UP_SECONDS = 600  # cluster.py grants each of five parts 240, and some wait at the same time
 
 
 def loaded(name: str) -> ModuleType:
@@ -84,6 +84,7 @@ def test_what_a_lost_service_has_left_is_ended_too(tmp_path: Path) -> None:
     first.kill()
     psutil.wait_procs([first], timeout=10)
     assert not gone(child)
+    assert recorded(ledger.path) == [child]
     assert not ledger.runs("service")
     assert ledger.end("service") == 1
     assert gone(child)
@@ -91,10 +92,48 @@ def test_what_a_lost_service_has_left_is_ended_too(tmp_path: Path) -> None:
 
 def test_an_id_that_is_somebody_else_s_by_now_is_left_alone(tmp_path: Path, bystander: psutil.Process) -> None:
     ledger = processes.Ledger(tmp_path / "processes.json")
-    ledger.services["service"] = [processes.Known(bystander.pid, bystander.create_time() - 60)]
+    ledger.services["service"] = [processes.Known(bystander.pid, "another boot 12345")]
     assert not ledger.runs("service")
     assert ledger.end("service", at_once=True) == 0
     assert not gone(bystander)
+
+
+def test_a_clock_that_is_set_does_not_make_one_s_own_processes_somebody_else_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, own = started(tmp_path, "time.sleep(600)")
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 2)
+    assert ledger.runs("service")
+    assert ledger.end("service", at_once=True) == len(own) == 2
+
+
+def test_down_removes_nothing_while_a_process_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, own = started(tmp_path, "time.sleep(600)")
+    (tmp_path / "postgres").mkdir()
+    monkeypatch.syspath_prepend(str(LOCAL))
+    cluster = loaded("cluster")
+    local = cluster.LocalCluster(tmp_path)
+    with monkeypatch.context() as undying:
+        undying.setattr(sys.modules["processes"], "GRACE_SECONDS", 0.1)
+        undying.setattr(psutil.Process, "kill", lambda _: None)
+        undying.setattr(psutil.Process, "terminate", lambda _: None)
+        local.ledger.services["worker"] = local.ledger.services.pop("service")
+        with pytest.raises(RuntimeError, match=f"still there: process {own[0].pid}, {own[1].pid}; nothing"):
+            local.down()
+    assert (tmp_path / "postgres").is_dir()
+    cluster.LocalCluster(tmp_path).down()  # as another command: the ledger has kept them
+    assert all(gone(process) for process in own)
+    assert not (tmp_path / "postgres").exists()
+    assert not ledger.path.exists()
+
+
+def test_root_without_an_account_for_postgresql_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    postgres = loaded("postgres")
+    monkeypatch.setattr(postgres.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(postgres, "OWNER", "nobody-of-that-name")
+    with pytest.raises(RuntimeError, match="useradd --system nobody-of-that-name"):
+        postgres.user()
 
 
 # -- all of it
@@ -117,8 +156,12 @@ def command(*words: str, environment: Mapping[str, str] | None = None, seconds: 
 @pytest.fixture
 def cluster() -> Iterator[tuple[Path, list[str], dict[str, str]]]:
     """The folder and the command of a cluster that is up, and the environment of its clients."""
-    if not (shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
-        pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    postgres = loaded("postgres")
+    try:
+        postgres.program("initdb")
+        postgres.user()
+    except RuntimeError as error:
+        pytest.skip(str(error))
     # Not pytest's folder, which only its owner may enter: where this is root, PostgreSQL runs as another user.
     with tempfile.TemporaryDirectory(prefix="rc-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
@@ -126,11 +169,13 @@ def cluster() -> Iterator[tuple[Path, list[str], dict[str, str]]]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYLAB_"))}
         clean["PATH"] = f"{Path(sys.executable).parent}:{clean['PATH']}"
         try:
-            command(*local, "up", environment=clean)
+            command(*local, "up", environment=clean, seconds=UP_SECONDS)
             lines = (Path(folder) / "environment").read_text().splitlines()
             said = (line.removeprefix("export ").split("=", 1) for line in lines)
             yield Path(folder), local, clean | dict(said)
         finally:
+            for log in sorted(Path(folder).glob("*.log")):  # pytest shows it where the test has failed
+                print(f"-- {log.name}\n{log.read_text(errors='replace')[-2000:]}")
             command(*local, "down", environment=clean)
 
 
@@ -147,16 +192,13 @@ def manifests(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_the_laptop_s(
     tmp_path: Path, cluster: tuple[Path, list[str], dict[str, str]]
 ) -> None:
     folder, local, client = cluster
-    own = [
-        psutil.Process(one["pid"])
-        for known in json.loads((folder / "processes.json").read_text()).values()
-        for one in known
-    ]
+    own = recorded(folder / "processes.json")
+    assert len(own) >= 5
     wrong = client | {"RAY_AUTH_TOKEN": "0" * 64, "RAY_AUTH_TOKEN_PATH": ""}
     refused = subprocess.run(
         ["ray", "job", "list"], env=wrong, capture_output=True, text=True, timeout=120, check=False
@@ -172,7 +214,7 @@ def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_th
     command("ray", "job", "stop", "first", environment=client)
     assert "was stopped" in command("ray", "job", "status", "first", environment=client)
     before = manifests(client)
-    command(*local, "up")
+    command(*local, "up", seconds=UP_SECONDS)
     assert "succeeded" in command(*submit, "--submission-id", "second", *job, environment=client)
     after = manifests(client)
     assert 0 < len(before) < len(after)
@@ -187,6 +229,12 @@ def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_th
     assert after == laptop
     command(*local, "down")
     assert all(gone(process) for process in own)
+
+
+def recorded(ledger: Path) -> list[psutil.Process]:
+    """Those of them that run: what served a start alone, as PostgreSQL's process of a connection, may have ended."""
+    known = processes.Ledger.read(ledger).services.values()
+    return [process for of_one in known for one in of_one if (process := one.process())]
 
 
 def wait_for_manifests(client: Mapping[str, str], count: int) -> None:

@@ -70,17 +70,54 @@ def test_a_head_without_cpus_is_asked_only_where_there_is_nobody_else(monkeypatc
     assert asked == ["n0"]
 
 
-def test_the_least_number_of_actors_must_fit_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    nodes(monkeypatch, {"CPU": 3, "GPU": 1}, {"CPU": 8, "GPU": 1})  # room for 3 of the first node's CPUs, 4 shares
-    preflight.check_cluster(SiteFile(actors=Actors(min=7, gpus=0.25)))
-    with pytest.raises(preflight.SiteError, match=r"actors.min: 8 actors, but the cluster has room for 7"):
-        preflight.check_cluster(SiteFile(actors=Actors(min=8, gpus=0.25)))
-
-
 def test_more_gpus_than_this_machine_has_are_refused_before_ray_starts() -> None:
     preflight.check_machine(SiteFile(actors=Actors(gpus=0.5)), gpus=1)
     with pytest.raises(preflight.SiteError, match=r"asks for 1 CPU, 2 GPU, but this machine has .* 1 GPU"):
         preflight.check_machine(SiteFile(actors=Actors(gpus=2)), gpus=1)
+
+
+def test_more_memory_than_ray_will_count_is_refused_though_the_machine_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "estimate_available_memory", lambda: GB)
+    preflight.check_machine(SiteFile(actors=Actors(memory_gb=0.75)), gpus=0)
+    with pytest.raises(preflight.SiteError, match=r"asks for .* 0.9 GB, but this machine has for Ray .* 0.8 GB"):
+        preflight.check_machine(SiteFile(actors=Actors(memory_gb=0.9)), gpus=0)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_what_ray_counts_as_free_is_what_its_books_begin_with() -> None:
+    import ray
+
+    (books,) = [node["Resources"] for node in ray.nodes()]
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 0 < preflight.estimate_available_memory() <= total
+    assert books["memory"] + books["object_store_memory"] < total  # what others use is not in them
+
+
+def test_a_driver_that_hangs_counts_as_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: one'\n$WAIT\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(preflight, "SMI_SECONDS", 2)
+    monkeypatch.setenv("WAIT", "true")
+    preflight.check_machine(SiteFile(actors=Actors(gpus=1)), gpus=None)
+    monkeypatch.setenv("WAIT", "exec sleep 60")
+    with pytest.raises(preflight.SiteError, match="0 GPU"):
+        preflight.check_machine(SiteFile(actors=Actors(gpus=1)), gpus=None)
+
+
+def test_keys_that_may_write_and_not_delete_are_named_and_not_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(store: Store, path: str) -> None:
+        del store
+        raise OSError(f"AccessDenied: DeleteObject {path}")
+
+    monkeypatch.setattr(probe.Store, "delete", refused)
+    with probe._note(str(tmp_path)) as note:
+        assert (tmp_path / note).is_file()
+        assert "AccessDenied: DeleteObject" in probe._store_obstacle(str(tmp_path), note)
 
 
 def test_a_worker_that_sees_what_the_driver_sees_is_no_problem() -> None:
@@ -119,12 +156,12 @@ def test_all_that_is_wrong_with_a_cluster_is_said_at_once(monkeypatch: pytest.Mo
     bad = replace(DRIVER, code="b" * 64, store="AccessDenied", gpus=0, free={"/tmp": 0.0})
     monkeypatch.setattr(preflight.probe, "here", lambda _: DRIVER)
     monkeypatch.setattr(preflight.probe, "ask", lambda *_: {"n0": bad})
-    site = SiteFile(store="s3://bucket/raylab", actors=Actors(min=2, gpus=0), trials=Trials(cpus=4))
+    site = SiteFile(store="s3://bucket/raylab", actors=Actors(gpus=0), trials=Trials(cpus=4))
     with pytest.raises(preflight.SiteError) as raised:
         preflight.check_cluster(site)
     lines = [line.removeprefix("1 of 1 nodes, n0: ") for line in str(raised.value).splitlines()]
     said = [line.split(":")[0] for line in lines]
-    assert said == ["tracking", "trials", "actors.min", "code", "store", "free space", "GPUs"]
+    assert said == ["tracking", "trials", "code", "store", "free space", "GPUs"]
 
 
 def test_a_store_that_outlives_the_head_needs_a_tracker_that_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,13 +39,24 @@ def problems(objects: list[dict[str, Any]], found: Iterable[Pod]) -> Iterator[st
         for container in pod.containers:
             where = f"{pod.name}, container {container['name']}"
             words = [*container.get("command", ()), *container.get("args", ())]
+            if words[:2] == ["mlflow", "server"]:
+                yield from (f"{where}: {line}" for line in _refused_hosts(container, services))
             if "command" in container and container["name"] != "wait-gcs-ready":
                 yield from (f"{where}: {line}" for line in _command(words, container))
             for variable in container.get("env", ()):
-                if variable["name"] == "MLFLOW_TRACKING_URI":
+                if variable["name"] == "MLFLOW_TRACKING_URI" and "value" in variable:  # a Secret's is not to be seen
                     asked = urlsplit(variable["value"])
                     if (asked.hostname, asked.port) not in services:
                         yield f"{where}: MLFLOW_TRACKING_URI {variable['value']} is no Service of this place"
+
+
+def _refused_hosts(container: dict[str, Any], services: set[tuple[str, int]]) -> Iterator[str]:
+    """MLflow answers 403 to a Host header that it was not told of."""
+    given = {each["name"]: each.get("value", "") for each in container.get("env", ())}
+    taken = given.get("MLFLOW_SERVER_ALLOWED_HOSTS", "").split(",")
+    for name, port in services:
+        if f"{name}:{port}" not in taken:
+            yield f"MLFLOW_SERVER_ALLOWED_HOSTS has no {name}:{port}"
 
 
 def mounted_files(objects: list[dict[str, Any]]) -> dict[str, str]:
@@ -81,8 +92,10 @@ def _command(words: list[str], container: dict[str, Any]) -> Iterator[str]:
         return
     words = [EXPANDED if word.startswith("$(") else word for word in words]
     if words[0] == "mlflow":
-        yield from _mlflow(words[1:], container)
-    if words[:2] == ["python", "-m"] and importlib.util.find_spec(words[2]) is None:
+        yield from _mlflow(_mlflow_cli(), words[1:], container)
+    if words[:3] == ["python", "-m", "mlflow.server.auth"]:
+        yield from _mlflow(_users_cli(), words[3:], container)
+    elif words[:2] == ["python", "-m"] and importlib.util.find_spec(words[2]) is None:
         yield f"there is no module {words[2]}"
     names = {each["name"] for each in container.get("env", ())}
     given = " ".join([*container.get("command", ()), *container.get("args", ())])
@@ -91,12 +104,11 @@ def _command(words: list[str], container: dict[str, Any]) -> Iterator[str]:
             yield f"$({reference}) is not in its environment"
 
 
-def _mlflow(words: list[str], container: dict[str, Any]) -> Iterator[str]:
-    command = _mlflow_cli()
+def _mlflow(command: click.Command, words: list[str], container: dict[str, Any]) -> Iterator[str]:
     while isinstance(command, click.Group):
-        found = command.commands.get(words[0])
+        found = command.commands.get(words[0]) if words else None
         if found is None:
-            yield f"mlflow has no command {words[0]}"
+            yield f"mlflow has no command {words[0] if words else 'of no name'}"
             return
         command, words = found, words[1:]
     try:
@@ -115,6 +127,14 @@ def _mlflow_cli() -> click.Command:
         warnings.simplefilter("ignore")  # of its parts that raylab does not use
         from mlflow.cli import cli
     return cli
+
+
+@cache
+def _users_cli() -> click.Command:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.server.auth.cli import commands
+    return commands
 
 
 @cache

@@ -18,6 +18,7 @@ from k8s import (
     quota,
     references,
     restricted,
+    sites,
     versions,
 )
 
@@ -55,3 +56,4 @@ def _of_pods(objects: list[dict[str, Any]]) -> Iterator[str]:
     yield from references.problems(objects, found)
     yield from versions.problems(objects, found)
     yield from commands.problems(objects, found)
+    yield from sites.problems(objects, found)

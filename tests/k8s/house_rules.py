@@ -84,6 +84,11 @@ def _container(pod: Pod, container: dict[str, Any]) -> Iterator[str]:
     home = {each["name"]: each.get("value", "") for each in container.get("env", ())}.get("HOME", "")
     if not {"/tmp", home} <= written:
         yield f"/tmp and $HOME ({home or 'not set'}) must be emptyDirs: the root file system is read-only"
+    ports = {one[key] for one in container.get("ports", ()) for key in ("name", "containerPort") if key in one}
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        asked = container.get(probe, {}).get("httpGet", {}).get("port")
+        if asked is not None and asked not in ports:
+            yield f"{probe} asks port {asked}, which the container has not"
     user = container.get("securityContext", {}).get(
         "runAsUser", pod.spec.get("securityContext", {}).get("runAsUser", 0)
     )

@@ -1,4 +1,5 @@
-"""Whether the Pods of a place, at their most, fit into its ResourceQuota: one above it is never made, the run waits."""
+"""Whether the Pods of a place with two runs, at their most, fit into its ResourceQuota: one above it is never made, the
+run waits. Two, since a retry begins while the Pods of the try before are still ending."""
 
 from __future__ import annotations
 
@@ -9,17 +10,20 @@ from typing import Any
 from k8s.pods import Pod
 from k8s.quantities import amount
 
+RUNS = 2
+OF_A_RUN = ("head", "worker", "submitter")
+
 
 def problems(objects: Iterable[dict[str, Any]], found: Iterable[Pod]) -> Iterator[str]:
     needed: dict[str, float] = defaultdict(float)
     for pod in found:
         for name, number in _of_pod(pod).items():
-            needed[name] += number * pod.most
+            needed[name] += number * pod.most * (RUNS if pod.name in OF_A_RUN else 1)
     for quota in (each for each in objects if each["kind"] == "ResourceQuota"):
         hard = quota["spec"]["hard"]
         for name, number in needed.items():
             if name in hard and number > amount(hard[name]):
-                yield f"{name}: one run and what stands need {number:g}, the quota gives {hard[name]}"
+                yield f"{name}: two runs and what stands need {number:g}, the quota gives {hard[name]}"
             if "nvidia.com/gpu" in name and name.startswith("requests") and name not in hard:
                 yield f"{name} is not bounded"
 

@@ -16,6 +16,8 @@ SECRETS = {
     "raylab-mlflow-login": {"username", "password"},
 }
 CLAIMS = {"raylab-data"}
+# What Ray's autoscaler does: ray/autoscaler/_private/kuberay/node_provider.py, and v2's cloud provider.
+DONE = {"raylab-autoscaler": {("pods", "get"), ("pods", "list"), ("rayclusters", "get"), ("rayclusters", "patch")}}
 
 
 def problems(objects: list[dict[str, Any]], found: Iterable[Pod]) -> Iterator[str]:
@@ -69,7 +71,7 @@ def _key(secret: str, key: str | None) -> Iterator[str]:
 
 
 def _unselected(objects: list[dict[str, Any]]) -> Iterator[str]:
-    """Services and roles that lead nowhere."""
+    """Services and roles that lead nowhere, or not far enough."""
     pods = [each["spec"]["template"] for each in objects if each["kind"] == "Deployment"]
     for each in objects:
         name = each["metadata"]["name"]
@@ -79,6 +81,13 @@ def _unselected(objects: list[dict[str, Any]]) -> Iterator[str]:
             ports = {port["name"] for pod in chosen for part in pod["spec"]["containers"] for port in part["ports"]}
             if not {port["targetPort"] for port in each["spec"]["ports"]} <= ports:
                 yield f"Service {name} leads to no port of a Pod"
+        if each["kind"] == "Role":
+            rules = [rule for rule in each.get("rules") or () if rule.get("verbs")]
+            may = {(what, verb) for rule in rules for what in rule["resources"] for verb in rule["verbs"]}
+            if not may:
+                yield f"Role {name} allows nothing"
+            elif lacking := DONE.get(name, set()) - may:
+                yield f"Role {name} does not allow {sorted(lacking)}"
         if each["kind"] == "RoleBinding":
             if not any(one["kind"] == "Role" and one["metadata"]["name"] == each["roleRef"]["name"] for one in objects):
                 yield f"RoleBinding {name}: Role {each['roleRef']['name']} is not there"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -20,10 +22,33 @@ PLACES = ("small", "gpu-autoscaled", "kueue")
 RUNS = ("transfer-matrix", "sweep", "reproduce")
 
 
+WANTED = "kubectl 1.21 or newer renders the manifests: older ones carry a kustomize below 4, without components"
+
+
+@cache
+def _lacking() -> str:
+    """Why nothing can be rendered here; "" where it can."""
+    if shutil.which("kubectl") is None:
+        return f"no kubectl; {WANTED} (Debian: kubernetes-client)"
+    asked = ["kubectl", "version", "--client", "--output", "json"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    return too_old(done.stdout)
+
+
+def too_old(told: str) -> str:
+    """Of what `kubectl version --client --output json` says; "" for one that is new enough."""
+    try:
+        version = str(json.loads(told)["clientVersion"]["gitVersion"])
+    except (ValueError, KeyError):
+        return f"kubectl says no version; {WANTED}"
+    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
+    return "" if numbers >= [1, 21] else f"kubectl is {version}; {WANTED}"
+
+
 @cache
 def _rendered(folder: Path) -> str:
-    if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl: it carries the kustomize that renders the manifests (Debian: kubernetes-client)")
+    if lacking := _lacking():
+        pytest.skip(lacking)
     done = subprocess.run(
         ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
     )

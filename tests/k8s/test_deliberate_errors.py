@@ -27,7 +27,7 @@ class Error:
     place: str = "small"
 
 
-RUN = "RayJob/transfer-matrix"
+RUN, GPUS = "RayJob/transfer-matrix", "gpu-autoscaled"
 AGAINST_THE_DEFINITION = [  # KubeRay's own, where it is at hand
     Error("a misspelt field", RUN, "spec.shutdownAfterJobFinish", True, "'shutdownAfterJobFinish' was unexpected"),
     Error("a misspelt field deep inside", RUN, f"{HEAD_POD}.containers.0.imagePullPolice", "Always", "unexpected"),
@@ -143,7 +143,7 @@ ERRORS = [
     Error("more than /dev/shm holds", RUN, f"{HEAD}.rayStartParams.object-store-memory", "2147483648", "does not fit"),
     Error("no /dev/shm", RUN, f"{WORKER_POD}.containers.0.volumeMounts.1.mountPath", "/shm", "/dev/shm is no emptyDir"),
     Error(
-        "more requested than the quota gives", RUN, f"{WORKER}.replicas", 20, "requests.cpu: one run and what stands"
+        "more requested than the quota gives", RUN, f"{WORKER}.replicas", 20, "requests.cpu: two runs and what stand"
     ),
     Error(
         "GPUs without room for them",
@@ -153,6 +153,7 @@ ERRORS = [
         "bounded",
         "kueue",
     ),
+    Error("Pods for one run alone", "ResourceQuota/raylab", "spec.hard.pods", "20", "pods: two runs", "kueue"),
     Error("a token of Kubernetes", RUN, f"{WORKER_POD}.automountServiceAccountToken", True, "must be false"),
     Error(
         "the wrong port of the dashboard",
@@ -210,6 +211,33 @@ ERRORS = [
         "--hosts=0",
         "mlflow server",
     ),
+    Error(
+        "a command that MLflow's users have not",
+        "Job/raylab-mlflow-migration-3.17.2",
+        "spec.template.spec.containers.0.command.4",
+        "upgradee",
+        "mlflow has no command upgradee",
+        "kueue",
+    ),
+    Error(
+        "a probe of a port that is not there",
+        "Deployment/raylab-mlflow",
+        "spec.template.spec.containers.0.startupProbe.httpGet.port",
+        "web",
+        "startupProbe asks port web",
+    ),
+    Error(
+        "a Service's name that MLflow refuses",
+        "Deployment/raylab-mlflow",
+        "spec.template.spec.containers.0.env.1.value",
+        "localhost:*",
+        "MLFLOW_SERVER_ALLOWED_HOSTS has no raylab-mlflow:5000",
+    ),
+    Error("an autoscaler that may nothing", "Role/raylab-autoscaler", "rules", [], "allows nothing", GPUS),
+    Error("an autoscaler that may not scale", "Role/raylab-autoscaler", "rules.1.verbs", ["get"], "'patch'", GPUS),
+    Error("a worker without keys", RUN, f"{WORKER_POD}.containers.0.envFrom", GONE, "worker: s3://raylab/store", GPUS),
+    Error("a head without keys", RUN, f"{HEAD_POD}.containers.0.envFrom", GONE, "head: s3://raylab/store", "kueue"),
+    Error("a worker without a home", RUN, f"{WORKER_POD}.containers.0.env.1", GONE, "worker: RAYLAB_HOME (None)"),
     Error("a queue that is scaled", RUN, "spec.rayClusterSpec.enableInTreeAutoscaling", True, "a queued run", "kueue"),
 ]
 
@@ -239,7 +267,7 @@ def put(target: Any, path: str, value: Any) -> None:
     for word in before:
         target = target[int(word)] if isinstance(target, list) else target[word]
     if value is GONE:
-        del target[last]
+        del target[int(last) if isinstance(target, list) else last]
     elif isinstance(target, list):
         target[int(last)] = value
     else:

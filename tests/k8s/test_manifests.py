@@ -140,10 +140,7 @@ def test_metrics_are_asked_of_ports_that_the_pods_have(name: str) -> None:
 
 
 def test_the_image_agrees_with_the_manifests() -> None:
-    dockerfile = K8S / "image" / "Dockerfile"
-    if not dockerfile.is_file():
-        pytest.skip("no k8s/image/Dockerfile")
-    text = dockerfile.read_text()
+    text = (K8S / "image" / "Dockerfile").read_text()
     user, folder = re.findall(r"^USER (\S+)", text, re.MULTILINE), re.findall(r"^WORKDIR (\S+)", text, re.MULTILINE)
     head = rayjob("small")["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
     assert re.fullmatch(r"\d+(:\d+)?", user[-1])  # runAsNonRoot cannot judge a name

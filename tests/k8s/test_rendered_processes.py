@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import psutil
 import pytest
 from k8s.pods import Pod, pods
 from k8s.rendered import ROOT, place, rayjob
-from test_submission import SMALL, free_port, runs
+from test_submission import SMALL, runs
 
 from k8s import commands, kuberay
 
@@ -53,7 +54,7 @@ class Machine:
             "mlflow",
         )
         self.folder, self.token = folder, secrets.token_hex(32)
-        self.port = {name: free_port() for name in names}
+        self.port = dict(zip(names, free_ports(len(names)), strict=True))
         self.head = f"127.0.0.1:{self.port['gcs']}"
         self.address = f"http://127.0.0.1:{self.port['dashboard']}"
 
@@ -75,19 +76,34 @@ class Machine:
 
     @contextmanager
     def running(self, pod: Pod, command: list[str], **more: str) -> Iterator[subprocess.Popen[bytes]]:
-        with (self.folder / f"{pod.name}.log").open("wb") as log:
+        path = self.folder / f"{pod.name}.log"
+        with path.open("wb") as log:
             started = subprocess.Popen(
                 command, env=self.environment(pod, **more), cwd=ROOT, stdout=log, stderr=log, start_new_session=True
             )
         try:
             yield started
         finally:
-            family = [*psutil.Process(started.pid).children(recursive=True), psutil.Process(started.pid)]
+            family: list[psutil.Process] = []
+            with suppress(psutil.NoSuchProcess):  # it may have ended: that is not what the test is to tell of
+                first = psutil.Process(started.pid)
+                family = [*first.children(recursive=True), first]
             for process in family:
                 _quietly(process.terminate)
             for late in psutil.wait_procs(family, timeout=15)[1]:
                 _quietly(late.kill)
             started.wait(timeout=60)
+            # pytest shows it where the test has failed.
+            print(f"-- {path.name}, exit code {started.returncode}\n{path.read_text(errors='replace')[-2000:]}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Different, for all are held until the last is known."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _quietly(end: Callable[[], None]) -> None:

@@ -13,8 +13,9 @@ from accessibility import problems
 from raylab.core.statistics import Estimate
 from raylab.report.sweep import figures
 from raylab.report.sweep.page import page
+from raylab.space import Distribution
 from raylab.sweep.importance import importances
-from raylab.sweep.records import Record, State
+from raylab.sweep.records import Record, State, plain
 from raylab.sweep.results import Final, Results, best_yaml
 
 
@@ -65,7 +66,8 @@ def test_the_page_marks_a_selection_on_the_test_set_in_each_table(results: Resul
     finals = tuple(replace(final, held_out={}) for final in results.finals)
     html = page(replace(results, sweep=asked, finals=finals))
     assert html.count("[chosen on the test set]") >= 3
-    assert "no trial read" not in html
+    assert "on which no trial was judged" not in html
+    assert "on which no trial was judged" in page(results)
 
 
 def test_the_page_passes_the_accessibility_check(results: Results) -> None:
@@ -114,6 +116,20 @@ def test_figures_are_there_where_there_is_something_to_draw(results: Results) ->
     empty = Results(results.sweep, results.key, ())
     assert figures.by_field(empty, objective) is None
     assert figures.curves(empty) is None
+
+
+def test_a_list_may_hold_anything_that_json_can_say(results: Results) -> None:
+    values = [{"lr": 0.1, "milestones": [1]}, {"milestones": [1, 2], "lr": 0.1}, [[1], [2]], "text", None, True, 1, "1"]
+    swept = sweeps.sweep().model_copy(update={"space": {"field": Distribution(choice=tuple(values))}})
+    records = tuple(
+        Record(n, plain({"field": value}), "finished", {"D_det": n / 10, "violations": []})
+        for n, value in enumerate([{"milestones": (1,), "lr": 0.1}, *values[1:]])
+    )
+    drawn = figures.by_field(Results(swept, results.key, records), swept.objectives[0])
+    assert drawn is not None
+    (axes,) = drawn.figure.axes
+    assert axes.collections[0].get_offsets()[:, 0].tolist() == list(range(8))
+    assert axes.get_xticklabels()[3].get_text() == "text"
 
 
 def test_the_field_that_decides_is_the_important_one(results: Results) -> None:

@@ -12,6 +12,7 @@ from raylab import runner
 from raylab.config import load
 from raylab.mlflow_tracker import MlflowTracker
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix, plan
+from raylab.report.sweep.page import page
 from raylab.runner import InlineBackend
 from raylab.stage import closure
 from raylab.stages.half import Half, cut, half_of
@@ -170,11 +171,22 @@ def test_selection_on_the_test_set_is_marked_in_every_table(tmp_path: Path) -> N
     results = run(sweeps.prepared(trials=2, selection={"split": "test"}), sweeps.site(tmp_path))
     assert results is not None
     text = as_text(results)
-    assert text.count("[chosen on the test set]") == 2
+    assert text.count("[chosen on the test set]") == 3  # of the trials, the winner, and the config before the sweep
     assert "none was kept" in text
     assert "CHOSEN ON THE TEST SET" in results_file(tmp_path)
     assert set(frame(str(tmp_path / "store"), results.key)["judged_on"]) == {"test"}
     assert sweeps.sweep().selection.split == "half"  # unless it is asked for by name
+
+
+def test_what_fresh_seeds_do_not_promise_is_said_where_a_seed_draws_the_split(done: tuple[Path, Results]) -> None:
+    folder, results = done
+    for told in (as_text(results), results_file(folder), page(results)):
+        flat = " ".join(told.replace("\n# ", " ").split())
+        assert "trials of other seeds trained on some of these images" in flat
+        assert "no trial saw" not in flat
+        assert "no trial read" not in flat
+    fixed = dataclasses.replace(results, drawn_by_seed=False)
+    assert "trials of other seeds" not in as_text(fixed) + page(fixed)
 
 
 def test_the_front_holds_exactly_those_that_nobody_dominates(done: tuple[Path, Results]) -> None:

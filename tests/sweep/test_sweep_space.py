@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from raylab.config import ConfigError, load
 from raylab.space import Distribution
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
+
+USAGE = {"name": "usage", "cell": {"role": "usage", "network": "standard", "kind": "conflict"}}
 
 
 def problems(**changes: Any) -> list[str]:
@@ -64,6 +67,20 @@ def test_every_point_of_a_random_search_is_tried_against_the_rules_between_field
         ({"objectives": [{**sweeps.OBJECTIVE, "metric": "acuracy"}]}, "did you mean accuracy"),
         ({"objectives": [{"name": "x", "cell": {"role": "network"}}]}, "differ in"),
         ({"final": {"seeds": [0, 9]}}, "fresh ones, but trials use [0]"),
+        (
+            {"space": {"seeds": {"choice": [[0], [1000], [1]]}}, "sampler": "tpe", "final": {"seeds": [1000]}},
+            "fresh ones, but trials use [1000]",
+        ),
+        (
+            {"experiment": "erm", "config": {}, "space": {"train.lr": {"uniform": [0.1, 0.2]}}, "objectives": [USAGE]},
+            "judges on no test images",
+        ),
+        (
+            {"final": {"seeds": [7], "beside": [{"name": "training", "cell": {"role": "data"}}]}},
+            "final: training: judges on no test images",
+        ),
+        ({"objectives": [{**sweeps.OBJECTIVE, "name": "done"}]}, "is a name of ours"),
+        ({"objectives": [{**sweeps.OBJECTIVE, "name": "judged_on"}]}, "is a name of ours"),
         ({"space": {"students.det.lr": {"grid": [0.1]}}}, "grid belongs to sampler: grid"),
         ({"sampler": "grid"}, "a list for each field"),
         ({"space": {"students.det.lr": {"uniform": [2.0, 1.0]}}}, "low < high"),
@@ -127,6 +144,17 @@ def test_draws_fill_a_distribution_and_never_leave_it(one: Distribution) -> None
         assert max(drawn) <= one.high
         middle = sum(value < one.at(0.5) for value in drawn) / len(drawn)
         assert middle == pytest.approx(0.5, abs=0.05)  # 4.5 standard errors of 2000 draws
+
+
+@pytest.mark.parametrize("fields", [1, 3, 6, 8, 12])
+def test_corners_show_both_ends_of_every_field_beside_those_of_any_other(fields: int) -> None:
+    ranges = {f"f{n}": Distribution(uniform=(0.0, 1.0)) for n in range(fields)}
+    found = space.corners(ranges)
+    assert found == space.corners(ranges)
+    assert len(found) == min(2**fields, 64)
+    for one, other in itertools.combinations(ranges, 2):
+        assert {(corner[one], corner[other]) for corner in found} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert {tuple({*corner.values()}) for corner in found} >= {(0.0,), (1.0,)}
 
 
 def test_the_key_names_the_search_and_not_its_report() -> None:

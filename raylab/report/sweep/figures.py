@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from raylab.report.picture import COLOURS, SOFT, Picture, style
 from raylab.space import Distribution
 from raylab.sweep.config import Objective
-from raylab.sweep.records import Record
+from raylab.sweep.records import Record, plain
 from raylab.sweep.results import Results
 
 BLUE, RED, GREEN, PINK, AMBER, *_ = COLOURS
@@ -133,11 +134,11 @@ def importance(found: Mapping[str, float], objective: Objective) -> Picture | No
 def _field(
     axes: Axes, path: str, one: Distribution, records: list[Record], objective: Objective, best: Record | None
 ) -> None:
-    listed = [str(value) for value in one.values]
+    listed = [_written(value) for value in one.values]
+    shown = [value if isinstance(value, str) else text for value, text in zip(one.values, listed, strict=True)]
 
     def at(record: Record) -> Any:
-        value = record.point[path]
-        return listed.index(str(tuple(value) if isinstance(value, list) else value)) if listed else value
+        return listed.index(_written(record.point[path])) if listed else record.point[path]
 
     looks: dict[str, dict[str, Any]] = {
         "finished": {"color": BLUE, "marker": "o"},
@@ -152,7 +153,7 @@ def _field(
         value = best.value(objective.name)
         axes.scatter([at(best)], [value], s=90, facecolors="none", edgecolors=RED, linewidths=1.4, zorder=4)
     if listed:
-        axes.set_xticks(range(len(listed)), listed)
+        axes.set_xticks(range(len(listed)), shown)
         axes.set_xlim(-0.5, len(listed) - 0.5)
     elif one.kind == "loguniform":
         axes.set_xscale("log")
@@ -165,6 +166,11 @@ def _field(
     axes.grid(True)
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
+
+
+def _written(value: Any) -> str:
+    """The same before and after a journey through JSON."""
+    return json.dumps(plain(value), sort_keys=True)
 
 
 def _look(record: Record) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 
@@ -10,8 +9,8 @@ from raylab.config import to_yaml
 from raylab.core.statistics import Estimate
 from raylab.identity import short
 from raylab.report.frame import render
-from raylab.report.numbers import ABSENT
 from raylab.report.sweep import figures, patience
+from raylab.sweep import words
 from raylab.sweep.config import Objective
 from raylab.sweep.importance import importances
 from raylab.sweep.records import Record
@@ -35,7 +34,7 @@ def page(results: Results) -> str:
     drawn += [figures.importance(importances(results, one), one) for one in sweep.objectives]
     ordered = [*ranked, *(record for record in results.records if record not in ranked)]
     risen = {rise.record.number: rise for rise in patience.rises(results)}
-    failed = [(record, cause(record.error)) for record in results.records if record.error]
+    failed = [(record, words.cause(record.error)) for record in results.records if record.error]
     return render(
         "sweep/page.html",
         title=f"Sweep {sweep.study}",
@@ -58,22 +57,11 @@ def page(results: Results) -> str:
         config=to_yaml(sweep),
         short=short,
         estimate=_estimate,
-        point=_point,
-        value=_value,
-        number=_number,
-        state=state,
+        point=words.point,
+        value=words.value,
+        number=words.number,
+        state=words.state,
     )
-
-
-def state(record: Record) -> str:
-    """In a word or three."""
-    return "outside the constraints" if record.state == "finished" and not record.feasible else record.state
-
-
-def cause(error: str) -> str:
-    """Why a trial failed, in one line: of a stage that could not be built, what it said itself."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 and lines[0].startswith("BuildFailed") else lines[0]
 
 
 def _compared(results: Results) -> Iterator[str]:
@@ -123,17 +111,5 @@ def _counts(results: Results) -> list[tuple[str, int, int, float]]:
     return rows
 
 
-def _point(found: Record | Final) -> str:
-    return ", ".join(f"{path} {_value(value)}" for path, value in found.point.items())
-
-
-def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
-
-
-def _number(value: float) -> str:
-    return ABSENT if math.isnan(value) else f"{value:.4f}"
-
-
 def _estimate(one: Estimate) -> str:
-    return _number(one.mean) if math.isnan(one.se) else f"{_number(one.mean)} ± {one.se:.4f}"
+    return words.number(one.mean) if math.isnan(one.se) else f"{words.number(one.mean)} ± {one.se:.4f}"
