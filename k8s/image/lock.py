@@ -22,7 +22,7 @@ def main() -> None:
     uv = sys.argv[1] if len(sys.argv) > 1 else "uv"
     command = [uv, "pip", "compile", "--no-config", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
     command += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28"]
-    command += ["--index-url", "https://pypi.org/simple", "--extra", "cluster", "-c", "constraints.txt"]
+    command += ["--extra", "cluster", "-c", "constraints.txt"]
     done = subprocess.run(
         [*command, "pyproject.toml", "-"], input=BUILD, cwd=ROOT, capture_output=True, text=True, check=True
     )

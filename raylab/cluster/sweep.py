@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ray import cloudpickle, tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab.backend import OnOutcome, Outcome
+from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.identity import short
 from raylab.runner import describe
@@ -27,7 +26,6 @@ from raylab.stage import Stage
 from raylab.store import Store
 from raylab.worker import Worker
 
-STATE = "state.bin"
 TASKS = "tasks.json"  # beside Tune's own files: the keys that an experiment was started for
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's own is an outcome, and not tried again
 REPORT_SECONDS = 2.0  # a report waits for the driver: often enough to watch, seldom enough to cost nothing
@@ -41,19 +39,13 @@ class TuneReporter:
         self._reported = self._kept = time.monotonic()
 
     def resume(self) -> bytes | None:
-        checkpoint = tune.get_checkpoint()
-        if checkpoint is None:
-            return None
-        with checkpoint.as_directory() as folder:
-            return (Path(folder) / STATE).read_bytes()
+        return checkpoint.kept()
 
     def report(self, metrics: Mapping[str, float], state: Callable[[], bytes]) -> None:
         now = time.monotonic()
         if now - self._kept >= self.checkpoint_seconds:
             self._kept = self._reported = now
-            with tempfile.TemporaryDirectory(prefix="raylab-") as folder:
-                (Path(folder) / STATE).write_bytes(state())
-                tune.report(dict(metrics), checkpoint=tune.Checkpoint.from_directory(folder))
+            checkpoint.keep(metrics, state())
         elif now - self._reported >= REPORT_SECONDS:
             self._reported = now
             tune.report(dict(metrics))

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import json
 import math
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -28,6 +27,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search import Searcher
 
+from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.population import NUMBER, RETURNED, Population
 from raylab.identity import short
@@ -37,7 +37,6 @@ from raylab.site import Trials
 from raylab.space import Point
 from raylab.store import Store
 
-STATE = "state.bin"
 RAISED = "raised"  # in what a trial reports: an exception that its body did not expect
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the body's own ends it at once
 FOREVER = 10**6  # epochs: the last rung of ASHA, where it would end a trial that is finishing anyway
@@ -51,20 +50,14 @@ class TuneTrialReporter:
         self._kept = time.monotonic()
 
     def resume(self) -> bytes | None:
-        checkpoint = tune.get_checkpoint()
-        if checkpoint is None:
-            return None
-        with checkpoint.as_directory() as folder:
-            return (Path(folder) / STATE).read_bytes()
+        return checkpoint.kept()
 
     def report(self, numbers: Numbers, state: Callable[[], bytes]) -> None:
         if time.monotonic() - self._kept < self.checkpoint_seconds:
             tune.report(numbers)
             return
         self._kept = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="raylab-") as folder:
-            (Path(folder) / STATE).write_bytes(state())
-            tune.report(numbers, checkpoint=tune.Checkpoint.from_directory(folder))
+        checkpoint.keep(numbers, state())
 
 
 class Listed(Searcher):  # type: ignore[misc]  # Ray's types are skipped

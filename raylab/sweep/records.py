@@ -64,8 +64,8 @@ class Records:
 
     def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, Record]:
         """Those of the first `count` trials that have ended; where their `points` are known, at these."""
-        found = {number: self.read(number, points[number] if points else None) for number in range(count)}
-        return {number: record for number, record in found.items() if record is not None}
+        read = self.store.at_once(lambda number: self.read(number, points[number] if points else None), range(count))
+        return {number: record for number, record in enumerate(read) if record is not None}
 
     def _path(self, number: int) -> str:
         return f"{self.folder}/trials/{number:05d}.json"

@@ -133,7 +133,7 @@ def frame(store: Store | str, key: str) -> Any:
     folder = Records(store, key)
     names = store.names(f"{folder.folder}/trials")
     numbers = [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]  # not one half written
-    records = [record for number in sorted(numbers) if (record := folder.read(number)) is not None]
+    records = [record for record in store.at_once(folder.read, sorted(numbers)) if record is not None]
     written = json.loads(store.get(f"{folder.folder}/sweep.json") or b"{}")
     judged_on = written.get("selection", {}).get("split", "half")
     return pandas.DataFrame([row(record, judged_on) for record in records])
