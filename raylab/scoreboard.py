@@ -48,13 +48,11 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
         results = {name: EXPERIMENTS[name].results(built) for name, built in complete.items()}
         for name, result in results.items():
             _track(name, complete[name], result, site)
-        found = [one._replace(experiment=name) for name, result in results.items() for one in result.evidence]
+        found = [one for name, result in results.items() for one in _evidence(name, complete[name], result)]
         lines = scored(one for one in found if not math.isnan(one.ours.mean))
         missing = (*_missing(parts, artifacts, site.store), *_not_computed(found))
-        about = _about(config, complete)._replace(missing=missing)
-        shown = [
-            _shown(name, complete[name], one, _about(config, {name: complete[name]})) for name, one in results.items()
-        ]
+        about = _about(config, [one for built in complete.values() for one in built])._replace(missing=missing)
+        shown = [_shown(name, complete[name], one, config) for name, one in results.items()]
         files = pages(lines, shown, about)
         place = _keep(folder, files)
         board.publish(publication(opened, lines, files, about.commit))
@@ -90,9 +88,16 @@ def _not_computed(found: Sequence[Evidence]) -> Iterator[str]:
             yield f"row {one.row}, {one.name} on {one.on}: could not be computed"
 
 
-def _about(config: Reproduce, complete: Mapping[Name, Sequence[AnyBuilt]]) -> About:
+def _evidence(name: Name, built: Sequence[AnyBuilt], results: Results) -> Iterator[Evidence]:
+    """With the names of what it came from."""
+    for study, found in zip(built, results.evidence, strict=bool(results.evidence)):
+        for one in found:
+            yield one._replace(experiment=name, study=study.config.study)
+
+
+def _about(config: Reproduce, built: Sequence[AnyBuilt]) -> About:
     """Of the artifact that was finished last."""
-    artifacts = [artifact for built in complete.values() for one in built for artifact in one.artifacts.values()]
+    artifacts = [artifact for one in built for artifact in one.artifacts.values()]
     made = newest_provenance(artifacts) if artifacts else {}
     commit = str(made.get("commit", "unknown"))
     return About(
@@ -112,7 +117,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) 
             cli.publish(results._replace(publications=(result,)), [run])
 
 
-def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, about: About) -> Shown:
+def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, config: Reproduce) -> Shown:
     experiment = EXPERIMENTS[name]
     studies = tuple(
         ShownStudy(
@@ -121,10 +126,11 @@ def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, about: About
             to_yaml(one.config),
             {f"{a.manifest['name']} [{short(a.key)}]": a.digest for a in one.artifacts.values()},
             f"{experiment.tracked}/{one.config.study}",
+            _about(config, [one]),
         )
         for one in built
     )
-    return Shown(name, experiment.title, experiment.method, results.page, studies, about)
+    return Shown(name, experiment.title, experiment.method, results.page, studies)
 
 
 def _keep(place: Store, files: Mapping[str, bytes]) -> str:

@@ -10,10 +10,12 @@ from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.verdict import Line, scored
 
+STUDY = ("theory", "embedded")  # the experiment and its study
 SMALL = "Digits, 1 437 training images; mlp"
 ABOUT = About(
     "embedded", "python jobs/reproduce.py suite=embedded", "0123456789abcdef" * 2, "two CPU cores", "2026-11-21"
 )
+MADE = {STUDY: ABOUT}
 
 
 def evidence(
@@ -29,7 +31,7 @@ def evidence(
     undecided: str = "",
     bounds: tuple[float, float] | None = None,
 ) -> Evidence:
-    return Evidence(row, name, Estimate(mean, se, n, seeds), on, protocol, undecided, bounds)
+    return Evidence(row, name, Estimate(mean, se, n, seeds), on, protocol, undecided, bounds, *STUDY)
 
 
 def every_verdict() -> list[Evidence]:

@@ -18,7 +18,7 @@ class Results(NamedTuple):
     page: str  # HTML, of all of them
     texts: tuple[str, ...]  # for the terminal, one a study
     publications: tuple[Publication, ...]  # for the tracker, one a study
-    evidence: tuple[Evidence, ...] = ()  # for the scoreboard
+    evidence: tuple[tuple[Evidence, ...], ...] = ()  # for the scoreboard, one a study; none: it measures no row
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scoreboard_lines import ABOUT, evidence, lines
+from scoreboard_lines import ABOUT, MADE, STUDY, evidence, lines
 
 from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.readme import (
@@ -31,7 +31,7 @@ README, MEASURED = ROOT / readme.README, ROOT / readme.MEASURED
 
 @pytest.fixture(scope="module")
 def kept() -> list[Entry]:
-    return merged([], entries(lines(), ABOUT))
+    return merged([], entries(lines(), MADE))
 
 
 def stale(kept: list[Entry]) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ def test_verdicts_come_out_of_the_kept_numbers_as_they_did_of_the_results(kept: 
     again = judged(kept)
     for line in lines():
         for run in line.runs:
-            now = again[str(line.row.row), run.experiment, run.on, run.protocol]
+            now = again[str(line.row.row), run.experiment, run.study, run.on, run.protocol]
             assert (now.code, now.protocol, now.undecided) == (run.code, run.protocol, run.undecided)
             assert [one.bounds for one in now.measured] == [
                 pytest.approx(one.bounds, rel=1e-8, nan_ok=True) for one in run.measured
@@ -113,7 +113,7 @@ def test_a_number_that_no_row_asks_for_is_refused(kept: list[Entry]) -> None:
 
 def test_what_is_written_is_read_again(kept: list[Entry], tmp_path: Path) -> None:
     path = tmp_path / "measured.csv"
-    path.write_text(as_csv(entries(lines(), ABOUT)))
+    path.write_text(as_csv(entries(lines(), MADE)))
     assert merged([], read(path)) == kept
     path.write_text(as_csv(merged(read(path), read(path))))
     assert read(path) == kept
@@ -124,7 +124,7 @@ def test_what_is_written_is_read_again(kept: list[Entry], tmp_path: Path) -> Non
 
 def test_a_newer_measurement_of_the_same_row_on_the_same_thing_takes_the_place_of_the_older(kept: list[Entry]) -> None:
     later = ABOUT._replace(date="2027-01-01", commit="f" * 40)
-    again = list(entries(lines(evidence(4, "det above chance", -0.2)), later))
+    again = list(entries(lines(evidence(4, "det above chance", -0.2)), {STUDY: later}))
     found = merged(kept, again)
     assert len(found) == len(kept)
     (entry,) = [entry for entry in found if entry.row == "4"]
@@ -133,7 +133,7 @@ def test_a_newer_measurement_of_the_same_row_on_the_same_thing_takes_the_place_o
 
 
 def test_on_another_thing_it_stands_beside_it_in_the_order_of_rows(kept: list[Entry]) -> None:
-    found = merged(kept, entries(lines(evidence(4, "det above chance", -0.2, on="See-Far")), ABOUT))
+    found = merged(kept, entries(lines(evidence(4, "det above chance", -0.2, on="See-Far")), MADE))
     assert len(found) == len(kept) + 1
     assert [int(entry.row) for entry in found] == sorted(int(entry.row) for entry in found)
 
@@ -160,18 +160,27 @@ def test_a_contradiction_stands_beside_what_points_the_other_way(kept: list[Entr
 
 def test_a_better_run_takes_the_line_of_a_row(kept: list[Entry]) -> None:
     full = evidence(1, "clean", 0.7, on="CIFAR-10, resnet50", protocol="")
-    found = merged(kept, entries(lines(full), ABOUT))
+    found = merged(kept, entries(lines(full), MADE))
     (cells,) = [cells for cells in table(block(found)) if cells[0] == "| 1"]
     assert cells[3].startswith("70.0 ± 0.1 %")
     assert cells[5] == "CIFAR-10, resnet50 (as published)"
 
 
 def test_every_line_says_with_which_code_on_what_and_when(kept: list[Entry]) -> None:
-    later = merged(kept, entries(lines(evidence(10, "robust above D_NR", 0.2)), ABOUT._replace(hardware="one GPU")))
+    gpu = ABOUT._replace(hardware="one GPU")
+    later = merged(kept, entries(lines(evidence(10, "robust above D_NR", 0.2)), {STUDY: gpu}))
     text = block(later)
     assert "Made: a, `0123456789ab`, two CPU cores, 2026-11-21; b, `0123456789ab`, one GPU, 2026-11-21." in text
     assert [cells[6] for cells in table(text) if cells[0] == "| 10"] == ["b |"]
     assert {cells[6] for cells in table(text) if cells[0] != "| 10"} == {"a |"}
+
+
+def test_studies_of_one_experiment_have_their_own_provenance() -> None:
+    """A suite in parts was not all made by one commit."""
+    other = evidence(10, "robust above D_NR", 0.2)._replace(study="cifar10")
+    made = {**MADE, (STUDY[0], "cifar10"): ABOUT._replace(commit="f" * 40)}
+    found = merged([], entries(lines(other, evidence(10, "robust above D_NR", 0.3)), made))
+    assert [(one.study, one.commit) for one in found] == [("cifar10", "f" * 12), ("embedded", "0123456789ab")]
 
 
 def test_only_what_stands_between_the_marks_is_written_anew(kept: list[Entry]) -> None:
@@ -190,7 +199,7 @@ def test_the_command_renews_the_readme_or_says_what_is_missing(tmp_path: Path, m
         readme.main([])
     with pytest.raises(SystemExit, match="No such file"):
         readme.main(["absent.csv"])
-    Path("results.csv").write_text(as_csv(entries(lines(), ABOUT)))
+    Path("results.csv").write_text(as_csv(entries(lines(), MADE)))
     readme.README.write_text("no marks")
     with pytest.raises(SystemExit, match="put these two lines"):
         readme.main(["results.csv"])
@@ -206,5 +215,5 @@ def test_the_command_renews_the_readme_or_says_what_is_missing(tmp_path: Path, m
 
 
 def test_a_bar_in_a_name_does_not_end_a_cell() -> None:
-    found = merged([], entries(lines(evidence(1, "clean", 0.7, on="a | b", protocol="")), ABOUT))
+    found = merged([], entries(lines(evidence(1, "clean", 0.7, on="a | b", protocol="")), MADE))
     assert "a \\| b" in block(found)

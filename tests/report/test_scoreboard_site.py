@@ -25,7 +25,7 @@ KEY = "0123456789abcdef" * 4
 
 
 def study(name: str, key: str = KEY, tracker: str = "theory/digits") -> ShownStudy:
-    return ShownStudy(name, key, f"study: {name}\n", {"digits train": "a" * 64, "det <mlp>": "b" * 64}, tracker)
+    return ShownStudy(name, key, f"study: {name}\n", {"digits train": "a" * 64, "det <mlp>": "b" * 64}, tracker, ABOUT)
 
 
 def shown(name: str, *studies: ShownStudy) -> Shown:
@@ -35,7 +35,9 @@ def shown(name: str, *studies: ShownStudy) -> Shown:
 
 EXPERIMENTS = (
     shown("theory", study("embedded")),
-    shown("transfer_matrix", study("digits"), study("digits", "f" * 64), study("a b/c", tracker="https://flow/#/1")),
+    shown(
+        "transfer_matrix", study("digits"), study("digits eps 1", "f" * 64), study("a b/c", tracker="https://flow/#/1")
+    ),
 )
 
 
@@ -62,12 +64,12 @@ def test_the_folder_has_what_it_should(files: dict[str, bytes]) -> None:
         "scoreboard.txt",
         "measured.csv",
         "configs/theory/embedded.yaml",
-        "configs/transfer_matrix/digits-0123456789ab.yaml",
-        "configs/transfer_matrix/digits-ffffffffffff.yaml",
+        "configs/transfer_matrix/digits.yaml",
+        "configs/transfer_matrix/digits_eps_1.yaml",
         "configs/transfer_matrix/a_b_c.yaml",
         "digests/theory/embedded.txt",
-        "digests/transfer_matrix/digits-0123456789ab.txt",
-        "digests/transfer_matrix/digits-ffffffffffff.txt",
+        "digests/transfer_matrix/digits.txt",
+        "digests/transfer_matrix/digits_eps_1.txt",
         "digests/transfer_matrix/a_b_c.txt",
     }
     assert files["scoreboard.csv"].decode() == as_csv(lines())
@@ -130,8 +132,10 @@ def test_a_page_of_no_experiment_is_refused() -> None:
         ValueError, match=r"navigation: a page by `render` has <!-- navigation --> once, this one 0 times"
     ):
         fill("<html></html>", "navigation", "<nav></nav>")
-    with pytest.raises(ValueError, match="each once, with all of its studies"):
-        site(lines(), [EXPERIMENTS[0], EXPERIMENTS[0]], ABOUT)
+    same_file = shown("theory", study("a b/c"), study("a_b_c"))
+    for twice in ([EXPERIMENTS[0], EXPERIMENTS[0]], [same_file]):
+        with pytest.raises(ValueError, match=r"every name once, got .*; rename a `study`"):
+            site(lines(), twice, ABOUT)
 
 
 def test_text_that_looks_like_a_mark_is_none() -> None:

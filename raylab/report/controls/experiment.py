@@ -20,7 +20,7 @@ def results(built: Sequence[Built[ControlStudy, Cell]]) -> Results:
         page(sections),
         tuple(as_text(one.controls) for one in sections),
         tuple(publication(one.controls, files(one)) for one in sections),
-        tuple(found for one in sections for found in evidence(one.controls)),
+        tuple(tuple(evidence(one.controls)) for one in sections),
     )
 
 

@@ -21,7 +21,7 @@ def results(built: Sequence[Built[LearningFromErrors, Cell]]) -> Results:
         page(sections),
         tuple(as_text(errors) for errors in found),
         tuple(publication(one, files(one)) for one in sections),
-        tuple(one for errors in found for one in evidence(errors)),
+        tuple(tuple(evidence(errors)) for errors in found),
     )
 
 

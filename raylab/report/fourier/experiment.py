@@ -20,7 +20,7 @@ def results(built: Sequence[Built[Fourier, Cell]]) -> Results:
         page(sections),
         tuple(as_text(one.result) for one in sections),
         tuple(publication(one, files(one)) for one in sections),
-        tuple(found for one in sections for found in evidence(one.result)),
+        tuple(tuple(evidence(one.result)) for one in sections),
     )
 
 

@@ -20,7 +20,7 @@ def results(built: Sequence[Built[PoisonStudy, Cell]]) -> Results:
         page(sections),
         tuple(as_text(one.found) for one in sections),
         tuple(publication(one, files(one)) for one in sections),
-        tuple(found for one in sections for found in evidence(one.found)),
+        tuple(tuple(evidence(one.found)) for one in sections),
     )
 
 

@@ -21,7 +21,7 @@ def results(built: Sequence[Built[RobustFeatures, Cell]]) -> Results:
         page(sections),
         tuple(as_text(one.table) for one in sections),
         tuple(publication(one.table, files(one.table, list(one.pictures.values()))) for one in sections),
-        tuple(found for one in sections for found in evidence(one.table)),
+        tuple(tuple(evidence(one.table)) for one in sections),
     )
 
 

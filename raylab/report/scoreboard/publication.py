@@ -33,7 +33,12 @@ def _children(key: str, lines: Sequence[Line]) -> Iterator[Record]:
 
 def _child(key: str, line: Line, run: Run) -> Record:
     params: dict[str, Param] = {"row": line.row.row, "title": line.row.title, "on": run.on}
-    params |= {"experiment": run.experiment, "protocol": run.protocol or "as published", "verdict": WORDS[run.code]}
+    params |= {
+        "experiment": run.experiment,
+        "study": run.study,
+        "protocol": run.protocol or "as published",
+        "verdict": WORDS[run.code],
+    }
     metrics = dict[str, float]()
     for one in run.measured:
         name = _plain(one.evidence.name)
@@ -41,7 +46,8 @@ def _child(key: str, line: Line, run: Run) -> Record:
         if one.published is not None:
             metrics[f"{name}.published"] = one.published.value
     tags = {"raylab.stage": "row", "raylab.verdict": run.code}
-    identity = fingerprint({"scoreboard": key, "row": line.row.row, "on": run.on, "experiment": run.experiment})
+    of = {"row": line.row.row, "on": run.on, "experiment": run.experiment, "study": run.study}
+    identity = fingerprint({"scoreboard": key, **of})
     return Record(identity, f"row {line.row.row}: {run.on}", params, metrics, tags=tags)
 
 

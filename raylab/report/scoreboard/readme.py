@@ -37,7 +37,7 @@ RULE = (
 )
 
 
-Place = tuple[str, str, str, str]  # of a run: row, experiment, on, protocol
+Place = tuple[str, str, str, str, str]  # of a run: row, experiment, study, on, protocol
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Entry:
     as_published: str  # "yes": this number is at the published protocol
     undecided: str  # why its gate would say nothing where it fails
     experiment: str
+    study: str
     on: str
     protocol: str  # of the run
     verdict: str  # of the run, by the rule
@@ -64,7 +65,7 @@ class Entry:
 
     @property
     def place(self) -> Place:
-        return self.row, self.experiment, self.on, self.protocol
+        return self.row, self.experiment, self.study, self.on, self.protocol
 
     @property
     def provenance(self) -> str:
@@ -80,19 +81,20 @@ class Entry:
         ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds))
         protocol = "" if self.as_published == "yes" else self.protocol
         bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
-        one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, self.experiment)
+        of = (self.experiment, self.study)
+        one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, *of)
         return Measured(one, published, gate)
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
 
 
-def entries(lines: Iterable[Line], about: About, made: Mapping[str, About] | None = None) -> Iterator[Entry]:
-    """One for every number of every run. `made`: where numbers come from, by experiment."""
+def entries(lines: Iterable[Line], made: Mapping[tuple[str, str], About]) -> Iterator[Entry]:
+    """One for every number of every run. `made`: where numbers come from, by experiment and study."""
     for line in lines:
         for run in line.runs:
             for measured in run.measured:
-                yield _entry(line, run, measured, (made or {}).get(run.experiment, about))
+                yield _entry(line, run, measured, made[run.experiment, run.study])
 
 
 def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
@@ -132,8 +134,10 @@ def judged(kept: Iterable[Entry]) -> dict[Place, Run]:
     for one in kept:
         found.setdefault(one.place, []).append(one.measured)
     return {
-        place: Run(place[2], tuple(those), frozenset(all_rows()[int(place[0]) - 1].gates), place[1])
-        for place, those in found.items()
+        (row, experiment, study, on, protocol): Run(
+            on, tuple(those), frozenset(all_rows()[int(row) - 1].gates), experiment, study
+        )
+        for (row, experiment, study, on, protocol), those in found.items()
     }
 
 
@@ -189,6 +193,7 @@ def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
         as_published="" if one.protocol else "yes",
         undecided=one.undecided,
         experiment=run.experiment,
+        study=run.study,
         on=run.on,
         protocol=run.protocol,
         verdict=run.code,

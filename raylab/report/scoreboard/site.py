@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from raylab.identity import short
 from raylab.report.frame import fill, render
 from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.about import About
@@ -30,6 +29,7 @@ class ShownStudy(NamedTuple):
     config: str  # YAML
     digests: Mapping[str, str]  # data set or artifact -> sha256 of its content
     tracker: str  # where its run is to be found: a URI, or words
+    about: About  # of its own artifacts
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class Shown:
     method: str  # a paragraph
     page: str  # HTML by `raylab.report.frame.render`, as it is kept alone
     studies: tuple[ShownStudy, ...]
-    about: About | None = None  # of its own artifacts; None: as the whole
 
     @property
     def href(self) -> str:
@@ -57,16 +56,17 @@ class _Listed(NamedTuple):
 
 
 def site(lines: Sequence[Line], shown: Sequence[Shown], about: About) -> dict[str, bytes]:
-    """All files of the folder by their relative path. Raises ValueError for two experiments of one name."""
-    names = [one.name for one in shown]
-    if len(set(names)) < len(names):
-        raise ValueError(f"experiments: each once, with all of its studies, got {names}")
-    made = {one.name: one.about for one in shown if one.about}
+    """All files of the folder by their relative path. Raises ValueError for two experiments, or two studies of one
+    experiment, whose files would have one name."""
+    for names in ([one.name for one in shown], *([_file_name(study) for study in one.studies] for one in shown)):
+        if len(set(names)) < len(names):
+            raise ValueError(f"experiments, and studies of each: every name once, got {names}; rename a `study`")
+    made = {(one.name, study.name): study.about for one in shown for study in one.studies}
     links = {one.name: Link(one.href, one.title, one.method) for one in shown}
     files = {
         "scoreboard.csv": as_csv(lines),
         "scoreboard.txt": as_text(lines),
-        "measured.csv": readme.as_csv(readme.entries(lines, about, made)),
+        "measured.csv": readme.as_csv(readme.entries(lines, made)),
         INDEX: fill(index(lines, links, about), "navigation", _navigation(shown, INDEX)),
     }
     for one in shown:
@@ -86,13 +86,12 @@ def _navigation(shown: Sequence[Shown], here: str) -> str:
 
 
 def _listed(shown: Shown) -> list[_Listed]:
-    """Names of files: the study's own, with a part of its key where two studies of an experiment share it."""
-    plain = [re.sub(r"[^A-Za-z0-9_.-]+", "_", study.name) for study in shown.studies]
-    names = [
-        f"{name}-{short(study.key)}" if plain.count(name) > 1 else name
-        for name, study in zip(plain, shown.studies, strict=True)
-    ]
+    names = [_file_name(study) for study in shown.studies]
     return [
         _Listed(study, f"configs/{shown.name}/{name}.yaml", f"digests/{shown.name}/{name}.txt")
         for name, study in zip(names, shown.studies, strict=True)
     ]
+
+
+def _file_name(study: ShownStudy) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", study.name)

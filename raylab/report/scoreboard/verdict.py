@@ -95,6 +95,7 @@ class Run:
     measured: tuple[Measured, ...]
     gates: frozenset[str] = frozenset()  # all of the row's
     experiment: str = ""
+    study: str = ""
 
     @property
     def protocol(self) -> str:
@@ -159,20 +160,14 @@ def _line(row: Row, found: list[Evidence]) -> Line:
             raise ValueError(f"row {row.row}: one of {[*row.published, *row.gates]}, got {one.name!r}")
         if _nothing(one.ours):
             raise ValueError(f"row {row.row}, {one.name}: a number, got nan; leave it out")
-    runs = {
-        (experiment, on): Run(
-            on,
-            tuple(
-                Measured(e, row.published.get(e.name), row.gates.get(e.name))
-                for e in found
-                if (e.experiment, e.on) == (experiment, on)
-            ),
-            frozenset(row.gates),
-            experiment,
-        )
-        for experiment, on in dict.fromkeys((one.experiment, one.on) for one in found)
-    }
-    return Line(row, tuple(runs.values()))
+    runs: dict[tuple[str, str, str], list[Measured]] = {}
+    for one in found:
+        measured = Measured(one, row.published.get(one.name), row.gates.get(one.name))
+        runs.setdefault((one.experiment, one.study, one.on), []).append(measured)
+    gates = frozenset(row.gates)
+    return Line(
+        row, tuple(Run(on, tuple(those), gates, experiment, study) for (experiment, study, on), those in runs.items())
+    )
 
 
 def _within(low: float, high: float, least: float | None, most: float | None) -> bool | None:

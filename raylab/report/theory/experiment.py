@@ -21,7 +21,7 @@ def results(built: Sequence[Built[Theory, Cell]]) -> Results:
         page(found, drawn),
         tuple(as_text(result) for result in found),
         tuple(publication(one, files(one, pictures)) for one, pictures in zip(found, drawn, strict=True)),
-        tuple(one for result in found for one in evidence(result)),
+        tuple(tuple(evidence(result)) for result in found),
     )
 
 

@@ -23,7 +23,7 @@ def results(built: Sequence[Built[TransferMatrix, Cell]]) -> Results:
         page(galleries),
         tuple(as_text(gallery.matrix) for gallery in galleries),
         tuple(publication(gallery.matrix, files(gallery)) for gallery in galleries),
-        tuple(one for gallery in galleries for one in evidence(gallery.matrix)),
+        tuple(tuple(evidence(gallery.matrix)) for gallery in galleries),
     )
 
 
