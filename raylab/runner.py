@@ -13,12 +13,13 @@ from raylab import provenance
 from raylab.artifact import Artifact
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
-from raylab.stage import Stage, closure, is_task, rounds
+from raylab.stage import Reporter, Stage, closure, is_task, rounds
 from raylab.store import Store
 from raylab.worker import Silent, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]
+Verdict = Callable[[Exception], bool]  # whether an exception says something of the stage; one that does not gets out
 
 
 class BuildFailed(Exception):
@@ -51,21 +52,27 @@ class InlineBackend:
             on_outcome(attempt_shard(worker, stage, index))
 
 
-def attempt_task(worker: Worker, stage: Stage) -> Outcome:
-    """Run one task; an exception becomes an outcome."""
+def attempt_task(
+    worker: Worker, stage: Stage, reporter: Reporter | None = None, verdict: Verdict = lambda _: True
+) -> Outcome:
+    """Run one task; an exception that is a verdict on the stage becomes an outcome."""
     try:
-        worker.run_task(stage, Silent())
+        worker.run_task(stage, reporter or Silent())
     except Exception as error:
+        if not verdict(error):
+            raise
         return Outcome(stage, error=describe(error))
     return Outcome(stage)
 
 
-def attempt_shard(worker: Worker, stage: Stage, index: int) -> Outcome:
-    """Compute one shard; an exception becomes an outcome, and is no mark against the shard's next try."""
+def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = lambda _: True) -> Outcome:
+    """Compute one shard, likewise; an exception is no mark against the shard's next try."""
     try:
         return Outcome(stage, index, worker.run_shard(stage, index))
     except Exception as error:
         worker.store.forget_attempts(stage, index)
+        if not verdict(error):
+            raise
         return Outcome(stage, index, error=describe(error))
 
 

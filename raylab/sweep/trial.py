@@ -15,7 +15,7 @@ from raylab.backend import OnOutcome, Outcome
 from raylab.config import ConfigError
 from raylab.data.reader import DataError
 from raylab.identity import fingerprint
-from raylab.runner import BuildFailed, InlineBackend, describe
+from raylab.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
 from raylab.search import PROGRESS, Numbers, TrialReporter
 from raylab.space import Point
 from raylab.stage import Reporter, Stage
@@ -26,7 +26,7 @@ from raylab.sweep.measure import estimate
 from raylab.sweep.records import Record, Records, Schedule, epochs_of, plain, state_of
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Base, Needs, needed, recipe_of, watched
-from raylab.worker import Silent, Worker, fix_numerics
+from raylab.worker import Worker, fix_numerics
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class TrialBody:
                 needs = under(self.sweep, self.base, needs, schedule)
             stages = tuple(sorted({stage.key for cells in needs.values() for stage in cells.values()}))
             numbers = self._measure(needs, device, reporter, lineage)
-        except DataError:
-            raise
         except (BuildFailed, ConfigError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
             numbers = {"error": describe(error)}
         numbers = self._complete(numbers)
         state, said = state_of(numbers)
@@ -102,9 +102,13 @@ def name_of(point: Mapping[str, Any]) -> str:
     return fingerprint(json.dumps(plain(point), sort_keys=True))
 
 
+def _of_the_point(error: Exception) -> bool:
+    """As a training that diverges; not files that are missing or broken, whatever the point."""
+    return isinstance(error, ValueError) and not isinstance(error, DataError)
+
+
 class _TrialBackend(InlineBackend):
-    """Everything in this process; the watched training tells how far it is. A ValueError, as of a training that
-    diverges, is a verdict on the stage; anything else gets out."""
+    """Everything in this process; the watched training tells how far it is."""
 
     in_driver = True  # that of the trial's own plan
 
@@ -116,26 +120,12 @@ class _TrialBackend(InlineBackend):
         del name
         worker = Worker(store, self.device, self.provenance)
         for stage in stages:
-            try:
-                worker.run_task(stage, self.reporters.get(stage.key) or Silent())
-            except DataError:  # files that are missing or broken, whatever the point
-                raise
-            except ValueError as error:
-                on_outcome(Outcome(stage, error=describe(error)))
-            else:
-                on_outcome(Outcome(stage))
+            on_outcome(attempt_task(worker, stage, self.reporters.get(stage.key), _of_the_point))
 
     def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
         worker = Worker(store, self.device, self.provenance)
         for stage, index in shards:
-            try:
-                outcome = Outcome(stage, index, worker.run_shard(stage, index))
-            except Exception as error:
-                store.forget_attempts(stage, index)  # no mark against its next try
-                if isinstance(error, DataError) or not isinstance(error, ValueError):
-                    raise
-                outcome = Outcome(stage, index, error=describe(error))
-            on_outcome(outcome)
+            on_outcome(attempt_shard(worker, stage, index, _of_the_point))
 
 
 class _Quiet:
