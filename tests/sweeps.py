@@ -157,7 +157,8 @@ def prepared(**changes: Any) -> Prepared:
 
 def site(folder: Path, backend: Backend | None = None, tracker: Tracker | None = None) -> Site:
     store = Store(str(folder / "store"))
-    return Site(SiteFile(), store, backend or InlineBackend(), tracker or NullTracker(), folder / "reports")
+    file = SiteFile(backend="ray" if isinstance(backend, RayBackend) else "inline")
+    return Site(file, store, backend or InlineBackend(), tracker or NullTracker(), folder / "reports")
 
 
 def ray(**trials: Any) -> RayBackend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raylab.config import ConfigError
 from raylab.runner import describe
 from raylab.search import Body, Ended, Numbers, OnEnded, Scheduler, Search
 from raylab.store import Store
@@ -16,7 +17,6 @@ class InlineSearcher:
         self.device = device
 
     def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
-        """Raises ValueError where the search needs Tune."""
         del store
         check_inline(search.scheduler, bool(search.points))
         for number in search.left:
@@ -33,10 +33,13 @@ class InlineSearcher:
 
 
 def check_inline(scheduler: Scheduler, listed: bool) -> None:
+    """Raises ConfigError where the search needs Tune."""
     if scheduler.name != "fifo" or not listed:
-        raise ValueError(
-            "backend: inline runs a grid or a random search to its end; a sampler that learns and a scheduler that "
-            "stops or changes trials are Ray Tune's: take backend: ray"
+        raise ConfigError(
+            [
+                "backend: inline runs a grid or a random search to its end; a sampler that learns and a scheduler that "
+                "stops or changes trials are Ray Tune's: take backend: ray"
+            ]
         )
 
 

@@ -38,6 +38,8 @@ PASSES = 2  # of a search: a driver that was killed while Tune wrote its state m
 def run(prepared: Prepared, site: Site) -> Results | None:
     """None of a dry run. Raises BuildFailed where the final configs could not be built."""
     sweep = prepared.sweep
+    if site.file.backend == "inline":
+        check_inline(sweep.scheduler, bool(prepared.points))
     if site.dry_run:
         print(preview(prepared, site.store))
         return None
@@ -62,7 +64,7 @@ def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
     records = Records(store, prepared.key)
     fixed = () if sweep.scheduler.changes else prepared.points  # a trial that changes ends at another point
     store.put(f"{records.folder}/sweep.json", json.dumps(sweep.model_dump(mode="json"), indent=1).encode())
-    searcher = _searcher(prepared, site)
+    searcher = _searcher(site)
     planned = {name_of(point): needs for point, needs in zip(prepared.points, prepared.needs, strict=False)}
     body = TrialBody(sweep, prepared.base, prepared.key, store, provenance.collect(), planned)
     for attempt in range(PASSES):
@@ -137,10 +139,9 @@ def _told(sweep: Sweep, numbers: Numbers) -> Numbers:
     return {one.name: numbers.get(one.name, math.nan) for one in sweep.measures} | {"violations": []}
 
 
-def _searcher(prepared: Prepared, site: Site) -> Searcher:
+def _searcher(site: Site) -> Searcher:
     if isinstance(site.backend, Searcher):
         return site.backend
-    check_inline(prepared.sweep.scheduler, bool(prepared.points))
     device = site.backend.device if isinstance(site.backend, InlineBackend) else "cpu"
     return InlineSearcher(device)
 

@@ -9,7 +9,7 @@ import pytest
 import sweeps
 
 from raylab import runner
-from raylab.config import load
+from raylab.config import ConfigError, load
 from raylab.mlflow_tracker import MlflowTracker
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix, plan
 from raylab.report.sweep.page import page
@@ -239,8 +239,11 @@ def test_the_tracker_has_a_parent_and_each_trial_and_final_once_however_often_it
 
 
 def test_what_needs_tune_is_refused_without_it(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="take backend: ray"):
-        run(sweeps.prepared(sampler="tpe"), sweeps.site(tmp_path))
+    """Before anything is opened, and in a dry run too."""
+    for site in (sweeps.site(tmp_path), dataclasses.replace(sweeps.site(tmp_path), dry_run=True)):
+        with pytest.raises(ConfigError, match="take backend: ray"):
+            run(sweeps.prepared(sampler="tpe"), site)
+        assert not Path(site.store.root).exists()
 
 
 def results_file(folder: Path) -> str:
