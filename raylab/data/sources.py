@@ -11,6 +11,7 @@ from pathlib import Path
 from raylab.core.seefar import World
 from raylab.data import digest
 from raylab.data.cifar import Cifar10, lossless_subset
+from raylab.data.cifar_shifted import Cifar10_1
 from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
 from raylab.data.folder import ImageFolder
@@ -59,6 +60,9 @@ SOURCES: Mapping[str, Source] = {
         files="FashionMNIST/raw/train-images-idx3-ubyte[.gz]",
     ),
     "cifar10": Source(Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"),
+    "cifar10_1": Source(
+        Cifar10_1, ("version", "folder"), files="CIFAR-10.1/datasets/cifar10.1_v6_data.npy (and labels) and CIFAR-10"
+    ),
     "cifar10_lossless_subset": Source(lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"),
     "constructed_datasets": Source(
         ConstructedDatasets,

@@ -10,6 +10,7 @@ NAMES = {
     "cifar10": "CIFAR-10",
     "cifar10_lossless_subset": "CIFAR-10, lossless subset",
     "photos": "Patches of photographs",
+    "cifar10_1": "CIFAR-10.1",
     "constructed_datasets": "Released sets of Ilyas et al.",
     "restricted_imagenet": "Restricted ImageNet",
     "parquet": "Parquet images",

@@ -116,6 +116,23 @@ class KnownData(_Rooted):
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]
 
 
+class ShiftedData(_Rooted):
+    """CIFAR-10 with the test images of CIFAR-10.1: all that was made for one is found again for the other."""
+
+    name: Literal["cifar10_1"]
+    version: Literal["v4", "v6"] = "v6"
+    folder: str | None = Field(default=None, exclude=True)  # below the root; None: `CIFAR-10.1/datasets`
+
+    def only(self, split: str) -> _Source:
+        if split == "test":
+            return self
+        return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        return {"version": self.version} | ({} if self.folder is None else {"folder": self.folder})
+
+
 class ConstructedData(_Rooted):
     """The sets that Ilyas et al. 2019 released; their students are tested on CIFAR-10, as those of our own sets are."""
 
@@ -181,6 +198,7 @@ DataConfig = Annotated[
     | SeeFarData
     | PhotosData
     | KnownData
+    | ShiftedData
     | ConstructedData
     | RestrictedImageNetData
     | ParquetData

@@ -19,7 +19,7 @@ from raylab.report.scoreboard.verdict import scored
 from raylab.report.transfer import protocol
 from raylab.report.transfer.matrix import TRANSFER, Matrix, Row
 from raylab.report.transfer.scoreboard import ERRS, evidence
-from raylab.stages.data_config import RestrictedImageNetData
+from raylab.stages.data_config import RestrictedImageNetData, ShiftedData
 
 SEEDS = (0, 1, 2)
 
@@ -115,6 +115,13 @@ def test_an_interval_over_architectures_widens_that_over_seeds_and_never_narrows
         of(replace(made, correlations={"det": {"pooled": Correlation(unknown, unknown, 9)}}), 15)["Spearman"].bounds
         is None
     )
+
+
+def test_other_test_images_tell_row_6_alone() -> None:
+    made = matrix([row(kind="rand"), row(kind="det")], data=ShiftedData(name="cifar10_1"))
+    assert {(one.row, one.name) for one in evidence(made) if one.row != 15} == {(6, "rand"), (6, "det")}
+    assert of(made, 6)["rand"].on.startswith("CIFAR-10.1, mlp")
+    assert of(made, 6)["rand"].protocol.startswith("mlp; ")  # not another data set
 
 
 def test_restricted_imagenet_tells_row_5_alone() -> None:

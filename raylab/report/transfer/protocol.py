@@ -37,10 +37,10 @@ def _trained(matrix: Matrix, row: Row, student: Recipe) -> Trained:
     yield f"students of {row.kind}", at_rate(own, c.network_lr, row.target), student
 
 
-def of_pair(matrix: Matrix, row: Row, student: Recipe) -> str:
-    """Of one pair on CIFAR-10."""
+def of_pair(matrix: Matrix, row: Row, student: Recipe, data: str = "cifar10") -> str:
+    """Of one pair on CIFAR-10, or tested on CIFAR-10.1."""
     networks = of_networks((row.source, row.target), "resnet50")
-    return _differing(matrix, "cifar10", networks, PUBLISHED, *_trained(matrix, row, student))
+    return _differing(matrix, data, networks, PUBLISHED, *_trained(matrix, row, student))
 
 
 def of_robust(matrix: Matrix, row: Row) -> str:

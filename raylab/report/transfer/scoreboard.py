@@ -1,4 +1,4 @@
-"""What a transfer matrix says about the rows of constructed sets (1 to 5), transfer (15 to 17), 40, 41 and 46."""
+"""What a transfer matrix says about the rows of constructed sets (1 to 6), transfer (15 to 17), 40, 41 and 46."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ def _of_pair(matrix: Matrix, row: Row) -> Iterator[Evidence]:
     if data == "restricted_imagenet":
         yield from _of_imagenet(matrix, row, on)
         return
+    if data == "cifar10_1":
+        yield from _of_shifted(matrix, row, on)
+        return
     if row.kind == "rand":
         yield from _of_rand(matrix, row, on)
     if row.kind == "det":
@@ -90,6 +93,13 @@ def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Eviden
         yield Evidence(2, "above relabelled", row.above_p1, on, protocol, undecided)
         yield Evidence(3, "relabelled", row.p1, on, protocol)
         yield Evidence(3, "above clean", negated(row.above_p1), on, protocol, undecided)
+
+
+def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
+    """Row 6: networks of CIFAR-10 on other test images."""
+    if row.kind in ("rand", "det"):
+        student = recipes.RAND if row.kind == "rand" else recipes.DET
+        yield Evidence(6, row.kind, row.accuracy, on, of_pair(matrix, row, student, "cifar10_1"))
 
 
 def _of_imagenet(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:

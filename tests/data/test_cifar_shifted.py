@@ -1,0 +1,84 @@
+"""CIFAR-10.1: other test images for the same training images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_constructed_datasets import write_cifar
+
+from raylab import data
+from raylab.stages.data_config import KnownData, ShiftedData
+from raylab.stages.dataset import open_data
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+LABELS = np.array([3, 1, 4, 1, 5], dtype=np.int32)  # as they were released
+
+
+def write(root: Path, images: Any = IMAGES, labels: Any = LABELS, version: str = "v6") -> None:
+    folder = root / "CIFAR-10.1" / "datasets"
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"cifar10.1_{version}_data.npy", images)
+    np.save(folder / f"cifar10.1_{version}_labels.npy", labels)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_cifar(tmp_path)
+    write(tmp_path)
+    return tmp_path
+
+
+def test_its_test_images_are_channels_first_with_labels_beside_them(root: Path) -> None:
+    found = data.read("cifar10_1", root, "test")
+    np.testing.assert_array_equal(found.images, IMAGES.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(found.labels, LABELS)
+    np.testing.assert_array_equal(found.ids, np.arange(5))
+    assert (found.images.dtype, found.labels.dtype) == (np.uint8, np.int64)
+    about, cifar = data.describe("cifar10_1", root), data.describe("cifar10", root)
+    assert about.rows == {"train": 10, "test": 5}
+    assert (about.mean, about.std, about.class_names) == (cifar.mean, cifar.std, cifar.class_names)
+
+
+def test_what_was_trained_on_cifar10_is_found_again(root: Path) -> None:
+    """The training set is the very artifact; the test set is another."""
+    shifted = open_data(ShiftedData(name="cifar10_1", root=str(root)), 0)
+    known = open_data(KnownData(name="cifar10", root=str(root)), 0)
+    assert shifted.train.key == known.train.key
+    assert shifted.test.key != known.test.key
+    assert shifted.images == known.images
+    assert dict(shifted.rows) == {"train": 10, "test": 5}
+
+
+def test_a_version_is_a_test_set_of_its_own(root: Path) -> None:
+    write(root, IMAGES[:2], LABELS[:2], "v4")
+    assert data.read("cifar10_1", root, "test", {"version": "v4"}).images.shape == (2, 3, 32, 32)
+    keys = {open_data(ShiftedData(name="cifar10_1", version=v, root=str(root)), 0).test.key for v in ("v4", "v6")}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"images": IMAGES.transpose(0, 3, 1, 2)}, r"5 labels need uint8 images of shape \(5, 32, 32, 3\), got uint8"),
+        ({"images": IMAGES / 255}, r"need uint8 images .*, got float64"),
+        ({"images": IMAGES[1:]}, r"got uint8 \(4, 32, 32, 3\); is it a file of another version"),
+        ({"labels": LABELS + 5}, r"v6_labels.npy: row 4: labels lie in 0\.\.9, got 10"),
+        ({"labels": LABELS / 1}, r"one whole number an image, got float64 \(5,\)"),
+        ({"labels": LABELS[:, None]}, r"one whole number an image, got int32 \(5, 1\)"),
+        ({"labels": np.array([{}], dtype=object)}, "labels.npy: not a NumPy array .*; copy the original file again"),
+    ],
+)
+def test_files_that_are_something_else_are_refused(root: Path, changed: dict[str, Any], told: str) -> None:
+    write(root, **changed)
+    with pytest.raises(data.DataError, match=told):
+        data.read("cifar10_1", root, "test")
+
+
+def test_what_is_not_there_is_named(root: Path) -> None:
+    with pytest.raises(data.DataError, match=r"CIFAR-10\.1/datasets/cifar10\.1_v4_labels\.npy"):
+        data.describe("cifar10_1", root, {"version": "v4"})
+    with pytest.raises(data.DataError, match=r"data\.version: one of v4, v6, got 'v5'"):
+        data.describe("cifar10_1", root, {"version": "v5"})
