@@ -92,6 +92,7 @@ JOBS = {
             "squares={dimensions: [50, 120], examples: 200, test: 100, width: 16, epochs: 2}",
             "squares_seeds=[0, 1]",
             "synthetic={examples: 400, starts: 2, ratios: [1.0, 1.5]}",
+            "synthetic_seeds=[0, 1]",
         ],
         "3.3061",
     ),

@@ -39,6 +39,8 @@ class Theory(Config):
     squares: Squares = Squares()
     squares_seeds: Seeds = (0, 1, 2)
     synthetic: Synthetic = Synthetic()
+    # Five seeds leave accuracies at η uncertain by .013, more than is left of row 45's tolerance of .02; these by .003.
+    synthetic_seeds: Seeds = tuple(range(60))
 
 
 class Cell(NamedTuple):
@@ -71,6 +73,7 @@ def _cells(config: Theory) -> Iterator[tuple[Cell, Stage]]:
             Cell("two_layer", seed, "own"),
             two_layer_networks(c.two_layer, seed, "own", f"shifted Gaussians seed {seed}"),
         )
+    for seed in c.synthetic_seeds:
         yield Cell("synthetic", seed), synthetic_world(c.synthetic, seed)
     for seed in c.squares_seeds:
         yield Cell("squares", seed), adversarial_squares(c.squares, seed)

@@ -36,6 +36,7 @@ SMALL = Theory(
     squares=Squares(dimensions=(50, 120), examples=200, test=100, width=16, epochs=2),
     squares_seeds=(0, 1),
     synthetic=Synthetic(examples=400, starts=2, ratios=(1.0, 1.5)),
+    synthetic_seeds=(0, 1),
 )
 
 
