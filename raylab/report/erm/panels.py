@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from raylab.core import explanations
 from raylab.core.seefar import World
 from raylab.recipes.erm import Cell
+from raylab.report.drawing import Pixels, unit
 from raylab.report.erm.table import Planet
 from raylab.report.numbers import share
 from raylab.report.picture import INK, SOFT, Picture, style
@@ -23,7 +23,6 @@ COUNT = 4
 READ_ROWS = 1000  # of a set: the examples come from its first rows
 FIRST = {"seefar": 1, "digits": 4}  # the target of the first panel: a gab, and a "4"
 SIDE, PITCH, ROW, LEFT, TOP, WORDS = 0.95, 1.25, 1.12, 0.1, 0.34, 2.1  # inches
-Pixels = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def chosen(planet: Planet, part: str, seed: int, world: World | None) -> list[Pa
         for row in np.flatnonzero(typical)[:1]:
             example = int(made["id"][row])
             was, said = int(made["source_label"][row]), int(made["source_prediction"][row])
-            before, after = _unit(clean["image"][where[example]]), _unit(made["image"][row])
+            before, after = unit(clean["image"][where[example]]), unit(made["image"][row])
             pattern = world.toogits[target][None] if world else None
             found.append(
                 Panel(
@@ -171,7 +170,3 @@ def _by_id(planet: Planet, cell: Cell, column: str) -> dict[int, int]:
 
 def _names(given: Any) -> list[str]:
     return [str(name) for name in given]
-
-
-def _unit(image: NDArray[np.generic]) -> Pixels:
-    return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)

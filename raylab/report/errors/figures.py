@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from raylab import columns
 from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell
+from raylab.report.drawing import calm
 from raylab.report.errors.table import Errors, Key, ToyResult
 from raylab.report.numbers import percent
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
@@ -106,7 +106,7 @@ def _curve(errors: Errors) -> Picture:
         axes.set(xlabel="training images", ylabel="accuracy, %", ylim=(0, 100))
         axes.set_title("Accuracy by the number of images")
         axes.legend()
-        _calm(axes)
+        calm(axes)
     caption = "One architecture on so many clean images, errors of its teacher, or images of D_det."
     return Picture("errors_curve", figure, f"Learning curves. {'; '.join(said)}.", caption)
 
@@ -178,7 +178,7 @@ def _toys(errors: Errors) -> Picture:
             if part.points == 32:
                 axes.axvline(PUBLISHED_RIGHT, color=INK, linewidth=1.4)
             axes.set_title(name, fontsize=9)
-            _calm(axes)
+            calm(axes)
         if part.points == 32:
             rows[0].annotate(
                 "published: 23", (PUBLISHED_RIGHT, 1), (3, -10), ("data", "axes fraction"), "offset points", fontsize=8
@@ -247,7 +247,7 @@ def _lines(
         axes.set(xlim=(-2, 102), ylim=(len(labels) - 0.5, -0.5), xlabel="%")
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=2)
-        _calm(axes)
+        calm(axes)
     return figure
 
 
@@ -263,12 +263,3 @@ def _spoken(lines: Mapping[str, Sequence[Estimate]], labels: Iterable[str]) -> s
 def _spread(toy: ToyResult) -> str:
     right, control = toy.right, toy.control
     return f"student {right.mean:.1f} ± {right.se:.1f}, random directions {control.mean:.1f} ± {control.se:.1f}"
-
-
-def _calm(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.grid(True)
-    axes.set_axisbelow(True)

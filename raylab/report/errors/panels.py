@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
 from raylab.recipes.errors import Cell
+from raylab.report.drawing import Pixels, brief, show, unit
 from raylab.report.errors.table import Errors
 from raylab.report.picture import Picture, style
 
 COUNT = 8
 READ_ROWS = 500  # of a set: the examples come from its first rows
 SIDE, PITCH, ROW, LEFT, TOP = 0.72, 0.8, 0.98, 0.1, 0.28  # inches
-Pixels = NDArray[np.float64]  # (C, H, W)
 
 
 class Shown(NamedTuple):
@@ -67,7 +65,7 @@ def shown(made: Artifact, names: Sequence[str], own: bool, count: int = COUNT) -
     rows = [*sorted(first), *(row for row in range(len(batch["label"])) if row not in first)][:count]
     return [
         Shown(
-            _unit(batch["image"][row]),
+            unit(batch["image"][row]),
             names[int(batch["source_label"][row])] if own else "",
             names[int(batch["label"][row])],
         )
@@ -92,8 +90,8 @@ def _panel(name: str, rows: dict[str, list[Shown]], title: str, what: str) -> Pi
                 axes.text(LEFT, top - 0.08, words, fontsize=8, va="center")
             for column, one in enumerate(images):
                 left = LEFT + PITCH * column
-                _image(axes, left, top, one.image)
-                below = f"{_brief(one.was)}{between}→ {_brief(one.label)}" if one.was else _brief(one.label)
+                show(axes, left, top, SIDE, one.image)
+                below = f"{brief(one.was, 10)}{between}→ {brief(one.label, 10)}" if one.was else brief(one.label, 10)
                 axes.text(left + SIDE / 2, top + SIDE + 0.05, below, ha="center", va="top", fontsize=8.5)
             top += row
         axes.set(xlim=(0, width), ylim=(height, 0))
@@ -104,18 +102,3 @@ def _panel(name: str, rows: dict[str, list[Shown]], title: str, what: str) -> Pi
     )
     first = "The first of each label in the order of the set, not chosen for looks."
     return Picture(name, figure, f"{what}. {said}.", f"{what}. {first}")
-
-
-def _image(axes: Axes, left: float, top: float, pixels: Pixels) -> None:
-    """Pixel for pixel; three channels are colours, and of another number only the first is shown."""
-    shown = np.moveaxis(pixels, 0, -1).clip(0, 1) if pixels.shape[0] == 3 else pixels[0]
-    box = (left, left + SIDE, top + SIDE, top)
-    axes.imshow(shown, extent=box, aspect="auto", interpolation="none", cmap="gray", vmin=0, vmax=1)
-
-
-def _unit(image: NDArray[np.generic]) -> Pixels:
-    return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)
-
-
-def _brief(name: str) -> str:
-    return name if len(name) <= 10 else f"{name[:9]}…"

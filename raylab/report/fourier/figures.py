@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from raylab.core.statistics import Estimate
 from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
+from raylab.report.drawing import bar, calm
 from raylab.report.estimates import mean
 from raylab.report.fourier.panels import corrupted, filtered
 from raylab.report.fourier.published import FIGURE_1, FIGURE_5, IMAGENET_SIDE, NAMES, NOISE_NORM, SIDE, words
@@ -85,7 +85,7 @@ def profiles(result: Result) -> Picture:
         for name in NETWORKS:
             profile, (colour, marker) = result.profiles[name], LOOKS[name]
             ax.errorbar(
-                profile.radii, [100 * e.mean for e in profile.by_radius], [_bar(e) for e in profile.by_radius],
+                profile.radii, [100 * e.mean for e in profile.by_radius], [bar(e) for e in profile.by_radius],
                 color=colour, marker=marker, markersize=4.5, linewidth=1.6, elinewidth=1, label=NAMES[name],
             )  # fmt: skip
             ax.axhline(100 * _clean(result, name).mean, color=colour, linewidth=1, linestyle=(0, (2, 3)))
@@ -94,7 +94,7 @@ def profiles(result: Result) -> Picture:
                     va="bottom", fontsize=8.5, color=SOFT)  # fmt: skip
         ax.set(xlim=(-0.03, math.sqrt(2) + 0.03), ylim=(0, None))
         ax.set(xlabel="frequency, as a share of the highest along a side (1.41: the corners)", ylabel="error, %")
-        _calm(ax)
+        calm(ax)
         figure.legend(loc="outside lower center", ncols=3)
     caption = (
         "The heat maps, averaged around the lowest frequency. Dotted: each network’s error on the same images as they "
@@ -113,12 +113,12 @@ def corruption_changes(result: Result) -> Picture:
             for name, shift in ((GAUSSIAN, -0.13), (ADVERSARIAL, 0.13)):
                 colour, marker = LOOKS[name]
                 value = change.beyond[name]
-                ax.errorbar([100 * value.mean], [place + shift], xerr=[_bar(value)], fmt=marker, color=colour,
+                ax.errorbar([100 * value.mean], [place + shift], xerr=[bar(value)], fmt=marker, color=colour,
                             markersize=5.5, elinewidth=1.3)  # fmt: skip
         ax.set_yticks(range(len(result.corruptions)), [words(change.what) for change in result.corruptions])
         ax.set(ylim=(len(result.corruptions) - 0.5, -0.5), xlabel="points of accuracy above the standard network")
         ax.set_title("Beyond what training costs on clean images")
-        _calm(ax, "x")
+        calm(ax, "x")
         handles = [Line2D([], [], linestyle="none", marker=LOOKS[n][1], color=LOOKS[n][0], label=NAMES[n])
                    for n in (GAUSSIAN, ADVERSARIAL)]  # fmt: skip
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
@@ -146,7 +146,7 @@ def noise(result: Result) -> Picture:
             for name in NETWORKS:
                 colour, marker = LOOKS[name]
                 values = [change.accuracy[name] for change in points]
-                ax.errorbar([c.level for c in points], [100 * v.mean for v in values], [_bar(v) for v in values],
+                ax.errorbar([c.level for c in points], [100 * v.mean for v in values], [bar(v) for v in values],
                             color=colour, marker=marker, markersize=5, linewidth=1.6, elinewidth=1)  # fmt: skip
                 ax.axhline(100 * result.accuracy[name].mean, color=colour, linewidth=1, linestyle=(0, (2, 3)))
                 if published:
@@ -157,7 +157,7 @@ def noise(result: Result) -> Picture:
             ax.set_xticks([change.level for change in points])
             ax.set(xlabel=f"bandwidth, of {side}", ylim=(0, 100))
             ax.set_title(f"noise of the {PASSES[passes][0]}")
-            _calm(ax)
+            calm(ax)
         figure.axes[0].set_ylabel("accuracy, %")
         handles = [Line2D([], [], marker=LOOKS[n][1], color=LOOKS[n][0], label=NAMES[n]) for n in NETWORKS]
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
@@ -181,7 +181,7 @@ def bands(result: Result) -> Picture:
         for passes, (label, colour, marker) in PASSES.items():
             points = _of(result.kept, passes)
             ax.errorbar([k.bandwidth / side for k in points], [100 * k.accuracy.mean for k in points],
-                        [_bar(k.accuracy) for k in points], color=colour, marker=marker, markersize=5.5,
+                        [bar(k.accuracy) for k in points], color=colour, marker=marker, markersize=5.5,
                         linewidth=1.6, elinewidth=1, label=label)  # fmt: skip
             known = FIGURE_1[passes]
             ax.plot([b / IMAGENET_SIDE for b in known], [100 * v for v in known.values()], color=colour, linewidth=1,
@@ -191,7 +191,7 @@ def bands(result: Result) -> Picture:
         ax.axhline(100 * result.accuracy[STANDARD].mean, color=INK, linewidth=0.8)
         ax.set(xlim=(0, 1), ylim=(0, 100), ylabel="accuracy, %")
         ax.set_xlabel("bandwidth kept, as a share of the side")
-        _calm(ax)
+        calm(ax)
         figure.legend(loc="outside lower center", ncols=2)
     caption = (
         "Networks trained and tested on images of which only the B × B lowest or highest frequencies are left. Upper "
@@ -215,16 +215,3 @@ def _bands_said(result: Result) -> str:
         + ", ".join(f"{band} {percent(mean(list(result.profiles[name].errors[band].values())))}" for band in THIRDS)
         for name in NETWORKS
     )
-
-
-def _bar(value: Estimate) -> float:
-    return 0.0 if math.isnan(value.se) else 100 * value.se
-
-
-def _calm(ax: Axes, grid: str = "both") -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(LINE)
-    ax.grid(True, axis=grid)  # type: ignore[arg-type]
-    ax.set_axisbelow(True)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from raylab.recipes.fourier import Cell
+from raylab.report.drawing import Pixels, brief, show, unit
 from raylab.report.fourier.published import INVISIBLE, words
 from raylab.report.fourier.table import Result
 from raylab.report.picture import Picture, style
@@ -22,7 +23,6 @@ READ_ROWS = 500  # of the test images: the examples come from the first of them
 SHOWN_SEVERITY = 5
 SIDE, PITCH, LEFT, TOP = 0.92, 0.98, 1.75, 0.3  # inches
 COLUMNS = 6
-Pixels = NDArray[np.float64]  # (C, H, W)
 
 
 def filtered(result: Result) -> Picture:
@@ -60,8 +60,8 @@ def corrupted(result: Result) -> Picture:
     image, example = data["image"][where : where + 1], data["id"][where : where + 1]
     kinds = [change.what for change in result.corruptions]
     seed = result.config.seeds[0]
-    shown = [("as it is", _unit(image[0]))]
-    shown += [(words(name), _unit(under(name, SHOWN_SEVERITY, as_bytes(image), example, seed)[0])) for name in kinds]
+    shown = [("as it is", unit(image[0]))]
+    shown += [(words(name), unit(under(name, SHOWN_SEVERITY, as_bytes(image), example, seed)[0])) for name in kinds]
     lines = -(-len(shown) // COLUMNS)
     with style():
         figure = Figure(figsize=(1.22 * COLUMNS, 1.3 * lines))
@@ -93,7 +93,7 @@ def _chosen(result: Result) -> tuple[list[int], list[str]]:
         found.setdefault(label, example)
         if len(found) == COUNT:
             break
-    return list(found.values()), [_brief(result.class_names[label]) for label in found]
+    return list(found.values()), [brief(result.class_names[label]) for label in found]
 
 
 def _test_images(result: Result) -> dict[str, NDArray[Any]]:
@@ -106,11 +106,7 @@ def _band(result: Result, passes: str, bandwidth: int) -> dict[str, NDArray[Any]
 
 def _of_ids(batch: dict[str, NDArray[Any]], ids: Sequence[int]) -> list[Pixels]:
     where = {int(example): row for row, example in enumerate(batch["id"])}
-    return [_unit(batch["image"][where[example]]) for example in ids]
-
-
-def _unit(image: NDArray[Any]) -> Pixels:
-    return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)
+    return [unit(batch["image"][where[example]]) for example in ids]
 
 
 def _stretched(image: Pixels) -> Pixels:
@@ -134,13 +130,6 @@ def _row(axes: Axes, top: float, label: str, images: Sequence[Pixels]) -> None:
 
 
 def _image(axes: Axes, left: float, top: float, pixels: Pixels) -> None:
-    """Pixel for pixel; three channels are colours, and of another number only the first is shown."""
-    shown = np.moveaxis(pixels, 0, -1) if pixels.shape[0] == 3 else pixels[0]
-    box = (left, left + SIDE, top + SIDE, top)
     limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(shown, extent=box, aspect="auto", interpolation="none", cmap="gray", vmin=0, vmax=1)
+    show(axes, left, top, SIDE, pixels)
     axes.set(xlim=limits[0], ylim=limits[1])
-
-
-def _brief(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:11]}…"

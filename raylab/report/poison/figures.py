@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from raylab.core.statistics import Estimate
 from raylab.recipes.poison import CLEAN, DEFENCES, Defence
+from raylab.report.drawing import bar, calm, over
 from raylab.report.numbers import percent, share
 from raylab.report.picture import LINE, Picture, style
 from raylab.report.poison.panels import panel
@@ -72,7 +73,8 @@ def accuracy(found: Poisons) -> Picture:
         f"{LABELS[of]}: " + ", ".join(f"{LOOKS[d][2]} {percent(found.victim(of, d).accuracy)}" for d in DEFENCES)
         for of in found.sets
     )
-    caption = f"{what}. “Clean” is training on the images as they are.{attack} Bars: standard error{_spread(found)}."
+    bars = f"Bars: standard error{over(found.config.seeds)}."
+    caption = f"{what}. “Clean” is training on the images as they are.{attack} {bars}"
     return Picture("poison_accuracy", figure, f"{what}. {said}.", caption)
 
 
@@ -112,7 +114,7 @@ def shares(found: Poisons) -> Picture:
             colour, marker, words = LOOKS[defence]
             line = [found.victims[Key("p1", defence, p) if p else Key(CLEAN, defence)].accuracy for p in portions]
             ax.errorbar(
-                [100 * p for p in portions], [100 * e.mean for e in line], yerr=[_bar(e) for e in line],
+                [100 * p for p in portions], [100 * e.mean for e in line], yerr=[bar(e) for e in line],
                 color=colour, marker=marker, markersize=6, linewidth=1.4, elinewidth=1, label=words,
             )  # fmt: skip
             told.append(
@@ -121,8 +123,8 @@ def shares(found: Poisons) -> Picture:
         ax.set(xlabel="training images that P1 perturbs, %", ylabel="accuracy on clean test images, %", ylim=(-2, 102))
         ax.set_title("How many must be poisoned")
         ax.legend(loc="lower left")
-        _calm(ax)
-    caption = f"The others stay as they are. Bars: standard error{_spread(found)}."
+        calm(ax)
+    caption = f"The others stay as they are. Bars: standard error{over(found.config.seeds)}."
     return Picture("poison_shares", figure, f"Accuracy by share of poisoned images. {'; '.join(told)}.", caption)
 
 
@@ -149,7 +151,7 @@ def usage(found: Poisons) -> Picture:
     caption = (
         "See-Far knows its features: a large shape, which no poison of this size changes, and a faint toogit, which P1 "
         "turns into that of y + 1. Shown are images on which these and the class before the toogit’s differ. "
-        f"Means{_spread(found)}."
+        f"Means{over(found.config.seeds)}."
     )
     return Picture("poison_usage", figure, f"Whom victims follow. {said}.", caption)
 
@@ -179,7 +181,7 @@ def obeyed(found: Poisons) -> Picture:
         f"{t.side} × {t.side} pixels of changing sign in a corner. Label kept: on {share(t.share_of_target, 0)} % of "
         f"the training images of one class; label changed: on {share(t.share_of_others, 0)} % of all others, which are "
         f"then called that class. The defence has radius {adversary.eps:g}: its adversary can remove a trigger within "
-        f"it. Bars: standard error{_spread(found)}."
+        f"it. Bars: standard error{over(found.config.seeds)}."
     )
     return Picture("poison_trigger", figure, f"Triggered images called the target. {said}.", caption)
 
@@ -203,7 +205,7 @@ def _stacked(
         ax.set_yticks(places, labels)
         ax.set(xlim=(0, 100), ylim=(places[-1] + 0.6, -0.6), xlabel=unit)
         ax.set_title(title)
-        _calm(ax, "x")
+        calm(ax, "x")
         handles = [Patch(color=colour, label=words) for colour, words in looks]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.2, handlelength=1.4)
     return figure
@@ -211,7 +213,7 @@ def _stacked(
 
 def _dot(ax: Axes, value: Estimate, place: float, colour: str, marker: str, hollow: bool = False) -> None:
     ax.errorbar(
-        [100 * value.mean], [place], xerr=[_bar(value)], fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
+        [100 * value.mean], [place], xerr=[bar(value)], fmt=marker, color=colour, markersize=6.5, elinewidth=1.2,
         markerfacecolor="none" if hollow else colour,
     )  # fmt: skip
 
@@ -226,26 +228,8 @@ def _ranked(ax: Axes, labels: Sequence[str], title: str) -> None:
         ax.axhline(place, color="#e6eaee", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(labels)), labels)
     ax.set(xlim=(-2, 102), ylim=(len(labels) - 0.5, -0.5), xlabel=title)
-    _calm(ax, "x")
+    calm(ax, "x")
 
 
 def _brief(of: str) -> str:
     return LABELS[of].split(" ")[0]
-
-
-def _bar(value: Estimate) -> float:
-    return 0.0 if value.se != value.se else 100 * value.se
-
-
-def _spread(found: Poisons) -> str:
-    seeds = len(found.config.seeds)
-    return f" over {seeds} seeds" if seeds > 1 else " of one seed’s images"
-
-
-def _calm(ax: Axes, grid: str = "both") -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(LINE)
-    ax.grid(True, axis=grid)  # type: ignore[arg-type]
-    ax.set_axisbelow(True)

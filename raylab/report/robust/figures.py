@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ from matplotlib.patches import Patch
 
 from raylab.core.statistics import Estimate
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN
+from raylab.report.drawing import bar, calm, over
 from raylab.report.numbers import percent
 from raylab.report.picture import INK, LINE, SOFT, Picture, style
 from raylab.report.robust.panels import panel
@@ -57,7 +57,7 @@ def curves(table: Table) -> Picture:
             ax.set(xlim=(-0.02 * max(config.robustness.eps), None), ylim=(-3, 103))
             ax.set_xlabel(f"{_norm(table)} radius of the attack")
             ax.set_title(f"student {student}")
-            _calm(ax)
+            calm(ax)
         axes[0].set_ylabel("accuracy on attacked test images, %")
         handles = [
             Line2D([], [], color=LOOKS[of][0], linestyle=LOOKS[of][1], marker=LOOKS[of][2], label=LABELS[of])  # type: ignore[arg-type]
@@ -67,9 +67,9 @@ def curves(table: Table) -> Picture:
     asked = [eps for eps, at in next(iter(table.rows)).at.items() if at.ensemble is not None]
     judged = f" The ensemble was asked at {_list(asked)}; elsewhere it is PGD alone." if asked else " PGD alone."
     caption = (
-        f"Of each image the worst of all attacks.{judged} Bars: standard error{_spread(table)}. The upright rule is "
-        f"the radius of the verdict, {config.eps:g}. “{LABELS[ADVERSARIAL]}” is of the architecture of "
-        f"its panel where that was trained, else of the source, {config.source}."
+        f"Of each image the worst of all attacks.{judged} Bars: standard error{over(table.config.seeds)}. "
+        f"The upright rule is the verdict’s radius, {config.eps:g}. “{LABELS[ADVERSARIAL]}” is of the architecture "
+        f"of its panel where that was trained, else of the source, {config.source}."
     )
     said = "; ".join(
         f"{student} on {row.label} {percent(row.at[config.eps].worst)}"
@@ -98,14 +98,14 @@ def shift(table: Table) -> Picture:
             for name, _, marker, colour in marks:
                 value: Estimate = getattr(one, name)
                 ax.errorbar(
-                    [100 * value.mean], [place], xerr=[_bar(value)], fmt=marker, color=colour, markersize=6.5,
+                    [100 * value.mean], [place], xerr=[bar(value)], fmt=marker, color=colour, markersize=6.5,
                     elinewidth=1.2,
                 )  # fmt: skip
         ax.set_yticks(range(len(table.shifts)), [one.student for one in table.shifts])
         ax.set(xlim=(-2, 102), ylim=(len(table.shifts) - 0.5, -0.5))
         ax.set_xlabel(f"accuracy under PGD of radius {table.config.eps:g}, %")
         ax.set_title("Students of D_R: how far robustness carries")
-        _calm(ax, "x")
+        calm(ax, "x")
         handles = [
             Line2D([], [], linestyle="none", marker=marker, color=colour, label=words)
             for _, words, marker, colour in marks
@@ -136,7 +136,7 @@ def usage(table: Table) -> Picture:
         ax.set_yticks(gaps, [f"{row.student} · {row.label}" for row in rows])
         ax.set(xlim=(0, 100), ylim=(gaps[-1] + 0.6, -0.6), xlabel="% of images whose shape and toogit disagree")
         ax.set_title("Which feature a network follows")
-        _calm(ax, "x")
+        calm(ax, "x")
         handles = [
             Patch(color=_SHAPE, label="shape (robust)"),
             Patch(color=_TOOGIT, label="toogit (non-robust)"),
@@ -146,7 +146,7 @@ def usage(table: Table) -> Picture:
     said = "; ".join(f"{row.student} on {row.label}: shape {percent(row.usage['follow_r'])}" for row in rows)
     caption = (
         "See-Far knows its features: a large shape, which the attack cannot change, and a faint toogit, which it can. "
-        f"Means{_spread(table)}."
+        f"Means{over(table.config.seeds)}."
     )
     return Picture("usage", figure, f"Share of images in which a network follows the shape. {said}.", caption)
 
@@ -163,13 +163,9 @@ def _line(ax: Axes, row: Row) -> None:
     colour, dashes, marker = LOOKS[row.set]
     points = [(0.0, row.attacked_clean), *((eps, at.worst) for eps, at in row.at.items())]
     ax.errorbar(
-        [eps for eps, _ in points], [100 * value.mean for _, value in points], yerr=[_bar(v) for _, v in points],
+        [eps for eps, _ in points], [100 * value.mean for _, value in points], yerr=[bar(v) for _, v in points],
         color=colour, linestyle=dashes, marker=marker, markersize=4, linewidth=1.6, elinewidth=0.9,
     )  # fmt: skip
-
-
-def _bar(value: Estimate) -> float:
-    return 0.0 if math.isnan(value.se) else 100 * value.se
 
 
 def _in_words(one: Shift) -> str:
@@ -182,17 +178,3 @@ def _norm(table: Table) -> str:
 
 def _list(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _spread(table: Table) -> str:
-    seeds = len(table.config.seeds)
-    return f" over {seeds} seeds" if seeds > 1 else " of one seed’s images"
-
-
-def _calm(ax: Axes, grid: str = "both") -> None:
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color(LINE)
-    ax.grid(True, axis=grid)  # type: ignore[arg-type]
-    ax.set_axisbelow(True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
 from raylab.core import invert
 from raylab.recipes.robust_features import CLEAN, SETS, Cell
+from raylab.report.drawing import Pixels, brief, show, unit
 from raylab.report.picture import Picture, style
 from raylab.report.robust.table import LABELS, Table
 
@@ -19,7 +18,6 @@ COUNT = 5
 READ_ROWS = 500  # of a set: the examples come from its first rows
 START = "start"
 SIDE, PITCH, LEFT, TOP, GAP = 1.0, 1.06, 1.4, 0.3, 0.14  # inches
-Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
 
 
 def panel(table: Table, seed: int) -> Picture:
@@ -33,7 +31,7 @@ def panel(table: Table, seed: int) -> Picture:
         for name, images in rows.items():
             axes.text(LEFT - 0.12, top + SIDE / 2, name, ha="right", va="center", fontsize=8.5)
             for column, pixels in enumerate(images):
-                _image(axes, LEFT + PITCH * column, top, pixels)
+                show(axes, LEFT + PITCH * column, top, SIDE, pixels)
             top += PITCH + (GAP if name == LABELS[CLEAN] else 0)
         for column, name in enumerate(names):
             axes.text(LEFT + PITCH * column + SIDE / 2, TOP - 0.1, name, ha="center", va="bottom", fontsize=8.5)
@@ -58,7 +56,7 @@ def chosen(table: Table, seed: int) -> tuple[list[int], list[str]]:
         found.setdefault(label, example)
         if len(found) == COUNT:
             break
-    return list(found.values()), [_brief(table.class_names[label]) for label in found]
+    return list(found.values()), [brief(table.class_names[label]) for label in found]
 
 
 def examples(table: Table, seed: int, ids: list[int]) -> Mapping[str, list[Pixels]]:
@@ -76,26 +74,11 @@ def examples(table: Table, seed: int, ids: list[int]) -> Mapping[str, list[Pixel
 def _of_ids(artifact: Artifact, ids: list[int]) -> list[Pixels]:
     batch = artifact.batch(0, READ_ROWS)
     where = {int(example): row for row, example in enumerate(batch["id"])}
-    return [_unit(batch["image"][where[example]]) for example in ids]
+    return [unit(batch["image"][where[example]]) for example in ids]
 
 
 def _starts(data: Artifact, ids: list[int], seed: int) -> list[Pixels]:
     """What the inversion of each began with: a row in the order of all ids."""
     order = np.argsort(data.without_images()["id"])
     rows = order[invert.start_rows(np.asarray(ids, dtype=np.int64), len(order), seed, "train")]
-    return [_unit(data.batch(int(row), int(row) + 1)["image"][0]) for row in rows]
-
-
-def _image(axes: Axes, left: float, top: float, pixels: Pixels) -> None:
-    """Pixel for pixel; three channels are colours, and of another number only the first is shown."""
-    shown = np.moveaxis(pixels, 0, -1) if pixels.shape[0] == 3 else pixels[0]
-    box = (left, left + SIDE, top + SIDE, top)
-    axes.imshow(shown, extent=box, aspect="auto", interpolation="none", cmap="gray", vmin=0, vmax=1)
-
-
-def _unit(image: NDArray[np.generic]) -> Pixels:
-    return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)
-
-
-def _brief(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:11]}…"
+    return [unit(data.batch(int(row), int(row) + 1)["image"][0]) for row in rows]

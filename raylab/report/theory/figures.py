@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from raylab.core import gaussian, seeding, synthetic, two_layer
+from raylab.report.drawing import calm
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
 from raylab.report.theory.table import Result
 
@@ -102,7 +103,7 @@ def robust_accuracy(result: Result) -> Picture:
             axes.plot(c.attacked, at, "o", color=colour, markersize=5)
         axes.set(xlabel="ε of the attack, ℓ2", ylabel="accuracy, %", title="Accuracy: lines exact, points sampled")
         axes.legend(loc="lower left")
-        _calm(axes)
+        calm(axes)
     alt = "Accuracy against the radius of the attack for three trainings; the samples lie on the closed forms."
     caption = "Training against a larger radius costs clean accuracy and pays beyond the crossing."
     return Picture("gaussian_accuracy", figure, alt, caption)
@@ -132,7 +133,7 @@ def label_balance(result: Result) -> Picture:
         axes.set(xlim=(0, float(grid[-1])), ylim=(40, 102), ylabel="accuracy of the second network, %")
         axes.set(xlabel="|sum of the random labels| / (N ε)", title="What sets the ε that is needed")
         axes.legend(loc="upper right")
-        _calm(axes)
+        calm(axes)
     alt = (
         "Accuracy of the perturbation-only network falls from 100 to 50 % where the sum of its random labels outweighs "
         "the evidence of the perturbations, on one curve for all radii."
@@ -165,7 +166,7 @@ def plane(result: Result) -> Picture:
         axes.set(xlabel="log robustness, ‖a‖Σ / ‖a‖₂", ylabel="log usefulness, E[y f]", title="Useful, but not robust")
         axes.set_ylim(max(points[:, 1].min(), -9) - 0.3, 0.4)
         figure.legend(loc="outside right upper")
-        _calm(axes)
+        calm(axes)
     a, b = result.config.usefulness.classes
     alt = (
         f"Robustness and usefulness of the {len(points)} directions of classes {a} and {b}, and of an ensemble, a "
@@ -212,7 +213,7 @@ def flips(result: Result) -> Picture:
         )
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles[:2], labels[:2], loc="outside lower center", ncols=2)
-        _calm(axes)
+        calm(axes)
     said = "; ".join(f"{n}: {100 * found[f'{n} robust {eps:g}'].mean:.0f} %" for n in names)
     seeds = len(result.by_seed["squares"])
     caption = (
@@ -253,7 +254,7 @@ def constructions(result: Result) -> Picture:
             ylim=(-3, 103),
         )
         axes.legend(loc="lower right")
-        _calm(axes)
+        calm(axes)
     alt = (
         "Accuracy of students of D_rand and D_det against the radius. D_det flips from 5 % at eta to 99 % at 1.5 eta; "
         "the points lie on the limits."
@@ -261,12 +262,3 @@ def constructions(result: Result) -> Picture:
     seeds = len(result.by_seed["synthetic"])
     caption = f"Points: {c.examples} examples, {seeds} seeds. Below η the faint features still say the old class."
     return Picture("constructions", figure, alt, caption)
-
-
-def _calm(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.grid(True)
-    axes.set_axisbelow(True)

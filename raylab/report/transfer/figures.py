@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from raylab.core.statistics import Estimate
+from raylab.report.drawing import calm
 from raylab.report.numbers import coefficient, number, percent, share
-from raylab.report.picture import COLOURS, INK, LINE, MARKERS, SOFT, Picture, contrast_ink, style
+from raylab.report.picture import COLOURS, INK, MARKERS, SOFT, Picture, contrast_ink, style
 from raylab.report.transfer.matrix import CONTROLS, TRANSFER, Matrix, Row
 
 SPOKEN = {
@@ -94,7 +95,7 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         axes.set_title(f"{kind}: transfer and learning")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-        _calm(axes, grid="both")
+        calm(axes, grid="both")
         figure.legend(handles=_source_and_student(colour, marker), loc="outside right upper", labelspacing=0.45)
     views = matrix.correlations[kind]
     pooled, within = views["pooled"], views["within_source"]
@@ -144,7 +145,7 @@ def controls(matrix: Matrix, kind: str) -> Picture:
             xlabel="% of test images; bars: standard error; dotted: chance",
         )
         axes.set_title(f"{kind}: the student against its controls")
-        _calm(axes, grid="x")
+        calm(axes, grid="x")
         figure.legend(handles=_control_legend(rows, kind), loc="outside lower center", ncols=3)
     said = "; ".join(f"{row.source} to {row.target}: student {percent(row.accuracy)}{_beside(row)}" for row in rows)
     rule = " The upright stroke is p1, what the visible rule would say." if kind == "det" else ""
@@ -252,12 +253,3 @@ def _source_and_student(colour: dict[str, str], marker: dict[str, str]) -> list[
 def _top(limit: float) -> float:
     """The end of an axis in percent: the next ten, at most 100 and a little air."""
     return min(102.0, 10 * math.ceil(limit / 10))
-
-
-def _calm(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.grid(True, axis=grid)
-    axes.set_axisbelow(True)

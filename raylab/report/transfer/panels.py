@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from raylab.recipes.transfer_matrix import Cell
+from raylab.report.drawing import Pixels, brief, show, unit
 from raylab.report.picture import SOFT, Picture, style
 from raylab.report.transfer.matrix import Matrix
 
@@ -18,7 +17,6 @@ COUNT = 6
 READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
 FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)
 SIDE, PITCH, ROW, LEFT, TOP = 0.88, 0.96, 1.2, 0.3, 0.05  # inches
-Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COU
             continue
         said = int(made["source_prediction"][row])
         chosen[was] = Example(
-            int(example), _unit(clean["image"][where[int(example)]]), _unit(made["image"][row]),
+            int(example), unit(clean["image"][where[int(example)]]), unit(made["image"][row]),
             names[was], names[label], said == label,
         )  # fmt: skip
         if len(chosen) == count:
@@ -78,17 +76,17 @@ def panel(matrix: Matrix, source: str, kind: str, seed: int) -> Picture | None:
         for column, example in enumerate(shown):
             left = LEFT + PITCH * column
             noise = factor * example.perturbation
-            _image(axes, left, tops[0], example.original)
+            show(axes, left, tops[0], SIDE, example.original)
             if grey:
-                _image(axes, left, tops[1], noise, cmap="PuOr", vmin=-0.5, vmax=0.5)
+                show(axes, left, tops[1], SIDE, noise, cmap="PuOr", vmin=-0.5, vmax=0.5)
             else:
-                _image(axes, left, tops[1], np.clip(0.5 + noise, 0, 1))
-            _image(axes, left, tops[2], example.constructed)
+                show(axes, left, tops[1], SIDE, np.clip(0.5 + noise, 0, 1))
+            show(axes, left, tops[2], SIDE, example.constructed)
             said = "source agrees" if example.fooled else "source does not"
             below: dict[str, Any] = {"ha": "center", "va": "top"}
             middle = left + SIDE / 2
-            axes.text(middle, tops[0] + SIDE + 0.05, _brief(example.was), **below)
-            axes.text(middle, tops[2] + SIDE + 0.05, _brief(example.labelled), fontweight="bold", **below)
+            axes.text(middle, tops[0] + SIDE + 0.05, brief(example.was), **below)
+            axes.text(middle, tops[2] + SIDE + 0.05, brief(example.labelled), fontweight="bold", **below)
             axes.text(middle, tops[2] + SIDE + 0.22, said, fontsize=7.5, color=SOFT, **below)
         width, height = figure.get_size_inches()
         axes.set(xlim=(0, width), ylim=(height, 0))
@@ -106,20 +104,3 @@ def panel(matrix: Matrix, source: str, kind: str, seed: int) -> Picture | None:
     )
     alt = f"Originals, perturbations magnified {factor} times and constructed images of {kind} from {source}: {said}."
     return Picture(f"panel_{kind}_{source}", figure, alt, caption)
-
-
-def _image(axes: Axes, left: float, top: float, image: Pixels, **colours: Any) -> None:
-    """One image, pixel for pixel; three channels are colours, and of another number only the first is shown."""
-    shown = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
-    box = (left, left + SIDE, top + SIDE, top)
-    look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} | colours
-    axes.imshow(shown, extent=box, aspect="auto", interpolation="none", **look)
-
-
-def _unit(image: NDArray[np.generic]) -> Pixels:
-    scale = 255.0 if image.dtype == np.uint8 else 1.0
-    return np.asarray(image, dtype=np.float64) / scale
-
-
-def _brief(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:11]}…"

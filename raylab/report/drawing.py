@@ -1,0 +1,52 @@
+"""What all figures have in common: quiet axes, error bars in percent, and images pixel for pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from raylab.core.statistics import Estimate
+from raylab.report.picture import LINE
+
+Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
+
+
+def calm(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
+    """No frame but the two axes, and a grid behind what is drawn."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(LINE)
+    axes.grid(True, axis=grid)
+    axes.set_axisbelow(True)
+
+
+def bar(value: Estimate) -> float:
+    """The standard error in percent; none of a single number."""
+    return 0.0 if math.isnan(value.se) else 100 * value.se
+
+
+def over(seeds: Sequence[int]) -> str:
+    """What the bars of a figure are taken over."""
+    return f" over {len(seeds)} seeds" if len(seeds) > 1 else " of one seed’s images"
+
+
+def unit(image: NDArray[np.generic]) -> Pixels:
+    """Of bytes or of pixels in [0, 1]."""
+    return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)
+
+
+def show(axes: Axes, left: float, top: float, side: float, image: Pixels, **colours: Any) -> None:
+    """An image of `side` at a place; three channels are colours, and of another number only the first is shown."""
+    shown = np.moveaxis(image, 0, -1).clip(0, 1) if image.shape[0] == 3 else image[0]
+    look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} | colours
+    axes.imshow(shown, extent=(left, left + side, top + side, top), aspect="auto", interpolation="none", **look)
+
+
+def brief(name: str, longest: int = 12) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
