@@ -14,7 +14,7 @@ from raylab.report.scoreboard.cells import asked, exact, gate, interval, ours, s
 from raylab.report.scoreboard.rows import Gate, Published, all_rows
 from raylab.report.scoreboard.table import as_csv, counts, foremost, headline, unmeasured, words
 from raylab.report.scoreboard.text import as_text
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured
+from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, scored
 from raylab.report.terminal import WIDTH
 
 
@@ -87,14 +87,17 @@ def test_the_run_that_speaks_for_a_row_is_of_the_published_protocol_and_then_the
     full = evidence(3, "relabelled", 0.162, on="full", protocol="")
 
     def chosen(*found: object) -> list[str]:
-        return [run.on for run in foremost(line(*found).runs)]  # type: ignore[arg-type]
+        return [run.on for run in foremost(line(*found))]  # type: ignore[arg-type]
 
     assert chosen(small, full) == ["full"]
     assert chosen(small, full._replace(ours=Estimate(0.22, 0.01, 900, 3))) == ["full"]  # across a bound
     assert chosen(nothing, small) == ["small"]
     assert chosen(small, small._replace(on="later")) == ["small"]
     assert chosen(away) == ["away"]
-    assert foremost(()) == ()
+    photographs = small._replace(on="CIFAR-10 (JPEG), resnet9_w16")
+    assert chosen(small, photographs) == [photographs.on]
+    assert chosen(small, photographs._replace(ours=nothing.ours)) == ["small"]
+    assert foremost(scored([])[2]) == ()
 
 
 def test_a_run_that_contradicts_is_never_left_out() -> None:
@@ -102,7 +105,7 @@ def test_a_run_that_contradicts_is_never_left_out() -> None:
     away = evidence(2, "above chance", -0.2, on="away")
     full = evidence(2, "clean", 0.44, on="full", protocol="")
     for found in ([small, away], [away, small], [full, away], [full, small, away]):
-        assert any(run.code == "contradicted" for run in foremost(line(*found).runs))
+        assert any(run.code == "contradicted" for run in foremost(line(*found)))
 
 
 def test_the_number_that_stands_for_a_run_is_the_one_that_decides() -> None:

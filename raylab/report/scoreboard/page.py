@@ -104,7 +104,7 @@ def index(
 
 def _card(line: Line, experiments: Mapping[str, Link]) -> Card:
     every = tuple(_shot(run) for run in line.runs)
-    seen = tuple(_short(_shot(run)) for run in foremost(line.runs))
+    seen = tuple(_short(_shot(run)) for run in foremost(line))
     asks = tuple((name, asked(line.row.published.get(name), line.row.gates.get(name))) for name in unmeasured(line))
     folded = every if sum(len(shot.numbers) for shot in every) > sum(len(shot.numbers) for shot in seen) else ()
     found = experiments.get(job_of(line.row.run.command))

@@ -30,10 +30,11 @@ README, MEASURED = Path("README.md"), Path(".readme/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"
 RULE = (
     "A row shows the run that speaks for it: one at the published protocol before all others, then *reproduced* before "
-    "*same direction* before *contradicted* before *inconclusive*; a run that contradicts is shown beside it. Of a run "
-    "the number that contradicts or is undecided, else the first that was published. ± is the standard error; brackets "
-    "hold what the row asks at the published protocol, a gate what it asks at any size. In what a run differs from the "
-    "published one stands in `.readme/measured.csv`, with all other runs and numbers."
+    "*same direction* before *contradicted* before *inconclusive*, among equals one on the published data; a run that "
+    "contradicts is shown beside it. Of a run the number that contradicts or is undecided, else the first that was "
+    "published. ± is the standard error; brackets hold what the row asks at the published protocol, a gate what it "
+    "asks at any size. In what a run differs from the published one stands in `.readme/measured.csv`, with all other "
+    "runs and numbers."
 )
 
 
@@ -157,7 +158,7 @@ def block(kept: Sequence[Entry]) -> str:
     shown = [
         (lines[number], run, run.code if place else lines[number].code, _origin(run, of, origin))
         for number, of in rows.items()
-        for place, run in enumerate(foremost(lines[number].runs))
+        for place, run in enumerate(foremost(lines[number]))
     ]
     made = dict(zip(dict.fromkeys(where for *_, where in shown), _letters(), strict=False))
     header = "| row | target | asked | ours | verdict | measured on | made |\n|---|---|---|---|---|---|---|"

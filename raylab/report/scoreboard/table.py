@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator
 
 from raylab.report.scoreboard.cells import said
 from raylab.report.scoreboard.rows import Gate, Published, Row
@@ -19,29 +18,18 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Judged(Protocol):
-    """A run, or a line that was kept of one."""
-
-    @property
-    def protocol(self) -> str: ...
-
-    @property
-    def code(self) -> Code: ...
-
-
-Kind = TypeVar("Kind", bound=Judged)
-
-
-def foremost(runs: Sequence[Kind]) -> tuple[Kind, ...]:
+def foremost(line: Line) -> tuple[Run, ...]:
     """The run that speaks for a row, and one that contradicts where there is any: it is never left out.
 
-    As for the row's verdict, runs at the published protocol come before all others; then by ORDER, then as given.
+    As for the row's verdict, runs at the published protocol come before all others; then by ORDER, then those on the
+    published data, then as given.
     """
-    if not runs:
+    if not line.runs:
         return ()
-    nearest = [run for run in runs if not run.protocol] or list(runs)
-    best = min(nearest, key=lambda run: ORDER.index(run.code))
-    against = [run for run in (*nearest, *runs) if run.code == "contradicted"]
+    nearest = [run for run in line.runs if not run.protocol] or list(line.runs)
+    data = line.row.run.data
+    best = min(nearest, key=lambda run: (ORDER.index(run.code), not run.on.startswith(data)))
+    against = [run for run in (*nearest, *line.runs) if run.code == "contradicted"]
     return (best,) if best.code == "contradicted" or not against else (best, against[0])
 
 

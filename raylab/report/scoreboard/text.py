@@ -34,7 +34,7 @@ def _rows(line: Line) -> Iterator[str]:
     start = (str(row.row), row.title)
     if not line.runs:
         yield _line((*start, words(line), "", "", ""))
-    for place, run in enumerate(foremost(line.runs)):
+    for place, run in enumerate(foremost(line)):
         best = headline(run)
         verdict = WORDS[run.code] if place else words(line)
         cells = (verdict, best.evidence.name, _ours(best), _asked(best))
