@@ -13,6 +13,7 @@ from raylab.core.statistics import Estimate
 from raylab.recipes.errors import Cell
 from raylab.report.drawing import calm
 from raylab.report.errors.table import Errors, Key, ToyResult
+from raylab.report.names import NAMES
 from raylab.report.numbers import percent
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
 from raylab.stages.toy import PLANES
@@ -156,8 +157,8 @@ def _across(errors: Errors) -> Picture:
         for network in part.networks
     }
     figure = _lines([WAYS[way] for way in part.ways], lines, "Taught by images of another domain")
-    known, other = part.data.name, part.images.name
-    what = f"Accuracy on {known} of students that saw only {other}, labelled by a {known} network"
+    known, other = NAMES[part.data.name], NAMES[part.images.name]
+    what = f"Accuracy on {known} of students that saw only {other}, labelled by a network of {known}"
     noise = " Noise stands beside them: what it teaches needs no image of anything." if "noise" in part.ways else ""
     return Picture(
         "errors_across", figure, f"{what}. {_spoken(lines, [WAYS[way] for way in part.ways])}", f"{what}.{noise}"

@@ -12,6 +12,7 @@ from raylab.artifact import Artifact
 from raylab.recipes.errors import Cell
 from raylab.report.drawing import Pixels, brief, show, unit
 from raylab.report.errors.table import Errors
+from raylab.report.names import NAMES
 from raylab.report.picture import Picture, style
 
 COUNT = 8
@@ -43,8 +44,8 @@ def panels(errors: Errors) -> list[Picture]:
         of = c.across.networks[0]
         named = {"raw": "as they are", "dataset": "set matched", "image": "each image normalised", "noise": "noise"}
         rows = {named[way]: _of(errors, "across", of, way, own=False) for way in c.across.ways}
-        known, other = c.across.data.name, c.across.images.name
-        what = f"Images of {other} under the labels of a {known} network ({of}), shown within [0, 1]"
+        known, other = NAMES[c.across.data.name], NAMES[c.across.images.name]
+        what = f"{other} under the labels of a network of {known} ({of}), shown within [0, 1]"
         if "noise" in c.across.ways:
             what += f"; noise has the mean and the spread of each pixel of {known}, and nothing else of it"
         drawn.append(_panel("errors_across_panel", rows, "What the student of another domain saw", what))

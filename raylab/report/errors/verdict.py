@@ -104,7 +104,7 @@ def _errors(errors: Errors) -> Iterator[Row]:
             control = errors.students[key._replace(kind="shuffled")]
             above = difference(result.by_seed, control.by_seed)
             quantity = f"errors only, {key.teacher} → {key.student}: above wrong labels shuffled within each class"
-            protocol = f"{NAMES.get(data, data)}; the control is ours"
+            protocol = f"{NAMES[data]}; the control is ours"
             yield Row(None, quantity, "", "", above, 0.15, INF, False, protocol, "difference")
 
 
@@ -124,7 +124,7 @@ def _cast(errors: Errors) -> Iterator[Row]:
     assert errors.config.tint is not None
     rows = errors.data("tint").rows
     taught = errors.casts["predicted"].by_seed
-    protocol = f"{errors.config.tint.data.name}, {rows:,} images; the article tells it as a story"
+    protocol = f"{NAMES[errors.config.tint.data.name]}, {rows:,} images; the article tells it as a story"
     for kind, words in (("clean", "a student of right labels"), ("shuffled", "a student of shuffled wrong labels")):
         above = difference(taught, errors.casts[kind].by_seed)
         quantity = f"planted colour cast: followed more than by {words}"
@@ -137,8 +137,9 @@ def _across(errors: Errors) -> Iterator[Row]:
         return
     for network in part.networks:
         student = errors.students[Key("across", network, network, "image")]
-        what = f"{network} taught by photos that a {part.data.name} network labelled, per image"
-        ours = f"{part.data.name} and photos, at most {max(student.examples):,} images"
+        known = NAMES[part.data.name]
+        what = f"{network} taught by photographs that a network of {known} labelled, per image"
+        ours = f"{known} and photographs, at most {max(student.examples):,} images"
         yield Row(None, what, "", "", student.accuracy, 0.8, INF, False, ours)
 
 

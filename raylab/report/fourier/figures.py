@@ -14,7 +14,7 @@ from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.report.drawing import bar, calm
 from raylab.report.estimates import mean
 from raylab.report.fourier.panels import corrupted, filtered
-from raylab.report.fourier.published import FIGURE_1, FIGURE_5, IMAGENET_SIDE, NAMES, NOISE_NORM, SIDE, words
+from raylab.report.fourier.published import CIFAR, FIGURE_1, FIGURE_5, IMAGENET_SIDE, NAMES, NOISE_NORM, SIDE, words
 from raylab.report.fourier.table import Kept, Result
 from raylab.report.numbers import percent
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
@@ -138,7 +138,7 @@ def noise(result: Result) -> Picture:
     """Accuracy against the bandwidth of filtered noise; where the protocol has its norm, the published points too."""
     assert result.config.noise is not None
     norm, side = result.config.noise.norm, min(result.size)
-    published = side == SIDE and norm == NOISE_NORM and result.config.data.name.startswith("cifar10")
+    published = side == SIDE and norm == NOISE_NORM and result.config.data.name in CIFAR
     with style():
         figure = Figure(figsize=(7.4, 3.7), layout="constrained")
         for ax, passes in zip(figure.subplots(1, 2, sharey=True), PASSES, strict=True):

@@ -13,7 +13,8 @@ from raylab.report.numbers import share
 from raylab.report.transfer.matrix import Matrix
 from raylab.report.transfer.verdict import FLIPS
 
-FULL_TRAIN = {"cifar10": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}  # images of the whole set
+# Images of the whole set.
+FULL_TRAIN = {"cifar10": 50_000, "cifar10_1": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
 ABLE = 0.8  # test accuracy of ordinary networks below which a missing effect says little
 
 
