@@ -16,7 +16,7 @@ from pathlib import Path
 from raylab import cli
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
-from raylab.sweep.run import run
+from raylab.sweep.run import check, run
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT = CONFIGS / "sweep" / "det_digits.yaml"
@@ -27,6 +27,8 @@ def main() -> None:
     if not any(text.endswith((".yaml", ".yml")) and "=" not in text for text in _settings(given)):
         given = [str(DEFAULT), *given]
     with cli.job(Sweep, partial(prepare, folder=CONFIGS), __doc__, given) as (studies, site):
+        for study in studies:
+            check(study.cells, site)
         for study in studies:
             run(study.cells, site)
 

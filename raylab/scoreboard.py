@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raylab import cli, runner
 from raylab.artifact import Artifact
 from raylab.config import to_yaml
 from raylab.identity import fingerprint, short
-from raylab.progress import Progress
+from raylab.progress import Progress, counted
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.report.made import newest_provenance
@@ -51,11 +51,11 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
         found = [one for name, result in results.items() for one in _evidence(name, complete[name], result)]
         lines = scored(one for one in found if not math.isnan(one.ours.mean))
         missing = (*_missing(parts, artifacts, site.store), *_not_computed(found))
-        about = _about(config, [one for built in complete.values() for one in built])._replace(missing=missing)
-        shown = [_shown(name, complete[name], one, config) for name, one in results.items()]
-        files = pages(lines, shown, about)
+        made = about(config.suite, _artifacts(one for built in complete.values() for one in built))
+        shown = [_shown(name, complete[name], one, config.suite) for name, one in results.items()]
+        files = pages(lines, shown, made._replace(missing=missing))
         place = _keep(folder, files)
-        board.publish(publication(opened, lines, files, about.commit))
+        board.publish(publication(opened, lines, files, made.commit.split(" ")[0]))
         print(as_text(lines))
         print(*(f"Not here: {one}" for one in missing), sep="\n")
         print(f"\npages     {place}/{INDEX}\ntracking  {site.tracker.describe()}")
@@ -95,18 +95,25 @@ def _evidence(name: Name, built: Sequence[AnyBuilt], results: Results) -> Iterat
             yield one._replace(experiment=name, study=study.config.study)
 
 
-def _about(config: Reproduce, built: Sequence[AnyBuilt]) -> About:
-    """Of the artifact that was finished last."""
-    artifacts = [artifact for one in built for artifact in one.artifacts.values()]
+def about(suite: str, artifacts: Sequence[Artifact]) -> About:
+    """Machine and day are those of the artifact that was finished last; of the code, how many commits made the others,
+    and whether any had been changed."""
     made = newest_provenance(artifacts) if artifacts else {}
-    commit = str(made.get("commit", "unknown"))
+    of_all = [artifact.manifest["provenance"] for artifact in artifacts]
+    commit, others = str(made.get("commit", "unknown")), len({one.get("commit") for one in of_all}) - 1
     return About(
-        config.suite,
-        f"python jobs/reproduce.py suite={config.suite}",
-        f"{commit} with uncommitted changes" if made.get("dirty") else commit,
+        suite,
+        f"python jobs/reproduce.py suite={suite}",
+        commit
+        + (f" and {counted(others, 'other')}" if others > 0 else "")
+        + (" with uncommitted changes" if any(one.get("dirty") for one in of_all) else ""),
         str(made.get("machine", "unknown")),
         str(made.get("finished", ""))[:10],
     )
+
+
+def _artifacts(built: Iterable[AnyBuilt]) -> list[Artifact]:
+    return [artifact for one in built for artifact in one.artifacts.values()]
 
 
 def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) -> None:
@@ -117,7 +124,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) 
             cli.publish(results._replace(publications=(result,)), [run])
 
 
-def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, config: Reproduce) -> Shown:
+def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, suite: str) -> Shown:
     experiment = EXPERIMENTS[name]
     studies = tuple(
         ShownStudy(
@@ -126,7 +133,7 @@ def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, config: Repr
             to_yaml(one.config),
             {f"{a.manifest['name']} [{short(a.key)}]": a.digest for a in one.artifacts.values()},
             f"{experiment.tracked}/{one.config.study}",
-            _about(config, [one]),
+            about(suite, _artifacts([one])),
         )
         for one in built
     )

@@ -6,6 +6,7 @@ before it, so that its scoreboard is the most complete one of its size.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,12 @@ def parts(config: Reproduce, folder: Path) -> list[Part]:
             except (ConfigError, ValueError) as error:
                 if wanted:  # what is not asked for need not have its data here
                     problems += [f"{entry.experiment} {entry.config}: {line}" for line in str(error).splitlines()]
+    names = Counter((part.name, part.study.config.study) for part in found)
+    problems += [
+        f"{name}: study {study!r} is there {count} times; give each its own name"
+        for (name, study), count in names.items()
+        if count > 1
+    ]
     if problems:
         remedy = "" if config.only else f"; or leave them out with only=[...] of {list(EXPERIMENTS)}"
         raise ValueError(f"suite {config.suite} cannot be run here{remedy}\n" + "\n".join(problems))

@@ -31,7 +31,7 @@ def evidence(
     undecided: str = "",
     bounds: tuple[float, float] | None = None,
 ) -> Evidence:
-    return Evidence(row, name, Estimate(mean, se, n, seeds), on, protocol, undecided, bounds, *STUDY)
+    return Evidence(row, name, Estimate(mean, se, n, seeds), on, protocol, undecided, bounds, "", *STUDY)
 
 
 def every_verdict() -> list[Evidence]:

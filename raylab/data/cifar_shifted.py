@@ -19,7 +19,7 @@ VERSIONS = ("v4", "v6")  # 2,021 images; 2,000 images, as many of every class, w
 class Cifar10_1:  # noqa: N801 - its name
     """`<root>/<folder>/cifar10.1_v6_{data,labels}.npy`: images uint8 (N, 32, 32, 3), labels whole numbers (N,).
 
-    The train split is CIFAR-10's own. Ids are rows.
+    The train split is CIFAR-10's own; so is the note, for what was trained on JPEG was. Ids are rows.
     """
 
     version: str = "v6"

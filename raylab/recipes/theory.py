@@ -25,7 +25,8 @@ from raylab.stages.usefulness import Usefulness, useful_directions
 
 
 class Theory(Config):
-    """Every experiment over the seeds, but what is exact or has one published draw."""
+    """Every experiment over its seeds, but what is exact or has one published draw. Squares and the synthetic world
+    have seeds of their own, for what they cost and what they need differ."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "theory"
     seeds: Seeds = (0, 1, 2, 3, 4)

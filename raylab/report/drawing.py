@@ -1,4 +1,4 @@
-"""What all figures have in common: quiet axes, error bars in percent, and images pixel for pixel."""
+"""What figures of several pages have in common: quiet axes, error bars in percent, and images pixel for pixel."""
 
 from __future__ import annotations
 

@@ -38,8 +38,7 @@ PASSES = 2  # of a search: a driver that was killed while Tune wrote its state m
 def run(prepared: Prepared, site: Site) -> Results | None:
     """None of a dry run. Raises BuildFailed where the final configs could not be built."""
     sweep = prepared.sweep
-    if site.file.backend == "inline":
-        check_inline(sweep.scheduler, bool(prepared.points))
+    check(prepared, site)
     if site.dry_run:
         print(preview(prepared, site.store))
         return None
@@ -55,6 +54,12 @@ def run(prepared: Prepared, site: Site) -> Results | None:
     print(as_text(results))
     print(f"\nfiles     {place}\ntracking  {site.tracker.describe()}")
     return results
+
+
+def check(prepared: Prepared, site: Site) -> None:
+    """Raises ConfigError where the search needs Tune and the site has none."""
+    if site.file.backend == "inline":
+        check_inline(prepared.sweep.scheduler, bool(prepared.points))
 
 
 def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:

@@ -96,6 +96,8 @@ def test_the_run_that_speaks_for_a_row_is_of_the_published_protocol_and_then_the
     assert chosen(away) == ["away"]
     photographs = small._replace(on="CIFAR-10 (JPEG), resnet9_w16")
     assert chosen(small, photographs) == [photographs.on]
+    assert chosen(small, photographs._replace(on="CIFAR-10.1, mlp")) == ["small"]  # not the row's data
+    assert chosen(small, photographs._replace(remark="its leakage-only set teaches 25.5 %")) == ["small"]
     assert chosen(small, photographs._replace(ours=nothing.ours)) == ["small"]
     assert foremost(scored([])[2]) == ()
 

@@ -117,7 +117,13 @@ def test_an_interval_over_architectures_widens_that_over_seeds_and_never_narrows
     )
 
 
-def test_other_test_images_tell_row_6_alone() -> None:
+def test_what_meaningless_patterns_teach_as_well_is_remarked() -> None:
+    weak, strong = (row(kind="rand", controls={"leakage": estimate(leaked)}) for leaked in (0.05, 0.99))
+    told = [of(matrix([one]), 1)["above chance"].remark for one in (weak, strong)]
+    assert told == ["", "its leakage-only set teaches 99.0 %"]
+
+
+def test_other_test_images_tell_row_6_and_none_that_is_about_cifar10() -> None:
     made = matrix([row(kind="rand"), row(kind="det")], data=ShiftedData(name="cifar10_1"))
     assert {(one.row, one.name) for one in evidence(made) if one.row != 15} == {(6, "rand"), (6, "det")}
     assert of(made, 6)["rand"].on.startswith("CIFAR-10.1, mlp")

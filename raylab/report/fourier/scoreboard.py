@@ -10,10 +10,9 @@ from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.report.estimates import above, mean
 from raylab.report.fourier.published import INVISIBLE, words
 from raylab.report.fourier.table import Change, Result
-from raylab.report.names import NAMES as DATA
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import differing
+from raylab.report.scoreboard.protocol import differing, named
 from raylab.report.scoreboard.recipes import of_recipes
 
 PAPER = {STANDARD: "natural", GAUSSIAN: "Gaussian", ADVERSARIAL: "adversarial"}  # as rows.yaml calls them
@@ -88,7 +87,7 @@ def _bands(result: Result) -> Iterator[Evidence]:
         "high-pass above chance",
         above(near.by_seed, result.chance),
         f"{_on(result)}, bandwidth {near.bandwidth} of {side}",
-        f"{DATA.get(result.config.data.name, result.config.data.name)}; published: ImageNet, ResNet-50",
+        f"{named(result.config.data, result.note)}; published: ImageNet, ResNet-50",
         "the images are synthetic: what their frequencies hold was put there" if made else "",
     )
 
@@ -101,14 +100,13 @@ def _harmless(change: Change) -> str:
 
 
 def _on(result: Result) -> str:
-    data = result.config.data.name
-    return f"{DATA.get(data, data)}, {result.config.network}"
+    return f"{named(result.config.data, result.note)}, {result.config.network}"
 
 
 def _protocol(result: Result) -> str:
     c = result.config
-    some = "" if c.data.cut == Cut() and not result.note else " (some of it, or by JPEG)"
-    ours = f"{DATA.get(c.data.name, c.data.name)}{some}, {c.network}"
+    some = "" if c.data.cut == Cut() else ", some of it"
+    ours = f"{named(c.data, result.note)}{some}, {c.network}"
     trained = of_recipes(
         ("natural", c.standard, recipes.STANDARD),
         ("Gaussian", c.gaussian, recipes.STANDARD.model_copy(update={"gaussian": SIGMA})),

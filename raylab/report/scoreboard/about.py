@@ -10,7 +10,7 @@ class About(NamedTuple):
 
     suite: str  # "embedded"
     command: str  # that gives the same: "python jobs/reproduce.py suite=embedded"
-    commit: str  # of the code, and in words whether that was changed since
+    commit: str  # of the code, and in words how many others took part, and whether any had been changed
     hardware: str  # "two CPU cores"
     date: str  # ISO: "2026-11-21"
     missing: tuple[str, ...] = ()  # what is not shown although the suite has it, and why

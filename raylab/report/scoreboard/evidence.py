@@ -22,6 +22,8 @@ class Evidence(NamedTuple):
     # Why a gate that fails would say nothing here: "the attack succeeds on 55 % only". By rule, from what was measured.
     undecided: str = ""
     bounds: tuple[float, float] | None = None  # a 95 % interval of its own, such as a bootstrap's; None: over seeds
+    # What a reader must know beside a gate that is met: "its leakage-only set teaches 25.5 %". By rule, likewise.
+    remark: str = ""
     # A run is known by its experiment, its study and `on`. Filled in where evidence of several studies meets.
     experiment: str = ""
     study: str = ""

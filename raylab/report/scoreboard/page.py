@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raylab.report.frame import render
 from raylab.report.scoreboard.about import About
@@ -53,8 +53,10 @@ class Shot:
     """A run of a row."""
 
     on: str
+    study: str
     code: Code
     protocol: str
+    remark: str
     numbers: tuple[Number, ...]
 
 
@@ -124,7 +126,7 @@ def _shot(run: Run) -> Shot:
         )
         for m in run.measured
     )
-    return Shot(run.on, run.code, run.protocol, numbers)
+    return Shot(run.on, run.study, run.code, run.protocol, run.remark, numbers)
 
 
 def _short(shot: Shot) -> Shot:
@@ -134,7 +136,7 @@ def _short(shot: Shot) -> Shot:
     off = [one for one in shot.numbers if any(look != "good" for look, _ in one.said)]
     fine = [one for one in shot.numbers if one not in off][: max(LONG - len(off), 0)]
     kept = tuple(one for one in shot.numbers if one in (*off, *fine))
-    return Shot(shot.on, shot.code, shot.protocol, kept)
+    return replace(shot, numbers=kept)
 
 
 def job_of(command: str) -> str:

@@ -30,11 +30,12 @@ README, MEASURED = Path("README.md"), Path(".readme/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"
 RULE = (
     "A row shows the run that speaks for it: one at the published protocol before all others, then *reproduced* before "
-    "*same direction* before *contradicted* before *inconclusive*, among equals one on the published data; a run that "
-    "contradicts is shown beside it. Of a run the number that contradicts or is undecided, else the first that was "
-    "published. ± is the standard error; brackets hold what the row asks at the published protocol, a gate what it "
-    "asks at any size. In what a run differs from the published one stands in `.readme/measured.csv`, with all other "
-    "runs and numbers."
+    "*same direction* before *contradicted* before *inconclusive*, among equals one without a remark in brackets, then "
+    "one on the published data; a run that contradicts is shown beside it. Of a run the number that contradicts or is "
+    "undecided, else the first that was published. ± is the standard error; brackets hold what the row asks at the "
+    "published protocol, a gate what it asks at any size. In what a run differs from the published one stands in "
+    "`.readme/measured.csv`, with all other runs and numbers. Made: the commit that finished a study, and how many "
+    "others had a part in it."
 )
 
 
@@ -55,6 +56,7 @@ class Entry:
     high: str
     as_published: str  # "yes": this number is at the published protocol
     undecided: str  # why its gate would say nothing where it fails
+    remark: str  # what must be known beside a gate that is met
     experiment: str
     study: str
     on: str
@@ -70,7 +72,8 @@ class Entry:
 
     @property
     def provenance(self) -> str:
-        return f"`{self.commit}`, {self.hardware}, {self.date}"
+        commit, *rest = self.commit.split(" ", 1)
+        return f"{' '.join([f'`{commit}`', *rest])}, {self.hardware}, {self.date}"
 
     @property
     def measured(self) -> Measured:
@@ -82,7 +85,7 @@ class Entry:
         ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds))
         protocol = "" if self.as_published == "yes" else self.protocol
         bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
-        of = (self.experiment, self.study)
+        of = (self.remark, self.experiment, self.study)
         one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, *of)
         return Measured(one, published, gate)
 
@@ -193,6 +196,7 @@ def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
         high="" if one.bounds is None else plain(one.bounds[1]) or "nan",
         as_published="" if one.protocol else "yes",
         undecided=one.undecided,
+        remark=one.remark,
         experiment=run.experiment,
         study=run.study,
         on=run.on,
@@ -214,7 +218,7 @@ def _line(line: Line, run: Run, verdict: Code, made: str) -> str:
         f"{best.evidence.name}: {asked(best.published, best.gate)}",
         f"{ours(estimate, best.unit)}; {basis(estimate)}",
         f"**{WORDS[verdict]}**",
-        run.on if run.protocol else f"{run.on} (as published)",
+        f"{run.on}{f' ({run.remark})' if run.remark else ''}" if run.protocol else f"{run.on} (as published)",
         made,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -14,23 +14,29 @@ from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
 ORDER: tuple[Code, ...] = ("reproduced", "same_direction", "contradicted", "inconclusive")
 COLUMNS = (
     "row", "title", "quantity", "published", "low", "high", "at_least", "at_most", "sigmas", "unit", "ours", "se", "n",
-    "seeds", "interval_low", "interval_high", "on", "protocol", "undecided", "by_rule", "run", "verdict", "source",
+    "seeds", "interval_low", "interval_high", "experiment", "study", "on", "protocol", "undecided", "remark", "by_rule",
+    "run", "verdict", "source",
 )  # fmt: skip
 
 
 def foremost(line: Line) -> tuple[Run, ...]:
     """The run that speaks for a row, and one that contradicts where there is any: it is never left out.
 
-    As for the row's verdict, runs at the published protocol come before all others; then by ORDER, then those on the
-    published data, then as given.
+    As for the row's verdict, runs at the published protocol come before all others; then by ORDER, then those of which
+    nothing must be remarked, then those on the published data, then as given.
     """
     if not line.runs:
         return ()
     nearest = [run for run in line.runs if not run.protocol] or list(line.runs)
     data = line.row.run.data
-    best = min(nearest, key=lambda run: (ORDER.index(run.code), not run.on.startswith(data)))
+    best = min(nearest, key=lambda run: (ORDER.index(run.code), bool(run.remark), _data(run) != data))
     against = [run for run in (*nearest, *line.runs) if run.code == "contradicted"]
     return (best,) if best.code == "contradicted" or not against else (best, against[0])
+
+
+def _data(run: Run) -> str:
+    """The data set of "CIFAR-10 (JPEG), mlp, L2 1": `on` begins with it."""
+    return run.on.split(",")[0].removesuffix(" (JPEG)")
 
 
 def headline(run: Run) -> Measured:
@@ -98,9 +104,12 @@ def _found(measured: Measured, run: Run) -> dict[str, object]:
         "seeds": evidence.ours.seeds,
         "interval_low": plain(low),
         "interval_high": plain(high),
+        "experiment": run.experiment,
+        "study": run.study,
         "on": evidence.on,
         "protocol": evidence.protocol,
         "undecided": evidence.undecided,
+        "remark": evidence.remark,
         "by_rule": "; ".join(text for _, text in said(measured)),
         "run": run.code,
     }

@@ -107,6 +107,10 @@ class Run:
         return "; ".join(dict.fromkeys(m.evidence.undecided for m in self.measured if m.evidence.undecided))
 
     @property
+    def remark(self) -> str:
+        return "; ".join(dict.fromkeys(m.evidence.remark for m in self.measured if m.evidence.remark))
+
+    @property
     def code(self) -> Code:
         same = [m.reproduces for m in self.measured if m.published is not None and m.same_protocol]
         gates = [m.meets_gate for m in self.measured if m.gate is not None]

@@ -75,7 +75,7 @@ def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     """A student that has not fitted its set stays near chance whatever the set holds: it is not judged."""
     protocol, seeds = of_pair(matrix, row, recipes.RAND), matrix.config.seeds
     yield Evidence(1, "clean", row.accuracy, on, protocol)
-    yield Evidence(1, "above chance", above(row.by_seed, row.chance), on, protocol)
+    yield Evidence(1, "above chance", above(row.by_seed, row.chance), on, protocol, remark=_leaks(row))
     networks = [matrix.artifacts.get(Cell("network", seed, row.source, row.target, "rand")) for seed in seeds]
     if fits := [network.metrics["accuracy"] for network in networks if network is not None]:
         fit = min(by_epoch[-1] if by_epoch else row.chance for by_epoch in fits)
@@ -88,11 +88,19 @@ def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
 
 def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Evidence]:
     yield Evidence(2, "clean", row.accuracy, on, protocol)
-    yield Evidence(2, "above chance", above(row.by_seed, row.chance), on, protocol, undecided)
+    yield Evidence(2, "above chance", above(row.by_seed, row.chance), on, protocol, undecided, remark=_leaks(row))
     if row.above_p1 is not None:
         yield Evidence(2, "above relabelled", row.above_p1, on, protocol, undecided)
         yield Evidence(3, "relabelled", row.p1, on, protocol)
         yield Evidence(3, "above clean", negated(row.above_p1), on, protocol, undecided)
+
+
+def _leaks(row: Row) -> str:
+    """What is above chance is no feature's work where meaningless patterns teach as much."""
+    leaked = row.controls.get("leakage")
+    if leaked is None or leaked.mean < row.accuracy.mean:
+        return ""
+    return f"its leakage-only set teaches {100 * leaked.mean:.1f} %"
 
 
 def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
