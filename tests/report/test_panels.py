@@ -65,12 +65,6 @@ def test_a_panel_states_its_factor_and_both_labels(digits: Matrix) -> None:
     assert again.svg == drawn.svg
 
 
-def test_colour_images_are_drawn_in_colour_and_bytes_are_decoded() -> None:
-    coloured = panels._unit(np.full((3, 2, 2), 255, np.uint8))
-    assert coloured.max() == 1.0
-    assert panels._unit(np.full((1, 2, 2), 0.25, np.float32)).max() == 0.25
-
-
 def test_a_set_without_changed_labels_has_no_panel(digits: Matrix) -> None:
     clean = digits.artifacts[Cell("data", 0)].batch()
     where = Cell("set", 0, "mlp", "", "det")
