@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from raylab.recipes.erm import NO_TOOGITS, TOOGITS
+from raylab.report.drawing import bar
 from raylab.report.erm.panels import panels
 from raylab.report.erm.table import FEATURES, SAID, Planet, over
 from raylab.report.numbers import percent, share
@@ -91,7 +92,7 @@ def _grown(planet: Planet) -> Picture:
                 if points:
                     axes.errorbar(
                         [point.size for point in points], [100 * value.mean for value in values],
-                        [_bar(value.se) for value in values], label=world, color=WORLD[world], marker=MARK[world],
+                        [bar(value) for value in values], label=world, color=WORLD[world], marker=MARK[world],
                         markersize=6, linewidth=1.4, elinewidth=1,
                     )  # fmt: skip
                     each = (f"{p.size}: {percent(v)}" for p, v in zip(points, values, strict=True))
@@ -152,10 +153,6 @@ def _dot(axes: Axes, x: float, y: float, se: float, feature: str, labelled: bool
 
 def _se(se: float) -> float | None:
     return se if se == se else None  # nan with one seed
-
-
-def _bar(se: float) -> float:
-    return 100 * se if se == se else 0.0
 
 
 def _calm(axes: Axes) -> None:

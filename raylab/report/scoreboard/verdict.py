@@ -100,15 +100,20 @@ class Run:
     @property
     def protocol(self) -> str:
         """How it differs from the published one: "" where it does not."""
-        return "; ".join(dict.fromkeys(m.evidence.protocol for m in self.measured if m.evidence.protocol))
+        return self._said(m.evidence.protocol for m in self.measured)
 
     @property
     def undecided(self) -> str:
-        return "; ".join(dict.fromkeys(m.evidence.undecided for m in self.measured if m.evidence.undecided))
+        return self._said(m.evidence.undecided for m in self.measured)
 
     @property
     def remark(self) -> str:
-        return "; ".join(dict.fromkeys(m.evidence.remark for m in self.measured if m.evidence.remark))
+        return self._said(m.evidence.remark for m in self.measured)
+
+    @staticmethod
+    def _said(texts: Iterable[str]) -> str:
+        """Each once, in their order."""
+        return "; ".join(dict.fromkeys(filter(None, texts)))
 
     @property
     def code(self) -> Code:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from raylab.core.statistics import Coefficient, Estimate, over_seeds, pearson, spearman
 from raylab.recipes.transfer_matrix import Cell
 from raylab.report.estimates import BySeed, above, difference, interval, mean, negated
+from raylab.report.numbers import share
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import named, radius, same_radius
@@ -100,7 +101,7 @@ def _leaks(row: Row) -> str:
     leaked = row.controls.get("leakage")
     if leaked is None or leaked.mean < row.accuracy.mean:
         return ""
-    return f"its leakage-only set teaches {100 * leaked.mean:.1f} %"
+    return f"its leakage-only set teaches {share(leaked.mean)} %"
 
 
 def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
