@@ -40,7 +40,7 @@ CODE = {
     ],
     "constructed": [
         "stages/construction.py", "stages/images.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
-        "core/construct.py", "core/seeding.py", "core/networks.py", "worker.py",
+        "core/masking.py", "core/construct.py", "core/seeding.py", "core/networks.py", "worker.py",
     ],
     "inverted": [
         "stages/inversion.py", "stages/images.py", "core/invert.py", "core/last_relu.py", "core/pgd.py",
@@ -135,16 +135,16 @@ def code(kind: str) -> str:
     return total.hexdigest()[:16]
 
 
-def versions() -> dict[str, int]:
-    """The version of each kind as its factory writes it: Stage("kind", version, ...)."""
-    found = {}
+def versions() -> dict[str, int | str]:
+    """The version of each kind as its factory writes it: Stage("kind", version, ...); an expression as its source."""
+    found: dict[str, int | str] = {}
     for path in (ROOT / "raylab" / "stages").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Stage":
                 kind, version = node.args[:2]
                 assert isinstance(kind, ast.Constant)
-                assert isinstance(version, ast.Constant)
-                found[str(kind.value)] = int(str(version.value))
+                number = isinstance(version, ast.Constant)
+                found[str(kind.value)] = int(ast.literal_eval(version)) if number else ast.unparse(version)
     return found
 
 

@@ -9,11 +9,10 @@ import math
 from typing import NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from raylab.core.balls import Ball
-from raylab.core.objectives import Classifier, margin, require_eval
+from raylab.core.objectives import Classifier, log_odds_against, margin, require_eval
 
 # Section 3 of the paper: the first step, what the new direction weighs against the last move, the share of steps that
 # have to rise, and the checkpoints as shares of all steps.
@@ -44,10 +43,11 @@ class Found(NamedTuple):
 def cross_entropy(
     label: Tensor,  # (B,) int64
 ) -> Loss:
-    """-log p(label)."""
+    """The cross-entropy by its log-odds, which rise with it: APGD takes steps of its own length and compares losses, so
+    that it goes the same way, and on confident networks does not stand still."""
 
     def loss(logits: Tensor, rows: Tensor | slice = ALL) -> Tensor:
-        return F.cross_entropy(logits, label[rows], reduction="none")
+        return log_odds_against(logits, label[rows])
 
     return loss
 

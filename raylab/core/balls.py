@@ -6,6 +6,7 @@ A perturbation `delta` is (B, ...) and each example is treated alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -13,10 +14,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# ROB (MadryLab/robustness, `L2Step`): a zero gradient gives a zero step instead of nan.
-_NORM_FLOOR = 1e-10
-
 BORDER = 0.25  # cycles a pixel, half the Nyquist frequency: what survives at half the resolution is low
+# Of a gradient's length: less than this in a band is the rounding of Fourier transforms in float32, and no direction.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class L2Ball:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The unit vector along which the linearised loss rises fastest: g / ||g||."""
-        return gradient / (_norm(gradient) + _NORM_FLOOR)
+        return unit(gradient)
 
     def sample(
         self,
@@ -136,7 +136,8 @@ class BandBall:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The unit vector of the band along which the linearised loss rises fastest."""
-        return L2Ball(self.eps).steepest(self._filtered(gradient))
+        filtered = self._filtered(gradient := _moderate(gradient))
+        return unit(filtered.masked_fill_(_norm(filtered) <= _ROUNDING * _norm(gradient), 0.0))
 
     def sample(
         self,
@@ -149,7 +150,7 @@ class BandBall:
         direction = self._filtered(normal)
         waves = like.shape[1] * int(_band(*like.shape[2:], self.band, half=False).sum())
         radius = self.eps * uniform[:, -1:] ** (1.0 / waves)
-        return _shaped(direction * (radius.view(-1, 1, 1, 1) / (_norm(direction) + _NORM_FLOOR)), like)
+        return _shaped(unit(direction) * radius.view(-1, 1, 1, 1), like)
 
     def _filtered(self, delta: Tensor) -> Tensor:
         if delta.ndim != 4:
@@ -169,13 +170,35 @@ class Free:
 
     def steepest(self, gradient: Tensor) -> Tensor:
         """The unit vector g / ||g||."""
-        return gradient / (_norm(gradient) + _NORM_FLOOR)
+        return unit(gradient)
 
 
 Ball = L2Ball | LinfBall  # those of the literature's attacks
 AnyBall = Ball | L1Ball | BandBall
 
 BALLS: dict[str, type[L2Ball] | type[LinfBall]] = {"l2": L2Ball, "linf": LinfBall}
+
+
+def unit(
+    x: Tensor,  # (B, ...)
+    dims: Sequence[int] | None = None,  # of one vector; None: all but the first
+) -> Tensor:
+    """x / ||x||_2, and 0 where x is 0.
+
+    Whatever its scale: MadryLab/robustness divides by ||x|| + 1e-10, with which the gradient of a confident network,
+    small but no less a direction, gives no step, and in float32 the squares of what is below 1e-19 vanish.
+    """
+    dims = tuple(range(1, x.ndim)) if dims is None else tuple(dims)
+    moderate = _moderate(x, dims)
+    return moderate.div_(_norm(moderate, dims).clamp_(min=torch.finfo(x.dtype).tiny))
+
+
+def _moderate(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
+    """x times a power of two, which rounds nothing, that brings the largest entry of each vector to [1/2, 1)."""
+    dims = tuple(range(1, x.ndim)) if dims is None else dims
+    limit = math.frexp(torch.finfo(x.dtype).tiny)[1] - 1  # of exponents whose power and its inverse are both normal
+    exponent = torch.frexp(x.abs().amax(dim=dims, keepdim=True)).exponent.clamp(limit, -limit)
+    return x * torch.ldexp(torch.ones_like(exponent, dtype=x.dtype), -exponent)
 
 
 @lru_cache(maxsize=32)
@@ -186,9 +209,10 @@ def _band(height: int, width: int, band: str, half: bool = True) -> Tensor:
     return radius <= BORDER if band == "low" else radius > BORDER
 
 
-def _norm(x: Tensor) -> Tensor:
+def _norm(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
     """(B, 1, ..., 1).  Over dims, not x.flatten(1), which copies channels_last images (5 times slower)."""
-    norm: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
+    dims = tuple(range(1, x.ndim)) if dims is None else dims
+    norm: Tensor = torch.linalg.vector_norm(x, dim=dims, keepdim=True)
     return norm
 
 

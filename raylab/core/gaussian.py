@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from raylab.core import seeding
+from raylab.core.balls import unit
 from raylab.core.statistics import Estimate, proportion
 
 Vector = NDArray[np.float64]
@@ -151,7 +152,7 @@ def learned_hard_variances(
             precision, moved = (-log.detach()).exp(), v
             for _ in range(1 if len(s) == 1 else 10):
                 direction = moved * precision
-                moved = v + eps * direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-12)
+                moved = v + eps * unit(direction)
             loss = 0.5 * (log + moved.square().mean(dim=0) * (-log).exp()).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

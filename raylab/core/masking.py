@@ -41,13 +41,13 @@ def gradient_size(
 
 
 def zero_gradients(
-    size: Floats,  # (N,), of `gradient_size`
+    zero: NDArray[np.bool_],  # (N,): `gradient_size` is 0, or an attack met no gradient (`Descent.blind`)
 ) -> str | None:
     """A gradient attack does not move from a point without a gradient."""
-    share = float((size == 0).mean())
+    share = float(zero.mean()) if len(zero) else 0.0
     if share <= ZERO:
         return None
-    return f"zero gradients: the margin does not change with any pixel for {share:.1%} of {len(size)} images"
+    return f"zero gradients: the network's answer does not change with any pixel for {share:.1%} of {len(zero)} images"
 
 
 def difference(

@@ -19,18 +19,44 @@ def towards(
     network: Classifier,
     target: Tensor,  # (B,) int64
 ) -> Objective:
-    """x -> -log p(target | x): minimising it makes the network say `target` (targeted attack)."""
+    """x -> the log-odds against `target`: minimising it makes the network say `target` (targeted attack).
+
+    The iterates of normalised and of sign steps are those of the cross-entropy: see `log_odds_against`.
+    """
     require_eval(network)
-    return lambda x: F.cross_entropy(network(x), target, reduction="none")
+    return lambda x: log_odds_against(network(x), target)
 
 
 def away(
     network: Classifier,
     label: Tensor,  # (B,) int64
 ) -> Objective:
-    """x -> log p(label | x): minimising it makes the network say anything but `label` (untargeted attack)."""
+    """x -> the log-odds of `label`: minimising it makes the network say anything but `label` (untargeted attack)."""
     require_eval(network)
-    return lambda x: -F.cross_entropy(network(x), label, reduction="none")
+    return lambda x: -log_odds_against(network(x), label)
+
+
+def log_odds_against(
+    logits: Tensor,  # (B, num_classes), at least 2 classes
+    label: Tensor,  # (B,) int64
+) -> Tensor:
+    """log((1 - p) / p) of p = p(label), (B,): logsumexp of the other logits less the label's own.
+
+    The cross-entropy -log p = softplus of it, an increasing function: its gradient is a positive multiple of this
+    one's, so that normalised and sign steps go the same way.  But that multiple, 1 - p, rounds to 0 in float32 from
+    p = 1 - 2^-25 on, where a confident network blinds the attack without being robust; this gradient does not vanish.
+    """
+    own: Tensor = logits.gather(1, label[:, None])
+    return (logits.scatter(1, label[:, None], -torch.inf).logsumexp(dim=1, keepdim=True) - own)[:, 0]
+
+
+def cross_entropy(
+    network: Classifier,
+    target: Tensor,  # (B,) int64
+) -> Objective:
+    """x -> -log p(target | x), for sums over images or networks, in which its scale counts; alone, take `towards`."""
+    require_eval(network)
+    return lambda x: F.cross_entropy(network(x), target, reduction="none")
 
 
 def feature_distance(
@@ -58,15 +84,16 @@ def margin(
 
 
 def spared(
-    objective: Objective,  # of the source alone
+    objective: Objective,  # cross-entropy of the source
     ensemble: Sequence[Classifier],  # at least one
     label: Tensor,  # (B,) int64, the images' own
 ) -> Objective:
     """x -> objective(x) + mean_i -log p_i(label | x): mislead the source and no network of the ensemble.
 
-    The "bugs" of Nakkiran (Distill 2019, "Adversarial examples are just bugs, too").
+    The "bugs" of Nakkiran (Distill 2019, "Adversarial examples are just bugs, too").  A sum of cross-entropies weighs
+    each network by how wrong it still is; a sum of log-odds would not.
     """
-    keeps = [towards(network, label) for network in ensemble]
+    keeps = [cross_entropy(network, label) for network in ensemble]
     return lambda x: objective(x) + torch.stack([keep(x) for keep in keeps]).mean(dim=0)
 
 

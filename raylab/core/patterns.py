@@ -10,7 +10,7 @@ from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.balls import Ball
-from raylab.core.objectives import Classifier, towards
+from raylab.core.objectives import Classifier, cross_entropy
 from raylab.core.pgd import descend
 
 Shape = tuple[int, int, int]  # channels, height, width
@@ -56,7 +56,7 @@ def universal(
     Projected gradient descent on the mean over the base images of -log p(target | clip(x + delta)), from 0, the
     iterate of lowest loss (Park et al. 2021).
     """
-    says_target = towards(network, torch.full((len(base),), target, device=base.device))
+    says_target = cross_entropy(network, torch.full((len(base),), target, device=base.device))
     ended = descend(
         lambda delta: says_target((base + delta).clamp(0.0, 1.0)).mean()[None],
         torch.zeros_like(base[:1]),

@@ -20,6 +20,7 @@ class Descent(NamedTuple):
     last_loss: Tensor  # (B,)
     best: Tensor  # (B, ...), detached
     best_loss: Tensor  # (B,)
+    blind: Tensor  # (B,) bool: at some step the gradient was exactly 0, and the example stayed where it was
 
 
 def descend(
@@ -46,14 +47,16 @@ def descend(
         x = x.detach()
         z = x.clone() if start is None else _feasible_(start.detach().clone(), x, ball, bounds)
         best, best_loss = z.clone(), x.new_full((len(x),), math.inf)
-        check, pixels = torch.zeros_like(best_loss), tuple(range(1, x.ndim))
+        check, blind = torch.zeros_like(best_loss), torch.zeros_like(best_loss, dtype=torch.bool)
         for size in sizes:
             loss = _per_example(objective(z.requires_grad_()), x)
             # Of the input only: the usual loss.backward() fills the parameters' gradients too, and is slower.
             (gradient,) = torch.autograd.grad(loss, z, grad_outputs=torch.ones_like(loss))
             z, loss = z.detach(), loss.detach()
             best_loss = _keep_better_(best, best_loss, z, loss)
-            check += gradient.sum(dim=pixels)  # carries any nan or inf; z would not, as sign(nan) is 0
+            largest = gradient.abs().amax(dim=tuple(range(1, x.ndim)))
+            check += largest  # carries any nan or inf; z would not, as sign(nan) is 0
+            blind |= largest == 0
             if isinstance(ball, L1Ball) and bounds is not None:  # else a pixel at its edge takes every sparse step
                 gradient.masked_fill_(((z <= bounds[0]) & (gradient > 0)) | ((z >= bounds[1]) & (gradient < 0)), 0.0)
             # In place, here and below: fresh buffers would cost a small network a sixth of its speed.
@@ -68,7 +71,7 @@ def descend(
             f"descend: loss or gradient not finite for {broken} of {len(x)} examples; "
             "look for nan in the images or a diverged network"
         )
-    return Descent(z, last_loss, best, best_loss)
+    return Descent(z, last_loss, best, best_loss, blind)
 
 
 def _feasible_(z: Tensor, x: Tensor, ball: AnyBall | Free, bounds: tuple[float, float] | None) -> Tensor:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raylab.core import seeding
+from raylab.core.balls import unit
 
 GROUP = 8  # worlds that train together: world s always with 8 * (s // 8), ..., 8 * (s // 8) + 7
 Weights = list[Tensor]  # W (G, in, out) and b (G, 1, out), layer by layer
@@ -170,8 +171,7 @@ def _push(p: Protocol, teacher: Weights, x: Tensor, y: Tensor) -> tuple[Tensor, 
         if p.push == "linf":
             moved = x + (moved + p.push_step * gradient.sign() - x).clamp(-p.amount, p.amount)
         else:
-            step = p.push_step * gradient / gradient.norm(dim=2, keepdim=True).clamp(min=1e-12)
-            moved = moved + step * (logit.detach() <= p.amount).unsqueeze(2)
+            moved = moved + p.push_step * unit(gradient, (2,)) * (logit.detach() <= p.amount).unsqueeze(2)
     if p.push == "minimal":
         return moved, torch.ones_like(y)
     was_right, flipped = (_logits(teacher, x) > 0) == y, (_logits(teacher, moved) > 0) != y

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from raylab.core import philox, seeding
+from raylab.core.balls import unit
 from raylab.core.gaussian import normal_cdf
 
 SHIFT = 0.3  # the classes' means are +-SHIFT in every coordinate
@@ -39,8 +40,7 @@ class Weights:
     def gradient(self, x: Tensor) -> Tensor:
         """The unit vector of d f / d x, (N, d)."""
         slope = ((x @ self.hidden.T + self.bias > 0.0) * self.readout) @ self.hidden
-        unit: Tensor = slope / slope.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        return unit
+        return unit(slope)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
-from raylab.core import objectives
+from raylab.core import masking, objectives
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.construct import Kind, targets
 from raylab.core.pgd import descend
@@ -93,7 +93,7 @@ class ConstructBody:
                 wanted = torch.from_numpy(target).to(device)
                 objective = objectives.towards(network, wanted)
             if ensemble:
-                objective = objectives.spared(objective, ensemble, own)
+                objective = objectives.spared(objectives.cross_entropy(network, wanted), ensemble, own)
             ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
             best = c.attack.iterate == "best"
             image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)
@@ -106,7 +106,8 @@ class ConstructBody:
                 "source_label": label,
                 "source_prediction": logits.argmax(1).cpu().numpy(),
                 "other_prediction": other.argmax(1).cpu().numpy(),  # on the iterate that was not kept
-                "loss": loss.cpu().numpy(),
+                "loss": loss.cpu().numpy(),  # what the attack minimised: log-odds, or with an ensemble cross-entropies
+                "blind": ended.blind.cpu().numpy(),
                 # Of the source on the constructed image, as Jordan sorts D_other (cifar10-zoo, run4_subset.py).
                 "margin": objectives.margin(logits, wanted).cpu().numpy(),
                 **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
@@ -132,6 +133,7 @@ class ConstructBody:
             "success": _share(hit[attacked]),
             "success_of_the_other_iterate": _share(other[attacked]),
             "mean_loss": float(rows["loss"].mean()),
+            "warnings": tuple(said for said in (masking.zero_gradients(rows["blind"]),) if said is not None),
         }
 
 
@@ -158,11 +160,13 @@ def construct(
 
     With an `ensemble` the same, but no network of it may be misled (the "bugs" of Nakkiran, Distill 2019).
 
-    Raises ValueError where the source is in its own ensemble.
+    Raises ValueError where the source is in its own ensemble, or an ensemble stands beside an untargeted attack.
     """
+    if ensemble and aim == "untargeted":
+        raise ValueError("construct: an ensemble is spared by attacks with a target, got untargeted; choose a target")
     if model in ensemble:
         raise ValueError(f"construct: the ensemble holds the source {model.label}, which cannot be misled and spared")
     construction = Construction(aim, attack, images.num_classes, seed, split, compute)
     inputs = {"data": data, "model": model} | {f"{MEMBER}{index}": member for index, member in enumerate(ensemble)}
     passes = rows * attack.steps * (1 + len(ensemble))
-    return Stage("constructed", 2, construction, inputs, ConstructBody(construction), name, passes)
+    return Stage("constructed", 3, construction, inputs, ConstructBody(construction), name, passes)

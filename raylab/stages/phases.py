@@ -82,7 +82,7 @@ def phased(network: Stage, phases: Sequence[Phase]) -> Stage:
     config = PhasedTraining(**{**training.__dict__, "recipe": last, "phases": tuple(phases)})
     name = f"{network.name} ({len(phases)} phases)"
     passes = network.passes * sum(_passes(phases)) // max(1, training.recipe.passes)
-    return Stage("phased_network", 1, config, network.inputs, PhasedBody(config), name, passes)
+    return Stage("phased_network", network.version, config, network.inputs, PhasedBody(config), name, passes)
 
 
 def _passes(phases: Sequence[Phase]) -> list[int]:

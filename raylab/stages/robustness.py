@@ -162,7 +162,7 @@ def doubts(config: Robustness, rows: Mapping[str, NDArray[Any]]) -> tuple[str, .
         ],
     ]
     found = [
-        masking.zero_gradients(rows["gradient_size"]),
+        masking.zero_gradients(rows["gradient_size"] == 0),
         masking.random_output(rows["repeat_difference"]),
         *(next((f"{said} (eps {eps:g})" for eps, said in kind if said), None) for kind in by_eps),
         masking.accuracy_stays([*config.eps, math.inf], stands),
@@ -235,7 +235,7 @@ def robustness(
     # The same data once more: which of all ids are drawn is known before the first shard.
     inputs = {"data": data, "model": model} | ({"drawn_from": data} if config.rows is not None else {})
     passes = min(rows, config.rows or rows) * _passes(config)
-    return Stage("robustness", 1, identity, inputs, RobustnessBody(identity), name, passes)
+    return Stage("robustness", 2, identity, inputs, RobustnessBody(identity), name, passes)
 
 
 def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:

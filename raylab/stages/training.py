@@ -132,7 +132,9 @@ def train(
         network, recipe, images, seed, labels, labels_seed if labels else 0, keep, keep_share if by_margin else None
     )
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
-    return Stage("network", 1, training, inputs, TrainBody(training), name, recipe.passes * rows)
+    # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
+    version = 1 if recipe.adversary is None else 2
+    return Stage("network", version, training, inputs, TrainBody(training), name, recipe.passes * rows)
 
 
 def load_network(artifact: Artifact, device: str) -> Network:

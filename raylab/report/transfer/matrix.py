@@ -177,6 +177,7 @@ def _row(reader: Reader, source: str, target: str, kind: str, chance: float) -> 
     attacked = {name: made for name, made in control_sets.items() if reader.has(made) and name != "leakage"}
     leaking = control_sets["leakage"]
     own = [Cell("robustness", seed, source, target, kind) for seed in seeds]
+    probes = [Cell("attacked", seed, source, "", "untargeted") for seed in seeds]
     noise = [Cell("network", seed, source, control="random_labels") for seed in seeds]
     noise_fit = reader.training_accuracy(noise) if reader.has(noise) else None
     fitted = noise_fit is None or noise_fit.mean >= FITTED
@@ -205,11 +206,11 @@ def _row(reader: Reader, source: str, target: str, kind: str, chance: float) -> 
         {name: reader.metric(made, "success") for name, made in attacked.items()},
         noise_fit,
         difference(by_seed, p1_by_seed),
-        reader.withstands(source) if reader.has([Cell("attacked", seeds[0], source, "", "untargeted")]) else None,
+        reader.withstands(source) if reader.has(probes[:1]) else None,
         _robust_source(reader, source, target, kind, chance),
         reader.untouched(leaking) if reader.has(leaking) else None,
         reader.robustness(own),
-        tuple(reader.doubts(own)),
+        tuple(said for cells in (own, sets, probes) for said in reader.doubts(cells)),
         chance,
     )
 

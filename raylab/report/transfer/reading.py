@@ -109,7 +109,7 @@ class Reader:
     def doubts(self, cells: Sequence[Cell]) -> Iterator[str]:
         """Why those numbers may be too high."""
         for cell in cells if self.has(cells) else ():
-            yield from (f"seed {cell.seed}: {said}" for said in self.artifacts[cell].metrics["warnings"])
+            yield from (f"seed {cell.seed}: {said}" for said in self.artifacts[cell].metrics.get("warnings", ()))
 
     def metric(self, cells: Sequence[Cell], name: str) -> Estimate:
         """A share that the artifacts' manifests have, over seeds."""
