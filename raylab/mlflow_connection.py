@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,12 +21,14 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import sqlalchemy
 from mlflow import MlflowClient
 
+from raylab.mlflow_database import check_schema, make_whole, with_driver
 from raylab.tracking import TrackerError
 
 SERVERS = ("http", "https", "databricks")
 # Scheme of a database -> how its driver spells the timeout of a connection ("": no driver-independent way).
 DATABASES = {"sqlite": "timeout", "postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": ""}
 QUICK_SECONDS = 5  # for whatever must not keep a person waiting
+LONGEST_CAUSE = 600  # characters of an error's own text: SQLAlchemy's have the whole statement at their end
 
 
 def scheme(uri: str) -> str:
@@ -46,25 +49,33 @@ def connect(uri: str) -> MlflowClient:
         raise ValueError(f"a tracking URI begins with one of {known}; a folder becomes sqlite:////folder/mlflow.db")
     # All that it complains of is raised as well, and that a database was made is no news.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    url = sqlalchemy.make_url(uri)
+    url = with_driver(sqlalchemy.make_url(uri))
     if kind != "sqlite":
-        _try_once(url, {DATABASES[kind]: QUICK_SECONDS} if DATABASES[kind] else {})
-        return MlflowClient(uri)
+        with _opened(url) as connection:
+            check_schema(connection)
+        return MlflowClient(url.render_as_string(hide_password=False))
     path = Path(url.database or "mlflow.db")
     if not path.is_absolute():
         raise ValueError(f"relative paths differ between working directories; write sqlite:///{path.absolute()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone_in(path.parent):
-        _try_once(url, {DATABASES[kind]: QUICK_SECONDS}, "BEGIN IMMEDIATE")  # takes the lock of a writer
+    with _alone_in(path.parent) as alone:
+        make_whole(path, alone)
+        with _opened(url) as connection:
+            check_schema(connection)
+            connection.rollback()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # takes the lock of a writer
         return MlflowClient(uri)
 
 
 @contextmanager
 def explained(uri: str, what: str, remedy: str) -> Iterator[None]:
-    """Any failure inside becomes a TrackerError: databases, HTTP and object stores raise errors of their own."""
+    """Any failure inside becomes a TrackerError: databases, HTTP and object stores raise errors of their own. A
+    TrackerError of the inside has its own remedy, which takes the place of `remedy`."""
     outside = sys.exception()
     try:
         yield
+    except TrackerError as error:
+        raise TrackerError(f"MLflow at {public(uri)}: {error}") from error
     except Exception as error:
         raise TrackerError(f"MLflow at {public(uri)}: {what} ({_cause(error, outside)}); {remedy}") from error
 
@@ -94,27 +105,33 @@ def _cause(error: BaseException, outside: BaseException | None) -> str:
     as one that was being handled before any of this began."""
     while (deeper := error.__cause__ or error.__context__) not in (None, outside):
         error = deeper
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}"
+    text = textwrap.shorten(" ".join(str(error).split()), LONGEST_CAUSE, placeholder=" ...")
+    return f"{type(error).__name__}: {text}"
 
 
-def _try_once(url: sqlalchemy.URL, connect_args: dict[str, int], statement: str = "SELECT 1") -> None:
-    """MLflow itself retries for most of an hour."""
-    engine = sqlalchemy.create_engine(url, connect_args=connect_args)
+@contextmanager
+def _opened(url: sqlalchemy.URL) -> Iterator[sqlalchemy.Connection]:
+    """One attempt, seconds: MLflow itself retries for most of an hour."""
+    timeout = DATABASES[url.get_backend_name()]
+    engine = sqlalchemy.create_engine(url, connect_args={timeout: QUICK_SECONDS} if timeout else {})
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql(statement)
+            yield connection
     finally:
         engine.dispose()
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One driver at a time creates a database: two at once break each other's migrations."""
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """One driver at a time creates a database. False where the file system has no locks: then several may, and the
+    first that is ready wins."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems have no such locks
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+            alone = True
+        except OSError:  # some network file systems
+            alone = False
+        yield alone
     finally:
         os.close(handle)

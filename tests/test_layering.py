@@ -24,6 +24,7 @@ FLOORS = [
     ("raylab.mlflow_tracker", 3),
     ("raylab.mlflow_content", 3),
     ("raylab.mlflow_connection", 3),
+    ("raylab.mlflow_database", 3),
     ("raylab.cli", 5),
     ("raylab.suites", 5),
     ("raylab.scoreboard", 5),
@@ -39,7 +40,12 @@ FORBIDDEN = {
 }
 ONLY_IN = {
     "ray": ("raylab.cluster",),
-    "mlflow": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.mlflow_connection"),
+    "mlflow": (
+        "raylab.mlflow_tracker",
+        "raylab.mlflow_content",
+        "raylab.mlflow_connection",
+        "raylab.mlflow_database",
+    ),
     "raylab.cluster": ("raylab.cluster", "raylab.cli"),
     "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
     "torchvision": ("raylab.core.torchvision_compat", "raylab.core.torchvision_bodies"),
