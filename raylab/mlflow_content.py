@@ -1,4 +1,8 @@
-"""What MLflow is to hold of a record: allowed names, params as text, curves as steps, and a digest of it all."""
+"""What MLflow is to hold of a record: allowed names, params as text, curves as steps, and a digest of it all.
+
+The digest says whether a run is the one that is wanted. It is of what was measured, never of where the store lies: a
+store that was moved, or is seen through a link or another mount, holds the same results.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from raylab.identity import fingerprint
 from raylab.tracking import DataRef, Record
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as a run's description
+FORM = "2"  # of the digest; one without a form is of the first
 MAX_PARAM, MAX_TAG = 6000, 8000  # characters that MLflow stores; the rest is cut off
 
 Point = tuple[str, int, float]  # metric, step, value
@@ -25,12 +29,32 @@ class Content:
     name: str
     params: Mapping[str, str]
     points: tuple[Point, ...]  # finite; step 0 for a metric, 1, 2, ... along a curve
-    tags: Mapping[str, str]
+    tags: dict[str, str]
     inputs: tuple[DataRef, ...]
+    places: dict[str, str]
 
-    @cached_property
-    def digest(self) -> str:
-        return fingerprint(self)
+    def digest(self, files: Mapping[str, str] | None = None) -> str:
+        """Of everything but places; with the sha256 of each of its files, where a run has files."""
+        inputs = tuple((ref.name, ref.digest) for ref in self.inputs)
+        what = (self.name, self.params, self.points, self.tags, inputs, files or {})
+        return f"{FORM}:{fingerprint(what)}"
+
+    def old_digests(self, known: Iterable[str], files: Mapping[str, str] | None = None) -> set[str]:
+        """As they were until December 2026, with paths in them, if the store lay where the paths of `known` lead."""
+        return {self._old_digest(_store_of(path), files) for path in [*known, ""]}
+
+    def _old_digest(self, store: str, files: Mapping[str, str] | None) -> str:
+        def there(path: str) -> str:
+            return store + path.removeprefix(_store_of(path)) if store else path
+
+        what = {
+            "name": self.name,
+            "params": self.params,
+            "points": self.points,
+            "tags": self.tags | {name: there(path) for name, path in self.places.items()},
+            "inputs": tuple(DataRef(ref.name, ref.digest, there(ref.uri)) for ref in self.inputs),
+        }
+        return fingerprint(what if files is None else (what, files))
 
 
 def content(record: Record) -> Content:
@@ -40,7 +64,7 @@ def content(record: Record) -> Content:
     for name, curve in record.curves.items():
         points += [(metrics[name], epoch, float(value)) for epoch, value in enumerate(curve, start=1)]
     params = _names(record.params, record.name)
-    tags = _names(record.tags, record.name)
+    tags = _names([*record.tags, *record.places], record.name)
     note = {NOTE: record.note[:MAX_TAG]} if record.note else {}
     return Content(
         name=record.name,
@@ -48,7 +72,13 @@ def content(record: Record) -> Content:
         points=tuple(point for point in points if math.isfinite(point[2])),
         tags={tags[name]: value[:MAX_TAG] for name, value in record.tags.items()} | note,
         inputs=record.inputs,
+        places={tags[name]: value[:MAX_TAG] for name, value in record.places.items()},
     )
+
+
+def _store_of(path: str) -> str:
+    """The root of the store: an artifact lies in <root>/<kind>/<key>."""
+    return path.rsplit("/", 2)[0]
 
 
 def _names(names: Iterable[str], whose: str) -> dict[str, str]:

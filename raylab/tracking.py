@@ -16,7 +16,7 @@ class TrackerError(Exception):
 
 @dataclass(frozen=True)
 class DataRef:
-    """A data set that a run used: the name and digest of an artifact, and where it lies."""
+    """A data set that a run used: the name and digest of an artifact, and where it lies (no part of what it is)."""
 
     name: str
     digest: str
@@ -39,6 +39,7 @@ class Record:
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # metric -> after epoch 1, 2, ...
     inputs: tuple[DataRef, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)  # tags too, that say where: they change when things move
     note: str = ""  # Markdown: what a person reads first
 
 

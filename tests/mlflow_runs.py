@@ -10,7 +10,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from raylab.mlflow_tracker import KEY, PARENT, MlflowTracker
+from raylab.mlflow_run import KEY, PARENT
+from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import DataRef, Publication, Record
 
 SHA = "0123456789abcdef" * 4

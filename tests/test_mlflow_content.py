@@ -63,8 +63,8 @@ def test_long_texts_and_long_curves_are_taken(tracker: MlflowTracker) -> None:
 
 
 def test_the_digest_of_a_content_covers_every_field() -> None:
-    same = content(child(0)).digest
-    assert content(child(0)).digest == same
+    same = content(child(0)).digest()
+    assert content(child(0)).digest() == same
     for change in (
         {"name": "x"},
         {"params": {}},
@@ -74,7 +74,7 @@ def test_the_digest_of_a_content_covers_every_field() -> None:
         {"tags": {}},
         {"note": "x"},
     ):
-        assert content(child(0, **change)).digest != same
+        assert content(child(0, **change)).digest() != same
 
 
 def test_the_page_of_a_run_is_named_once_there_is_one(tracker: MlflowTracker) -> None:

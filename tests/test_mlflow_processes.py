@@ -19,7 +19,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_runs import cells, opened, publish, runs, study
 
-from raylab.mlflow_tracker import CONTENT, KEY, MlflowTracker
+from raylab.mlflow_run import CONTENT, KEY
+from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import Publication, Record
 
 SCRIPT = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow_runs import PARENT_RECORD, SHA, cells, child, database, opened, publish, runs, study
 
-from raylab import mlflow_tracker
+from raylab import mlflow_run
 from raylab.mlflow_content import NOTE
-from raylab.mlflow_tracker import ERROR, KEY, PARENT, SHA256, MlflowTracker
+from raylab.mlflow_run import ERROR, KEY, PARENT, SHA256
+from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import TrackerError
 
 
@@ -79,7 +81,7 @@ def test_opening_the_same_key_again_finds_the_same_run(tracker: MlflowTracker) -
 
 
 def test_all_pages_of_a_search_are_read(tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlflow_tracker, "PAGE", 2)
+    monkeypatch.setattr(mlflow_run, "PAGE", 2)
     publish(tracker, study(5))
     before = database(tracker)
     publish(tracker, study(5))
@@ -107,7 +109,7 @@ def test_an_interrupted_publication_is_completed(
         return result
 
     monkeypatch.setattr(MlflowClient, broken, breaking)
-    run = mlflow_tracker.OpenRun(tracker.uri, tracker._client, tracker._experiment("study"), PARENT_RECORD)
+    run = mlflow_run.OpenRun(tracker.uri, tracker._client, tracker._experiment("study"), PARENT_RECORD)
     in_publish = True
     with pytest.raises(KeyboardInterrupt):
         run.publish(study())
@@ -150,8 +152,25 @@ def test_a_changed_metric_of_the_parent_is_overwritten(tracker: MlflowTracker, v
     client = MlflowClient(tracker.uri)
     assert len(client.get_metric_history(run_id, "mean_accuracy")) == 2
     publish(tracker, publication)  # and back
-    assert opened(tracker).data.metrics["mean_accuracy"] == 0.6
-    assert len(client.get_metric_history(run_id, "curve")) == 2
+    metrics = opened(tracker).data.metrics
+    assert metrics["mean_accuracy"] == 0.6
+    assert math.isnan(metrics["curve"])  # no point can be taken back
+    publish(tracker, replace(publication, parent=changed))
+    assert opened(tracker).data.metrics == {"mean_accuracy": value, "curve": 2.0}
+
+
+def test_a_metric_that_is_no_longer_told_becomes_nan_and_one_of_a_person_stays(tracker: MlflowTracker) -> None:
+    publication = study()
+    refused = replace(publication.parent, metrics={"mean_accuracy": 0.6, "pearson.rand.pooled": -0.957})
+    run_id = publish(tracker, replace(publication, parent=refused))
+    client = MlflowClient(tracker.uri)
+    client.log_metric(run_id, "my rating", 5.0)
+    for _ in range(2):
+        publish(tracker, publication)
+        metrics = opened(tracker).data.metrics
+        assert math.isnan(metrics.pop("pearson.rand.pooled"))
+        assert metrics == {"mean_accuracy": 0.6, "my rating": 5.0}
+    assert len(client.get_metric_history(run_id, "pearson.rand.pooled")) == 2
 
 
 def test_what_did_not_change_in_a_changed_parent_is_not_written_again(tracker: MlflowTracker) -> None:

@@ -138,9 +138,10 @@ def _children(result: Result) -> Iterator[Record]:
             metrics |= {f"error.{band}": by_seed[seed].mean for band, by_seed in profile.errors.items()}
             curves = {f"train_{of}": tuple(network.metrics.get(of, ())) for of in ("loss", "accuracy")}
             params: dict[str, Param] = {"network": name, "seed": seed, "data": result.config.data.name}
-            tags = {"raylab.stage": "cell", "raylab.artifact": artifact.folder, "raylab.digest": artifact.digest}
+            tags = {"raylab.stage": "cell", "raylab.digest": artifact.digest}
+            places = {"raylab.artifact": artifact.folder}
             key = fingerprint({"study": result.key, "heat_map": artifact.key})
-            yield Record(key, f"{name} {seed}", params, metrics, curves, tags=tags)
+            yield Record(key, f"{name} {seed}", params, metrics, curves, tags=tags, places=places)
 
 
 def _ref(artifact: Artifact) -> DataRef:

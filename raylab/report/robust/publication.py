@@ -111,7 +111,8 @@ def _child(table: Table, row: Row, seed: int) -> Record:
         _numbers(metrics.items()),
         curves,
         (_ref(data, "clean set" if row.set == CLEAN else row.set),),
-        {"raylab.stage": "cell", "raylab.artifact": robust.folder, "raylab.digest": robust.digest},
+        {"raylab.stage": "cell", "raylab.digest": robust.digest},
+        {"raylab.artifact": robust.folder},
     )
 
 

@@ -83,9 +83,9 @@ def _child(result: Result, cell: Cell, artifact: Artifact) -> Record:
     found = result.by_seed[role][cell.seed]
     metrics = {_plain(name): estimate.mean for name, estimate in found.items()}
     params: dict[str, Param] = {"experiment": role, "seed": cell.seed}
-    tags = {"raylab.stage": "cell", "raylab.artifact": artifact.folder, "raylab.digest": artifact.digest}
+    tags, places = {"raylab.stage": "cell", "raylab.digest": artifact.digest}, {"raylab.artifact": artifact.folder}
     key = fingerprint({"theory": result.key, "stage": artifact.key})
-    return Record(key, f"{role} {cell.seed}", params, metrics, tags=tags)
+    return Record(key, f"{role} {cell.seed}", params, metrics, tags=tags, places=places)
 
 
 def _plain(name: str) -> str:

@@ -110,7 +110,8 @@ def _child(matrix: Matrix, row: Row, seed: int) -> Record:
         {name: value for name, value in metrics.items() if not math.isnan(value)},
         curves,
         (_ref(made, "constructed set"),),
-        {"raylab.stage": "cell", "raylab.artifact": student.folder, "raylab.digest": student.digest},
+        {"raylab.stage": "cell", "raylab.digest": student.digest},
+        {"raylab.artifact": student.folder},
     )
 
 
