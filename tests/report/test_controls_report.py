@@ -199,3 +199,12 @@ def test_the_tracker_is_told_every_row_once(tiny: Controls) -> None:
     for child, one in zip(told.children, tiny.rows, strict=True):
         assert child.metrics["control"] == one.measured[1].mean
         assert child.tags["raylab.verdict"] == one.code
+        assert child.metrics["difference.se"] == one.difference.se
+
+
+def test_a_standard_error_of_one_seed_which_the_page_does_not_show_is_told_to_no_tracker(tiny: Controls) -> None:
+    lonely = replace(tiny, rows=(replace(tiny.rows[0], difference=points(0.1, seeds=1)),))
+    assert "[one seed]" in page([section(lonely)])
+    (child,) = publication(lonely, {}).children
+    assert child.metrics["difference"] == 0.1
+    assert "difference.se" not in child.metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scoreboard_lines import evidence
 
+from raylab.report.scoreboard.cells import ours
 from raylab.report.scoreboard.publication import parent, publication
 from raylab.report.scoreboard.verdict import scored
 
@@ -17,3 +18,11 @@ def test_runs_of_one_name_from_two_experiments_are_two_children() -> None:
     assert [child.params["experiment"] for child in told.children] == ["controls", "transfer_matrix"]
     assert told.parent.metrics["rows.not_run"] == 45.0
     assert told.children[0].metrics["det above chance"] == -0.1
+
+
+def test_a_standard_error_is_told_where_the_page_shows_one() -> None:
+    """What is computed has none."""
+    for n, shown in ((900, True), (0, False)):
+        found = evidence(4, "det above chance", -0.1, n=n)
+        (child,) = publication(parent("embedded", "a" * 64), scored([found]), {}, "c" * 40).children
+        assert ("det above chance.se" in child.metrics) == shown == ("±" in ours(found.ours, "points"))

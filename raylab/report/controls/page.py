@@ -107,7 +107,7 @@ def _children(controls: Controls) -> list[Record]:
             "control": row.measured[1].mean,
             "beside": row.beside[1].mean,
             "difference": row.difference.mean,
-            "difference.se": row.difference.se,
+            "difference.se": row.difference.se if row.difference.seeds > 1 else math.nan,  # as on the page
             **{name.replace(" ", "_"): estimate.mean for name, estimate in row.others},
         }
         params: dict[str, Param] = {"control": row.control, "kind": row.kind, "expected": row.expected}

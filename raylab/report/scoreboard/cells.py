@@ -14,7 +14,7 @@ from raylab.report.scoreboard.verdict import Measured
 SIGNS: dict[Unit, str] = {"share": " %", "points": " points", "number": ""}
 Look = Literal["good", "bad", "open", "none"]  # classes of the page's badges; "none": nothing was compared
 
-__all__ = ["asked", "basis", "exact", "gate", "interval", "ours", "said", "tolerance"]
+__all__ = ["asked", "basis", "exact", "gate", "has_spread", "interval", "ours", "said", "tolerance"]
 
 
 def exact(value: float, of: Unit) -> str:
@@ -43,10 +43,15 @@ def asked(published: Published | None, asked_for: Gate | None) -> str:
     return "; ".join([*target, *([f"gate {gate(asked_for)}"] if asked_for else [])])
 
 
+def has_spread(estimate: Estimate) -> bool:
+    """Whether a standard error is shown: it is known, and the number was sampled, not computed."""
+    return not math.isnan(estimate.se) and estimate.n > 0
+
+
 def ours(estimate: Estimate, of: Unit) -> str:
     """61.0 ± 1.2 %; as many digits as the standard error knows."""
     digits = _digits(estimate, of)
-    spread = "" if math.isnan(estimate.se) or estimate.n == 0 else f" ± {_fixed(estimate.se, of, digits)}"
+    spread = f" ± {_fixed(estimate.se, of, digits)}" if has_spread(estimate) else ""
     return f"{_fixed(estimate.mean, of, digits)}{spread}{SIGNS[of]}"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from raylab.identity import fingerprint, short
+from raylab.report.scoreboard.cells import has_spread
 from raylab.report.scoreboard.verdict import WORDS, Line, Run
 from raylab.tracking import Param, Publication, Record
 
@@ -42,7 +43,9 @@ def _child(key: str, line: Line, run: Run) -> Record:
     metrics = dict[str, float]()
     for one in run.measured:
         name = _plain(one.evidence.name)
-        metrics |= {name: one.evidence.ours.mean, f"{name}.se": one.evidence.ours.se}
+        metrics[name] = one.evidence.ours.mean
+        if has_spread(one.evidence.ours):
+            metrics[f"{name}.se"] = one.evidence.ours.se
         if one.published is not None:
             metrics[f"{name}.published"] = one.published.value
     tags = {"raylab.stage": "row", "raylab.verdict": run.code}

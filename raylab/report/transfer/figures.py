@@ -104,17 +104,12 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         f"within each source (n = {within.n}); 95 % intervals resample sources and targets. The first also "
         "counts that stronger sources teach more; the second does not."
     )
-    if not can_correlate(matrix, kind):
+    if kind not in matrix.correlated:
         r = "A correlation takes at least two sources and two targets."
     marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
     caption = f"{marks} {r}"
     alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {r}"
     return Picture(f"scatter_{kind}", figure, alt, caption)
-
-
-def can_correlate(matrix: Matrix, kind: str) -> bool:
-    """Whether there are networks enough to resample; without that a coefficient is about seeds, not pairs."""
-    return not math.isnan(matrix.correlations[kind]["pooled"].pearson.low)
 
 
 def has_controls(matrix: Matrix, kind: str) -> bool:

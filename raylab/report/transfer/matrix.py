@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,12 @@ class Matrix:
     points: tuple[Point, ...]
     artifacts: Artifacts
     provenance: Mapping[str, Any]  # of the newest artifact
+
+    @property
+    def correlated(self) -> Mapping[str, Mapping[str, Correlation]]:
+        """By kind, the correlations that are shown anywhere: those with networks enough to resample. Without two
+        sources and two targets a coefficient is about seeds, not pairs."""
+        return {k: views for k, views in self.correlations.items() if not math.isnan(views["pooled"].pearson.low)}
 
     def row(self, source: str, target: str, kind: str) -> Row:
         return next(r for r in self.rows if (r.source, r.target, r.kind) == (source, target, kind))

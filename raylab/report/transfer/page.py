@@ -38,7 +38,6 @@ class KindView:
     meaning: str
     judged: tuple[Judged, ...]
     counts: tuple[tuple[Code, int], ...]
-    correlated: bool
     pictures: OfKind
     paired: tuple[tuple[Row, str], ...]  # rows beside a leakage-only set, with the difference in words
 
@@ -100,9 +99,8 @@ def _kind(matrix: Matrix, kind: str, pictures: OfKind) -> KindView:
         if row.kind == kind:
             found = verdict(row, matrix.config.data, matrix.neighbours_clean)
             judged.append(Judged(row, found.code, found.sentence, found.truth))
-    correlated = figures.can_correlate(matrix, kind)
     paired = [(one.row, spanned(one.row.above["leakage"])) for one in judged if "leakage" in one.row.above]
-    return KindView(kind, KINDS[kind], tuple(judged), _counts(judged), correlated, pictures, tuple(paired))
+    return KindView(kind, KINDS[kind], tuple(judged), _counts(judged), pictures, tuple(paired))
 
 
 def _counts(judged: Sequence[Judged]) -> tuple[tuple[Code, int], ...]:

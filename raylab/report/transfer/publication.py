@@ -62,7 +62,7 @@ def _summary(matrix: Matrix) -> Iterator[tuple[str, float]]:
     for kind in matrix.config.kinds:
         rows = [row.accuracy.mean for row in matrix.rows if row.kind == kind]
         yield f"mean_accuracy.{kind}", sum(rows) / len(rows)
-        for view, correlation in matrix.correlations[kind].items():
+        for view, correlation in matrix.correlated.get(kind, {}).items():
             yield f"pearson.{kind}.{view}", correlation.pearson.value
             yield f"spearman.{kind}.{view}", correlation.spearman.value
 

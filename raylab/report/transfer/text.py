@@ -8,7 +8,7 @@ from raylab.core.statistics import Estimate
 from raylab.report.estimates import spanned
 from raylab.report.numbers import coefficient, number
 from raylab.report.terminal import table, wrapped
-from raylab.report.transfer.figures import SPOKEN, can_correlate
+from raylab.report.transfer.figures import SPOKEN
 from raylab.report.transfer.matrix import CONTROLS, TRANSFER, Matrix, Row
 from raylab.report.transfer.robust_source import doubts, robust_notes, robust_row
 from raylab.report.transfer.size import size_notes, size_of
@@ -32,7 +32,7 @@ def as_text(matrix: Matrix) -> str:
     blocks += [wrapped(sentence, "- ") for sentence in (*robust_notes(matrix), *doubts(matrix))]
     blocks += [_leakage(matrix)] if any("leakage" in row.above for row in matrix.rows) else []
     blocks += [_robustness(matrix)] if any(row.robustness for row in matrix.rows) else []
-    if any(can_correlate(matrix, kind) for kind in matrix.correlations):
+    if matrix.correlated:
         blocks.append(_correlations(matrix))
     if any(row.usage for row in matrix.rows):
         blocks.append(_truth(matrix))
@@ -115,8 +115,7 @@ def _robustness(matrix: Matrix) -> str:
 def _correlations(matrix: Matrix) -> str:
     rows = [
         [f"{kind}, {words}", coefficient(found[view].pearson), coefficient(found[view].spearman), str(found[view].n)]
-        for kind, found in matrix.correlations.items()
-        if can_correlate(matrix, kind)
+        for kind, found in matrix.correlated.items()
         for view, words in VIEWS.items()
     ]
     return table(["transfer against learning [95 % interval]", "Pearson", "Spearman", "n"], rows)
