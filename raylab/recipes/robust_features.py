@@ -34,6 +34,7 @@ SETS: tuple[SetName, ...] = get_args(SetName)
 INVERTED = SETS[:4]
 FILTERS: dict[SetName, Match] = {"filtered": "power", "blurred": "correlation"}
 RELEASED: dict[SetName, Literal["d_robust", "d_non_robust"]] = {"released_r": "d_robust", "released_nr": "d_non_robust"}
+CIFAR10 = ("cifar10", "cifar10_lossless_subset", "cifar10_1")  # whose images a released network knows, also in part
 CLEAN, ADVERSARIAL, STANDARD = "clean", "adversarial", "standard"  # trained on D: students, references, D_NR's source
 
 
@@ -46,6 +47,7 @@ class RobustFeatures(Config):
     source: NetworkName = "mlp_bottleneck16"
     sets: tuple[SetName, ...] = SETS[:6]  # D is always there; released ones are read from the data root of cifar10
     # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
+    # Any part of CIFAR-10 will do for it (per_class, fraction).
     released_network: str | None = None
     students: Names = ("mlp_bottleneck16", "mlp", "cnn")
     references: tuple[NetworkName, ...] = ()  # trained adversarially too, beside the source
@@ -85,12 +87,14 @@ class RobustFeatures(Config):
                 raise ValueError(f"{field}: each at most once, got {list(getattr(self, field))}")
         if "r_image" not in self.sets:
             raise ValueError(f"sets: r_image is what all others are compared with, got {list(self.sets)}; add it")
-        asked = [name for name in RELEASED if name in self.sets] + ["released_network"] * bool(self.released_network)
+        if self.released_network and self.data.name not in CIFAR10:
+            raise ValueError(f"data: released_network is of cifar10, got {self.data.name}; change one of them")
+        asked = [name for name in RELEASED if name in self.sets]
         if asked and self.data.name != "cifar10":
             raise ValueError(f"data: {asked[0]} is of cifar10, got {self.data.name}; change one of them")
         if asked and (self.data.per_class is not None or self.data.fraction is not None):
             raise ValueError(
-                f"data: all of cifar10 beside {asked[0]}, whose set is whole; remove per_class and fraction"
+                f"data: all of cifar10 beside {asked[0]}, which is whole; remove per_class and fraction, or {asked[0]}"
             )
         if extra := set(self.student_on) - set(self.sets):
             raise ValueError(f"student_on: {sorted(extra)} are not among sets {list(self.sets)}; add them there")

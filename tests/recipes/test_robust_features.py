@@ -14,7 +14,7 @@ from raylab.core import networks
 from raylab.recipes.robust_features import SETS as ALL
 from raylab.recipes.robust_features import Cell, RobustFeatures, plan
 from raylab.stage import Stage, closure
-from raylab.stages.dataset import DigitsData, SeeFarData
+from raylab.stages.dataset import DigitsData, KnownData, SeeFarData
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.robustness import Robustness
@@ -23,6 +23,7 @@ SETS = ALL[:6]  # the two released ones are read, not made
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "robust_features").rglob("*.yaml"))
 STUDENTS = ("mlp_bottleneck16", "mlp")
 ATTACKED = Adversary(eps=0.8)
+PART_OF_CIFAR10, SUBSET = KnownData(name="cifar10", fraction=0.5), KnownData(name="cifar10_lossless_subset")
 
 
 def small(**changed: Any) -> dict[Cell, Stage]:
@@ -152,6 +153,8 @@ def test_what_is_known_of_see_far_is_asked_only_there() -> None:
     ({"references": ("mlp", "mlp")}, "references: each at most once"),
     ({"sets": ("r_image", "released_r")}, "released_r is of cifar10, got seefar"),
     ({"released_network": "cifar_l2_0_5.pt"}, "released_network is of cifar10, got seefar"),
+    ({"sets": ("r_image", "released_r"), "data": PART_OF_CIFAR10}, "all of cifar10 beside released_r, which is whole"),
+    ({"sets": ("r_image", "released_r"), "data": SUBSET}, "released_r is of cifar10, got cifar10_lossless_subset"),
     ({"eps": 0.75}, "eps is one of robustness.eps"),
     ({"robustness": Robustness(eps=(0.2, 0.8), ensemble_eps=(0.2,))}, "robustness.ensemble_eps holds eps"),
     ({"robustness": Robustness(norm="linf", eps=(0.2, 0.8))}, "robustness.norm: l2, the adversary's"),

@@ -19,12 +19,15 @@ from raylab import runner
 from raylab.artifact import Artifact
 from raylab.columns import from_parquet
 from raylab.data import DataError
+from raylab.recipes.robust_features import Cell, RobustFeatures, plan
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.stage import Stage
 from raylab.stages import dataset
 from raylab.stages.dataset import ConstructedData, DataConfig, DigitsData, KnownData, SeeFarData, open_data
 from raylab.stages.images import ImageSpec
+from raylab.stages.inversion import Inversion
 from raylab.stages.released import CIFAR10, released_network
+from raylab.stages.robustness import Robustness
 from raylab.stages.training import load_network
 from raylab.store import Store
 
@@ -272,6 +275,56 @@ def test_a_file_without_counts_of_batches_is_read(tmp_path: Path, store: Store) 
     assert artifact.metrics == {"epoch": None}
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"name": "cifar10", "per_class": 1},
+        {"name": "cifar10", "fraction": 0.5},
+        {"name": "cifar10_lossless_subset"},
+        {"name": "cifar10_1"},
+    ],
+    ids=str,
+)
+def test_a_released_network_may_be_the_robust_source_for_any_part_of_cifar10(data: dict[str, Any]) -> None:
+    assert RobustFeatures(source="resnet18", released_network="cifar_l2_0_5.pt", data=data).released_network
+
+
+def test_d_r_of_a_part_of_cifar10_is_made_from_a_released_network(tmp_path: Path, store: Store) -> None:
+    root = write_root(tmp_path / "root")
+    write(root / "cifar_l2_0_5.pt", theirs("resnet18"))
+    config = RobustFeatures(
+        data=KnownData(name="cifar10", root=str(root), per_class=1),
+        source="resnet18",
+        students=("cnn",),
+        sets=("r_image",),
+        seeds=(0,),
+        released_network="cifar_l2_0_5.pt",
+        from_image=Inversion(start="image", steps=3),
+        robustness=Robustness(eps=(0.8,), rows=4),
+        layers=None,
+    )
+    cells = plan(config)
+    made = cells[Cell("set", 0, "r_image")]
+    assert made.inputs["model"].kind == "released"
+    assert cells[Cell("network", 0, "adversarial", "resnet18")].key == made.inputs["model"].key
+    found, original = built(made, store), built(cells[Cell("data", 0)], store).batch()
+    rows = found.batch()
+    np.testing.assert_array_equal(np.bincount(rows["label"]), [1] * 10)
+    np.testing.assert_array_equal(rows["id"], original["id"])
+    np.testing.assert_array_equal(rows["label"], original["label"])
+    assert rows["image"].dtype == np.float32
+    assert (rows["image"] != original["image"] / 255).any(axis=(1, 2, 3)).all()
+    assert 0 <= rows["image"].min() <= rows["image"].max() <= 1
+
+
+@pytest.mark.parametrize("cut", [{"per_class": 1}, {"fraction": 0.5}])
+def test_a_released_set_is_compared_with_all_of_cifar10(cut: dict[str, Any]) -> None:
+    data = {"name": "cifar10", **cut}
+    told = r"all of cifar10 beside released_nr, which is whole; remove per_class and fraction, or released_nr"
+    with pytest.raises(ValidationError, match=told):
+        RobustFeatures(sets=("r_image", "released_nr"), released_network="cifar_l2_0_5.pt", data=data)
+
+
 # Their sets.
 
 
@@ -280,10 +333,11 @@ def write_root(root: Path) -> Path:
     cifar.mkdir(parents=True)
     released.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 3072), dtype=np.uint8)
-    for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
-        (cifar / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3]}))
-    images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    for file, value in (("CIFAR_ims", images), ("CIFAR_lab", torch.arange(6))):
+    for number, name in enumerate((*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")):
+        labels = [(4 * number + row) % 10 for row in range(4)]
+        (cifar / name).write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
+    images = torch.rand(10, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for file, value in (("CIFAR_ims", images), ("CIFAR_lab", torch.arange(10))):
         torch.save([*value.split(4)], released / file, _use_new_zipfile_serialization=False)
     return root
 
@@ -295,10 +349,10 @@ def test_a_released_set_is_read_and_tested_on_the_very_artifact_that_ours_are(tm
     assert theirs.test.key == ours.test.key
     assert theirs.train.key != ours.train.key
     assert theirs.images == ours.images
-    assert theirs.rows == {"train": 6, "test": 4}
+    assert theirs.rows == {"train": 10, "test": 4}
     assert built(theirs.test, store).metrics["rows"] == 4
     found = built(theirs.train, store).batch()
-    np.testing.assert_array_equal(found["label"], np.arange(6))
+    np.testing.assert_array_equal(found["label"], np.arange(10))
     assert found["image"].dtype == np.float32
 
 
