@@ -12,11 +12,14 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
+from sets_of_images import encoded, random_images
 from toy import counting, faulty, numbers
 
 from raylab import cli, runner
 from raylab.config import Config
 from raylab.progress import Progress
+from raylab.recipes import transfer_matrix
+from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Stage
 
 TESTS = Path(__file__).parent
@@ -212,6 +215,35 @@ def test_a_change_that_is_wrong_everywhere_is_told_once(
         (tmp_path / f"{name}.yaml").write_text("count: 4")
     assert ended(str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "coumt=3", "--site", str(site)) == BAD_INPUT
     assert capsys.readouterr().err.count("coumt") == 1
+
+
+RAW: dict[str, tuple[str, str]] = {  # what is wrong: the place of one more file, what is said of it
+    "a pipe": ("train/cat/x.png", "train/cat: class cat has beside its images x.png (no regular file), which would"),
+    "another kind of image": ("train/eel/a.tif", "train/eel: class eel has no image, but a.tif; images (.png"),
+    "no images": ("train/eel/a.txt", "train/eel: class eel has no image, but a.txt; images (.png"),
+    "an empty image": ("test/dog/a.png", "test/dog/a.png: an empty file; copy it again"),
+}
+
+
+@pytest.mark.timeout(60)  # a pipe that is opened waits for ever
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]], ids=["run", "dry run"])
+@pytest.mark.parametrize("what", RAW)
+def test_raw_data_that_are_not_what_they_seem_are_told_before_anything_is_computed(
+    what: str, flags: list[str], site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, expected = RAW[what]
+    for known in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (tmp_path / "raw" / known).mkdir(parents=True)
+        (tmp_path / "raw" / known / "0.png").write_bytes(encoded(random_images(1)[0]))
+    wrong = tmp_path / "raw" / place
+    wrong.parent.mkdir(exist_ok=True)
+    os.mkfifo(wrong) if what == "a pipe" else wrong.touch()
+    argv = [f"data={{name: image_folder, root: '{tmp_path}/raw'}}", "--site", str(site), *flags]
+    with pytest.raises(SystemExit) as end, cli.job(TransferMatrix, transfer_matrix.plan, "", argv):
+        pytest.fail("it was planned")
+    assert end.value.code == BAD_INPUT
+    assert f"embedded default: {tmp_path}/raw/{expected}" in capsys.readouterr().err
+    assert not list(store(tmp_path).glob("*/*"))
 
 
 @pytest.mark.slow

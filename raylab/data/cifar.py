@@ -109,6 +109,6 @@ def _batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         raise DataError(f"{path}: labels must be whole numbers, got {labels[:3]}")
     if data.shape != (len(labels), 3072):
         raise DataError(f"{path}: {len(labels)} labels need data of shape ({len(labels)}, 3072), got {data.shape}")
-    numbers = np.array(labels, dtype=np.int64)
+    numbers = np.array(labels, dtype=object)  # whole numbers of any size: int64 would overflow before the check
     check_labels(numbers, len(CLASS_NAMES), str(path))
-    return data.reshape(-1, *SHAPE), numbers
+    return data.reshape(-1, *SHAPE), numbers.astype(np.int64)

@@ -32,7 +32,7 @@ class Cifar10_1:  # noqa: N801 - its name
 
     def describe(self, root: Path) -> Description:
         about = self.train.describe(root)
-        return replace(about, rows={"train": about.rows["train"], "test": len(self._labels(root))})
+        return replace(about, rows={"train": about.rows["train"], "test": len(self._images(root))})
 
     def labels(self, root: Path, split: str) -> Labels:
         if split == "train":
@@ -43,15 +43,7 @@ class Cifar10_1:  # noqa: N801 - its name
     def images(self, root: Path, split: str, ids: Ids) -> Pixels:
         if split == "train":
             return self.train.images(root, split, ids)
-        path, rows = self._path(root, "data"), len(self._labels(root))
-        images = _load(path)
-        channels, height, width = SHAPE
-        if images.dtype != np.uint8 or images.shape != (rows, height, width, channels):
-            raise DataError(
-                f"{path}: {rows} labels need uint8 images of shape {(rows, height, width, channels)}, got "
-                f"{images.dtype} {images.shape}; is it a file of another version?"
-            )
-        kept: Pixels = np.ascontiguousarray(images[ids].transpose(0, 3, 1, 2))
+        kept: Pixels = np.ascontiguousarray(self._images(root)[ids].transpose(0, 3, 1, 2))
         return kept
 
     def content(self, root: Path, split: str) -> list[RawFile] | str:
@@ -66,19 +58,32 @@ class Cifar10_1:  # noqa: N801 - its name
             raise missing(root, f"{self.folder}/{name}")
         return path
 
+    def _images(self, root: Path) -> NDArray[np.uint8]:  # (N, 32, 32, 3), read where it is indexed
+        path, rows = self._path(root, "data"), len(self._labels(root))
+        images = _load(path)
+        channels, height, width = SHAPE
+        if images.dtype != np.uint8 or images.shape != (rows, height, width, channels):
+            raise DataError(
+                f"{path}: {rows} labels need uint8 images of shape {(rows, height, width, channels)}, got "
+                f"{images.dtype} {images.shape}; is it a file of another version?"
+            )
+        return images
+
     def _labels(self, root: Path) -> NDArray[np.int64]:
         path = self._path(root, "labels")
         labels = _load(path)
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise DataError(f"{path}: labels are one whole number an image, got {labels.dtype} {labels.shape}")
-        numbers = labels.astype(np.int64)
-        check_labels(numbers, len(CLASS_NAMES), str(path))
-        return numbers
+        check_labels(labels, len(CLASS_NAMES), str(path))
+        return np.array(labels, dtype=np.int64)
 
 
 def _load(path: Path) -> NDArray[Any]:
+    """Mapped into memory, so that shape and type are known before anything is read."""
     try:
-        found: NDArray[Any] = np.load(path, allow_pickle=False)
+        found: object = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray):  # an archive of several
+            raise ValueError(f"a {type(found).__name__}")
     except (ValueError, EOFError) as error:
         raise DataError(f"{path}: not a NumPy array ({error}); copy the original file again") from error
     return found

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from raylab.data.reader import RawFile
+from raylab.data.reader import DataError, RawFile
 
 MEMO = "raw-digests.json"  # {sha256 of the files' names, sizes and times: sha256 of their contents}
 
@@ -18,6 +18,7 @@ def of_files(files: list[RawFile], cache: Path | None) -> str:
     """sha256 of the files' roles and bytes in their order, never of their paths.
 
     `cache` is the folder of a memo: as long as path, size and modification time stay, no file is read again.
+    Raises DataError for a file without a byte: a copy that was cut short, whatever the format.
     """
     seen = _fingerprint(files)
     memo = _read(cache / MEMO) if cache else {}
@@ -42,6 +43,8 @@ def _fingerprint(files: list[RawFile]) -> str:
     for file in files:
         path = file.path.resolve()
         status = path.stat()
+        if not status.st_size:
+            raise DataError(f"{file.path}: an empty file; copy it again, or remove it")
         seen.update(json.dumps([str(path), file.role, status.st_size, status.st_mtime_ns]).encode())
     return seen.hexdigest()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -121,14 +122,41 @@ class Cut:
         return math.ceil((self.fraction or 0.0) * rows - 1e-9)  # 0.07 * 100 is 7.000000000000001
 
 
-def check_labels(labels: NDArray[np.int64], num_classes: int, where: str) -> None:
-    """Raise DataError, naming the row, unless all labels lie in 0..num_classes-1."""
+def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> None:
+    """Raise DataError, naming the row, unless all labels, integers of any width, lie in 0..num_classes-1."""
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(wrong):
         raise DataError(
             f"{where}: row {wrong[0]}: labels lie in 0..{num_classes - 1}, got {labels[wrong[0]]}; "
             "is the file of another data set, or are its labels withheld?"
         )
+
+
+def check_class_names(names: Sequence[object], where: str) -> tuple[str, ...]:
+    """The names, which must be text that a page can hold, each once; else DataError."""
+    seen = dict[str, None]()  # as an ordered set
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip() or not _is_unicode(name):
+            raise DataError(f"{where}: class names must be text in Unicode, got {name!r} for class {number}; rename it")
+        if name in seen:
+            raise DataError(f"{where}: every class needs a name of its own, got {name!r} twice; rename one of them")
+        seen[name] = None
+    return tuple(seen)
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether it can be written: a folder's name of other bytes holds lone surrogates, which no page can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message: the first, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def check_size(size: int | None) -> None:
@@ -143,6 +171,18 @@ def per_channel(value: float | tuple[float, ...], channels: int, name: str) -> t
     if len(values) != channels:
         raise DataError(f"{name}: one number, or one for each of {channels} channels, got {values}")
     return tuple(values)
+
+
+@contextmanager
+def readable(place: Path) -> Iterator[None]:
+    """Readers say what is wrong inside a file; that the system does not hand it out is said here."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or place}: cannot be read ({error.strerror or error}); see to its permissions, its "
+            "links and the disk it is on"
+        ) from error
 
 
 def missing(searched: Path, expected: str) -> DataError:

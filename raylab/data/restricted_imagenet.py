@@ -7,12 +7,11 @@ holds these classes alone will do, and one with other classes among them (the fu
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from raylab.data.folder import ENDINGS, ImageFolder
+from raylab.data.folder import ImageFolder, images_in
 from raylab.data.reader import DataError, RawFile, missing
 
 
@@ -74,7 +73,7 @@ class RestrictedImageNet(ImageFolder):
         top = root / self.folder / FOLDERS[split]
         found = []
         for label, wnids in enumerate(_wnids(top)):
-            images = {wnid: _images(top / wnid) for wnid in wnids}
+            images = {wnid: images_in(top / wnid) for wnid in wnids}
             ranked = sorted((rank, wnid) for wnid, names in images.items() for rank in range(len(names)))
             found += [(label, top / wnid / images[wnid][rank]) for rank, wnid in ranked]
         return found
@@ -84,7 +83,7 @@ def _wnids(top: Path) -> list[list[str]]:
     """The class folders of every superclass, by name."""
     if not top.is_dir():
         raise missing(top.parent, f"{top.name}/n02085620/*.JPEG")
-    there = sorted(entry.name for entry in os.scandir(top) if entry.is_dir())
+    there = sorted(path.name for path in top.iterdir() if path.is_dir())
     chosen = [[wnid for wnid in there if s.first_wnid <= wnid <= s.last_wnid] for s in SUPERCLASSES]
     for superclass, wnids in zip(SUPERCLASSES, chosen, strict=True):
         wanted = superclass.last - superclass.first + 1
@@ -96,10 +95,3 @@ def _wnids(top: Path) -> list[list[str]]:
                 "the 1000 folders of ILSVRC-2012, named by WordNet id, the validation images sorted into theirs"
             )
     return chosen
-
-
-def _images(folder: Path) -> list[str]:
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(ENDINGS))
-    if not names:
-        raise DataError(f"{folder}: no image ({', '.join(ENDINGS)}); this class is needed")
-    return names

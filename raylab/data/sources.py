@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from raylab.core.seefar import World
 from raylab.data import digest
 from raylab.data.cifar import Cifar10, lossless_subset
@@ -18,7 +20,7 @@ from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.parquet import Parquet
 from raylab.data.photos import Photos
-from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader
+from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader, listed, readable
 from raylab.data.restricted_imagenet import RestrictedImageNet
 
 Options = Mapping[str, object]
@@ -45,6 +47,7 @@ class Source:
     reader: Callable[..., Reader]
     options: tuple[str, ...] = ()
     files: str = ""  # empty: embedded, needs no root
+    own_classes: bool = False  # whether people declare its classes: then some may be without training images
 
 
 SOURCES: Mapping[str, Source] = {
@@ -75,7 +78,8 @@ SOURCES: Mapping[str, Source] = {
     "parquet": Source(
         Parquet,
         ("folder", "image", "label", "class_names", "mean", "std", "size"),
-        files="train*.parquet and test*.parquet",
+        files="train.parquet (or train-00000-of-00001.parquet, ...) and test.parquet",
+        own_classes=True,
     ),
     "image_folder": Source(
         ImageFolder, ("folder", "mean", "std", "size"), files="train/CLASS/*.png and test/CLASS/*.png"
@@ -91,14 +95,23 @@ def describe(
 ) -> Description:
     """What a data set is, cheaply: before compute, so that a network that cannot take it is refused early.
 
-    Raises DataError for missing or broken files; at most one image is decoded, the others show in `read`.
+    Raises DataError for missing or broken files, for a split without rows and for a class without training images
+    (a note says so where the data's owner declared it); at most one image is decoded, the others show in `read`.
     """
     reader, folder = _open(name, root, options)
-    description = reader.describe(folder)
+    with readable(folder):
+        description = reader.describe(folder)
+        labels = {split: reader.labels(folder, split).labels for split in SPLITS}
     rows = dict(description.rows)
     for split, cut in (cuts or {}).items():
-        rows[split] = len(cut.positions(reader.labels(folder, _known(split)).labels))
-    return replace(description, rows=rows)
+        rows[split] = len(cut.positions(labels[_known(split)]))
+    for split, found in labels.items():
+        if not len(found):
+            raise DataError(f"{folder if SOURCES[name].files else name}: {split} has no rows; copy its files again")
+    counts = np.bincount(labels["train"], minlength=description.num_classes)
+    empty = [description.class_names[label] for label in np.flatnonzero(counts == 0)]
+    note = _note(name, folder, empty) if empty else ""
+    return replace(description, rows=rows, note=" ".join(filter(None, (description.note, note))))
 
 
 def read(
@@ -122,12 +135,15 @@ def blocks(
 ) -> Iterator[Images]:
     """The rows that `read` gives, block by block: for data that do not fit into memory. At least one block."""
     reader, folder = _open(name, root, options)
-    ids, labels = reader.labels(folder, _known(split))
+    with readable(folder):
+        ids, labels = reader.labels(folder, _known(split))
     kept = (cut or Cut()).positions(labels)
     ids, labels = ids[kept], labels[kept]
     for low in range(0, max(len(ids), 1), rows or max(len(ids), 1)):
         some = slice(low, None if rows is None else low + rows)
-        yield Images(ids[some], reader.images(folder, split, ids[some]), labels[some])
+        with readable(folder):
+            images = reader.images(folder, split, ids[some])
+        yield Images(ids[some], images, labels[some])
 
 
 def content(
@@ -139,8 +155,22 @@ def content(
 ) -> str:
     """What identifies raw data: the sha256 of a split's files, or the name and version of its generator."""
     reader, folder = _open(name, root, options)
-    what = reader.content(folder, _known(split))
-    return what if isinstance(what, str) else digest.of_files(what, cache)
+    with readable(folder):
+        what = reader.content(folder, _known(split))
+        return what if isinstance(what, str) else digest.of_files(what, cache)
+
+
+def _note(name: str, folder: Path, empty: list[str]) -> str:
+    """What a report says of classes without training images. Raises DataError where the source cannot lack any."""
+    if SOURCES[name].own_classes:
+        return (
+            f"Declared, but without training images: {listed(empty)}. Chance levels and random targets count them too."
+        )
+    where, remedy = f"data.name={name}", "take more rows (data.train_rows)"
+    if SOURCES[name].files:
+        where = f"{folder}: {name}"
+        remedy = "give all of it, or images with fewer classes as data.name=parquet or image_folder"
+    raise DataError(f"{where}: no training image of class {listed(empty)}, which would be a target too; {remedy}")
 
 
 def _open(name: str, root: Root, options: Options | None) -> tuple[Reader, Path]:
@@ -151,13 +181,14 @@ def _open(name: str, root: Root, options: Options | None) -> tuple[Reader, Path]
     if unknown:
         takes = ", ".join(source.options) or "none"
         raise DataError(f"data.{unknown[0]}: no option of source {name}; its options: {takes}")
-    if source.files and (root is None or not Path(root).is_dir()):
-        problem = "no data root is given" if root is None else f"{root} is no folder"
+    folder = None if root is None else os.path.expanduser(root)
+    if source.files and (folder is None or not os.path.isdir(folder)):
+        problem = "no data root is given" if folder is None else f"{folder} is no folder"
         raise DataError(
             f"data.root: {problem}; source {name} reads {source.files} below it: set data.root=FOLDER or the "
             "environment variable RAYLAB_DATA"
         )
-    return source.reader(**given), Path(root or "")
+    return source.reader(**given), Path(folder or "")
 
 
 def _known(split: str) -> str:

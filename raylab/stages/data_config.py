@@ -107,7 +107,8 @@ class _Rooted(_Source):
 
     @property
     def folder_of_data(self) -> str | None:
-        return self.root or os.environ.get("RAYLAB_DATA")
+        root = self.root or os.environ.get("RAYLAB_DATA")
+        return root and os.path.expanduser(root)  # no shell has done so after `data.root=`
 
 
 class KnownData(_Rooted):

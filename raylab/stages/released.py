@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from raylab.core import networks
 from raylab.data import digest, tensors
-from raylab.data.reader import DataError, RawFile
+from raylab.data.reader import DataError, RawFile, readable
 from raylab.site import home
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
@@ -80,13 +81,14 @@ def released_network(
     Raises DataError where there is no such file, ValueError where it cannot be a network of that name. Building the
     stage raises DataError where the file holds more than tensors, or another network.
     """
-    file = Path(path)
+    file = Path(os.path.expanduser(path))
     if network not in ARCHITECTURES:
         raise ValueError(f"released networks: one of {', '.join(ARCHITECTURES)}, got {network!r}")
     networks.check(network, images.shape, images.num_classes)
     if not file.is_file():
         raise DataError(f"{file}: no such file; download it as the README of MadryLab/robustness says")
-    content = digest.of_files([RawFile(file, "checkpoint")], home() / "cache")
+    with readable(file):
+        content = digest.of_files([RawFile(file, "checkpoint")], home() / "cache")
     released = Released(network, images, content)
     return Stage("released", 1, released, {}, ReleasedBody(released, file), name or f"released {network} {file.name}")
 

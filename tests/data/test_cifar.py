@@ -13,7 +13,7 @@ from test_pickles import python2_batch
 from raylab import data
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 3072), dtype=np.uint8)
-LABELS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]
+LABELS = [3, 1, 4, 0, 5, 9, 2, 6, 7, 8, 5, 3]
 
 
 def write_pickles(root: Path) -> Path:
@@ -28,7 +28,7 @@ def write_pickles(root: Path) -> Path:
 
 def write_as_parquet(root: Path, ending: str) -> None:
     rng = np.random.default_rng(1)
-    for split, rows in (("train", 6), ("test", 3)):
+    for split, rows in (("train", 11), ("test", 3)):
         images = [encoded(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8), ending) for _ in range(rows)]
         write_parquet(root / "cifar10" / "plain_text" / f"{split}-00000-of-00001.parquet", images, LABELS[:rows])
 
@@ -62,6 +62,7 @@ def test_a_missing_batch_is_named(tmp_path: Path) -> None:
         ({"data": PIXELS[:2, :100], "labels": [1, 2]}, r"got \(2, 100\)"),
         ({"data": PIXELS[:2], "labels": ["a", "b"]}, "labels must be whole numbers"),
         ({"data": PIXELS[:2], "labels": [1, 10]}, r"row 1: labels lie in 0\.\.9, got 10"),
+        ({"data": PIXELS[:2], "labels": [1, 10**30]}, r"row 1: labels lie in 0\.\.9, got 10{30};"),
     ],
 )
 def test_a_batch_of_something_else_is_refused(tmp_path: Path, batch: dict[str, object], message: str) -> None:
@@ -73,7 +74,7 @@ def test_a_batch_of_something_else_is_refused(tmp_path: Path, batch: dict[str, o
 
 def test_pickles_go_before_parquet(tmp_path: Path) -> None:
     write_as_parquet(tmp_path, "PNG")
-    assert data.describe("cifar10", tmp_path).rows["train"] == 6
+    assert data.describe("cifar10", tmp_path).rows["train"] == 11
     before = data.content("cifar10", tmp_path, "train")
     write_pickles(tmp_path)
     assert data.describe("cifar10", tmp_path).rows["train"] == 10
@@ -85,8 +86,8 @@ def test_images_that_went_through_jpeg_carry_a_note(tmp_path: Path, ending: str,
     write_as_parquet(tmp_path, ending)
     description = data.describe("cifar10", tmp_path)
     assert description.note.startswith("JPEG CIFAR:") == noted
-    assert description.rows == {"train": 6, "test": 3}
-    np.testing.assert_array_equal(data.read("cifar10", tmp_path, "train").labels, LABELS[:6])
+    assert description.rows == {"train": 11, "test": 3}
+    np.testing.assert_array_equal(data.read("cifar10", tmp_path, "train").labels, LABELS[:11])
 
 
 def test_images_of_another_size_are_not_cifar(tmp_path: Path) -> None:

@@ -68,17 +68,31 @@ def test_a_version_is_a_test_set_of_its_own(root: Path) -> None:
         ({"labels": LABELS + 5}, r"v6_labels.npy: row 4: labels lie in 0\.\.9, got 10"),
         ({"labels": LABELS / 1}, r"one whole number an image, got float64 \(5,\)"),
         ({"labels": LABELS[:, None]}, r"one whole number an image, got int32 \(5, 1\)"),
+        (
+            {"labels": np.array([0, 1, 2, 3, 2**63 + 5], np.uint64)},
+            r"row 4: labels lie in 0\.\.9, got 9223372036854775813",
+        ),
+        ({"labels": LABELS.astype("m8[s]")}, r"one whole number an image, got timedelta64\[s\] \(5,\)"),
         ({"labels": np.array([{}], dtype=object)}, "labels.npy: not a NumPy array .*; copy the original file again"),
     ],
 )
 def test_files_that_are_something_else_are_refused(root: Path, changed: dict[str, Any], told: str) -> None:
     write(root, **changed)
-    with pytest.raises(data.DataError, match=told):
-        data.read("cifar10_1", root, "test")
+    for ask in (data.describe, lambda *where: data.read(*where, "test")):
+        with pytest.raises(data.DataError, match=told):
+            ask("cifar10_1", root)
+
+
+def test_an_archive_of_arrays_is_no_array(root: Path) -> None:
+    path = root / "CIFAR-10.1" / "datasets" / "cifar10.1_v6_labels.npy"
+    with path.open("wb") as stream:
+        np.savez(stream, labels=LABELS)
+    with pytest.raises(data.DataError, match=r"v6_labels\.npy: not a NumPy array \(a NpzFile\); copy the original"):
+        data.describe("cifar10_1", root)
 
 
 def test_what_is_not_there_is_named(root: Path) -> None:
-    with pytest.raises(data.DataError, match=r"CIFAR-10\.1/datasets/cifar10\.1_v4_labels\.npy"):
+    with pytest.raises(data.DataError, match=r"CIFAR-10\.1/datasets/cifar10\.1_v4_data\.npy"):
         data.describe("cifar10_1", root, {"version": "v4"})
     with pytest.raises(data.DataError, match=r"data\.version: one of v4, v6, got 'v5'"):
         data.describe("cifar10_1", root, {"version": "v5"})

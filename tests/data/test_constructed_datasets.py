@@ -18,8 +18,8 @@ FOLDERS = {
     "d_rand": "drand_CIFAR",
     "d_det": "ddet_CIFAR",
 }
-IMAGES = torch.rand(7, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-LABELS = torch.tensor([3, 1, 4, 1, 5, 9, 2])
+IMAGES = torch.rand(11, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6, 0, 7, 8])
 
 
 def write_set(
@@ -33,12 +33,12 @@ def write_set(
 
 
 def write_cifar(root: Path) -> None:
-    """Batches of two images; the pixels of the test batch are 100."""
+    """Batches of two images, two classes each; the pixels of the test batch are 100."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
         pixels = np.full((2, 3072), 100 if name == "test_batch" else number, dtype=np.uint8)
-        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [6, 7]}))
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [2 * number % 10, 2 * number % 10 + 1]}))
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def test_a_set_is_read_whether_it_was_saved_whole_or_in_batches(
     found = data.read("constructed_datasets", tmp_path, "train", {"set": name})
     np.testing.assert_array_equal(found.images, IMAGES.numpy())
     np.testing.assert_array_equal(found.labels, LABELS.numpy())
-    np.testing.assert_array_equal(found.ids, np.arange(7))
+    np.testing.assert_array_equal(found.ids, np.arange(11))
     assert (found.images.dtype, found.labels.dtype) == (np.float32, np.int64)
 
 
 def test_it_is_described_as_cifar10_with_its_own_rows_and_the_constants_of_the_pixels(root: Path) -> None:
     about = data.describe("constructed_datasets", root, {"set": "d_rand"})
     cifar = data.describe("cifar10", root)
-    assert about.rows == {"train": 7, "test": 2}
+    assert about.rows == {"train": 11, "test": 2}
     assert (about.mean, about.std, about.class_names) == (cifar.mean, cifar.std, cifar.class_names)
 
 
@@ -89,8 +89,8 @@ def test_its_test_split_is_that_of_cifar10(root: Path) -> None:
 
 def test_a_cut_takes_the_first_of_every_class(root: Path) -> None:
     found = read(root, cut=data.Cut(per_class=1))
-    np.testing.assert_array_equal(found.ids, [0, 1, 2, 4, 5, 6])
-    np.testing.assert_array_equal(found.images, IMAGES.numpy()[[0, 1, 2, 4, 5, 6]])
+    np.testing.assert_array_equal(found.ids, [0, 1, 2, *range(4, 11)])
+    np.testing.assert_array_equal(found.images, IMAGES.numpy()[[0, 1, 2, *range(4, 11)]])
 
 
 def test_content_is_that_of_images_and_labels_and_not_of_the_place(root: Path, tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_rounding_beyond_the_range_is_clipped(root: Path) -> None:
         ({"images": IMAGES * 2 - 1}, r"CIFAR_ims: pixels lie in \[0, 1\], got -"),
         ({"images": IMAGES / 0.5}, r"CIFAR_ims: pixels lie in \[0, 1\], got .* to 2"),
         ({"images": IMAGES.clone().fill_(float("nan"))}, r"pixels lie in \[0, 1\], got nan"),
-        ({"images": IMAGES[1:]}, r"7 labels need images of shape \(7, 3, 32, 32\), got \(6, 3, 32, 32\)"),
-        ({"images": IMAGES.permute(0, 2, 3, 1)}, r"got \(7, 32, 32, 3\)"),
+        ({"images": IMAGES[1:]}, r"11 labels need images of shape \(11, 3, 32, 32\), got \(10, 3, 32, 32\)"),
+        ({"images": IMAGES.permute(0, 2, 3, 1)}, r"got \(11, 32, 32, 3\)"),
         ({"images": [IMAGES, IMAGES[:, :, :4]]}, "CIFAR_ims: its tensors cannot be joined"),
         ({"images": {"x": IMAGES}}, "CIFAR_ims: a tensor or a list of tensors, got dict"),
         ({"images": []}, "CIFAR_ims: a tensor or a list of tensors, got list"),
         ({"labels": LABELS + 5}, r"CIFAR_lab: row 4: labels lie in 0\.\.9, got 10"),
         ({"labels": LABELS.int()}, "CIFAR_lab: int64 is expected, got int32"),
-        ({"labels": LABELS[:, None]}, r"CIFAR_lab: labels are one number an image, got shape \(7, 1\)"),
+        ({"labels": LABELS[:, None]}, r"CIFAR_lab: labels are one number an image, got shape \(11, 1\)"),
         ({"labels": [1, 2, 3]}, "CIFAR_lab: a tensor or a list of tensors"),
         ({"labels": Path("x")}, "CIFAR_lab: refused as a file of tensors"),
     ],
@@ -146,4 +146,4 @@ def test_missing_files_and_sets_are_named(root: Path) -> None:
     with pytest.raises(data.DataError, match=r"data\.set: one of d_robust, .*, got 'd_other'"):
         data.describe("constructed_datasets", root, {"set": "d_other"})
     (root / "release_datasets").rename(root / "mine")
-    assert data.describe("constructed_datasets", root, {"set": "d_rand", "folder": "mine"}).rows["train"] == 7
+    assert data.describe("constructed_datasets", root, {"set": "d_rand", "folder": "mine"}).rows["train"] == 11

@@ -30,11 +30,19 @@ def test_the_digest_depends_on_bytes_order_and_roles_and_not_on_paths(tmp_path: 
     found = digest.of_files(one, None)
     assert digest.of_files(write(tmp_path / "two"), None) == found
     others = [
-        digest.of_files(write(tmp_path / "three", b"aabb", b""), None),  # the same bytes, parted otherwise
+        digest.of_files(write(tmp_path / "three", b"aab", b"b"), None),  # the same bytes, parted otherwise
         digest.of_files(one[::-1], None),
         digest.of_files([RawFile(file.path, "other") for file in one], None),
     ]
     assert len({found, *others}) == 4
+
+
+def test_a_file_without_a_byte_is_refused_whatever_is_remembered(tmp_path: Path) -> None:
+    raw, cache = write(tmp_path / "raw"), tmp_path / "cache"
+    digest.of_files(raw, cache)
+    (tmp_path / "raw" / "b").write_bytes(b"")
+    with pytest.raises(data.DataError, match=r"raw/b: an empty file; copy it again, or remove it"):
+        digest.of_files(raw, cache)
 
 
 def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +63,125 @@ def test_a_class_that_training_does_not_have_is_refused(tmp_path: Path) -> None:
         data.describe("image_folder", tmp_path)
 
 
+def lay(root: Path, *places: str) -> None:
+    """The folder of the other tests and more images."""
+    write_folder(root)
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(encoded(PIXELS[0]))
+
+
+@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("yak/images/a.png",), r"class yak has no image, but images \(a folder\); images \(\.png, .*remove the rest"),
+        (("yak/a.tif", "yak/b.GIF", "yak/notes.txt"), r"class yak has no image, but a\.tif, b\.GIF, notes\.txt; "),
+        (("__MACOSX/._a.png",), r"class __MACOSX has no image, but \._a\.png; "),
+        (("ant/deeper/a.png",), r"class ant has beside its images deeper \(a folder\), which would be left out; "),
+        (("ant/a.tif",), r"class ant has beside its images a\.tif, which would be left out; "),
+        (("ant/a.heic",), r"class ant has beside its images a\.heic, which would be left out; "),
+        (("ant/a.png/b.png",), r"class ant has beside its images a\.png \(a folder\), which would be left out; "),
+    ],
+)
+def test_a_class_without_images_and_images_that_would_be_left_out_are_refused(
+    tmp_path: Path, split: str, more: tuple[str, ...], told: str
+) -> None:
+    lay(tmp_path, *(f"{split}/{place}" for place in more))
+    if split == "test" and not more[0].startswith("ant"):  # train has the class, with an image
+        lay(tmp_path, f"train/{more[0].split('/')[0]}/a.png")
+    with pytest.raises(data.DataError, match=rf"{split}/(yak|__MACOSX|ant): {told}"):
+        data.describe("image_folder", tmp_path)
+
+
+def test_an_empty_class_folder_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "train" / "yak").mkdir()
+    with pytest.raises(data.DataError, match=r"train/yak: class yak has no image; images \(\.png"):
+        data.describe("image_folder", tmp_path)
+
+
+@pytest.mark.parametrize("split", data.SPLITS)
+def test_an_image_outside_the_class_folders_is_refused(tmp_path: Path, split: str) -> None:
+    lay(tmp_path, f"{split}/lost.png")
+    (tmp_path / split / "labels.csv").write_text("no image")
+    with pytest.raises(data.DataError, match=rf"{split}: lost\.png beside the class folders; move images into"):
+        data.describe("image_folder", tmp_path)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def broken_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.timeout(60)  # a pipe that is opened waits for ever
+@pytest.mark.parametrize("make", [loop, broken_link, os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("split", data.SPLITS)
+def test_what_is_no_regular_file_is_no_image(tmp_path: Path, split: str, make: Callable[[Path], None]) -> None:
+    write_folder(tmp_path)
+    make(tmp_path / split / "cat" / "x2.png")
+    with pytest.raises(data.DataError, match=rf"{split}/cat: .* x2\.png \((no regular file|a folder)\), which would"):
+        data.describe("image_folder", tmp_path)
+
+
+@pytest.mark.parametrize("make", [loop, broken_link, os.mkfifo])
+def test_a_class_folder_that_is_a_link_to_nothing_is_not_forgotten(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    write_folder(tmp_path)
+    make(tmp_path / "train" / "dog")
+    with pytest.raises(data.DataError, match=r"train: dog \(no regular file\) beside the class folders"):
+        data.describe("image_folder", tmp_path)
+
+
+def test_links_to_images_and_to_class_folders_are_followed(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    expected = data.read("image_folder", tmp_path, "train")
+    (tmp_path / "train" / "cat").rename(tmp_path / "cats")
+    (tmp_path / "train" / "cat").symlink_to(tmp_path / "cats")
+    (tmp_path / "train" / "ant" / "9.png").rename(tmp_path / "kept.png")
+    (tmp_path / "train" / "ant" / "9.png").symlink_to(tmp_path / "kept.png")
+    for one, other in zip(expected, data.read("image_folder", tmp_path, "train"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    """macOS lays a `._x.png` without an image beside every x.png that it copies."""
+    lay(tmp_path)
+    (tmp_path / "train" / "cat" / "._b.png").write_bytes(b"resource fork")
+    (tmp_path / "train" / "._cat").write_bytes(b"resource fork")
+    assert len(data.read("image_folder", tmp_path, "train").ids) == 4
+
+
+def test_a_class_whose_name_no_page_can_hold_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    os.rename(tmp_path / "train" / "cat", os.fsencode(tmp_path / "train") + b"/\xff")
+    with pytest.raises(data.DataError, match=r"train: class names must be text in Unicode, got '.udcff' for class 1"):
+        data.describe("image_folder", tmp_path)
+
+
+def test_an_empty_file_is_found_before_it_is_read(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "train" / "cat" / "b.png").write_bytes(b"")
+    with pytest.raises(data.DataError, match=r"train/cat/b\.png: an empty file; copy it again, or remove it"):
+        data.content("image_folder", tmp_path, "train")
+
+
+def test_what_the_system_does_not_hand_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path)
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "train" / "cat"))
+
+    monkeypatch.setattr("raylab.data.folder.os.scandir", denied)
+    for ask in (data.describe, lambda *where: data.read(*where, "train"), lambda *where: data.content(*where, "train")):
+        with pytest.raises(data.DataError, match=r"train/cat: cannot be read \(Permission denied\); see to its perm"):
+            ask("image_folder", tmp_path)
+
+
 def test_a_size_scales_the_shorter_side_and_cuts_out_the_centre(tmp_path: Path) -> None:
     write_folder(tmp_path)
     # 12 wide, 4 high: scaled by half, the middle 2 of 6 columns stay; white there, black elsewhere.
@@ -97,9 +219,8 @@ def test_missing_folders_say_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(data.DataError, match=r"train/CLASS/\*\.png not found"):
         data.describe("image_folder", tmp_path)
     assert data.describe("image_folder", tmp_path, {"folder": "mine"}).rows["train"] == 4
-    for place in ("cat/x.png", "ant/y.png"):
-        (tmp_path / "mine" / "test" / place).unlink()
-    with pytest.raises(data.DataError, match=r"test: test/CLASS/\*\.png \(or \.jpg"):
+    shutil.rmtree(tmp_path / "mine" / "test")
+    with pytest.raises(data.DataError, match=r"test: test/CLASS/\*\.png not found; set data\.root"):
         data.describe("image_folder", tmp_path, {"folder": "mine"})
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from raylab import data
 from raylab.data.idx import read_idx
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (7, 5, 4), dtype=np.uint8)
-LABELS = np.array([3, 1, 4, 1, 5, 9, 2], dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (11, 5, 4), dtype=np.uint8)
+LABELS = np.array([3, 1, 4, 1, 5, 9, 2, 6, 0, 7, 8], dtype=np.uint8)
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -22,10 +22,10 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 
 def write_mnist(root: Path, zipped: bool = False) -> Path:
-    """A data root with 7 training and 3 test images."""
+    """A data root with 11 training and 3 test images."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for prefix, rows in (("train", 7), ("t10k", 3)):
+    for prefix, rows in (("train", 11), ("t10k", 3)):
         for kind, array in (("images-idx3", IMAGES), ("labels-idx1", LABELS)):
             content, name = idx_bytes(array[:rows]), f"{prefix}-{kind}-ubyte"
             if zipped:
@@ -40,10 +40,10 @@ def test_images_and_labels_come_back_as_they_were_written(tmp_path: Path, zipped
     write_mnist(tmp_path, zipped)
     description = data.describe("mnist", tmp_path)
     assert description.shape == (1, 5, 4)
-    assert description.rows == {"train": 7, "test": 3}
+    assert description.rows == {"train": 11, "test": 3}
     assert description.num_classes == 10
     ids, images, labels = data.read("mnist", tmp_path, "train")
-    np.testing.assert_array_equal(ids, np.arange(7))
+    np.testing.assert_array_equal(ids, np.arange(11))
     np.testing.assert_array_equal(images, IMAGES[:, None])
     np.testing.assert_array_equal(labels, LABELS)
     assert (ids.dtype, images.dtype, labels.dtype) == (np.int64, np.uint8, np.int64)
@@ -67,7 +67,7 @@ def test_another_magic_number_is_refused(tmp_path: Path) -> None:
 def test_too_few_or_too_many_bytes_are_refused(tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "images"
     path.write_bytes(change(idx_bytes(IMAGES)))
-    with pytest.raises(data.DataError, match=r"images: the header says \(7, 5, 4\), 140 bytes, got 1(39|41)"):
+    with pytest.raises(data.DataError, match=r"images: the header says \(11, 5, 4\), 220 bytes, got 2(19|21)"):
         read_idx(path, 3)
 
 
@@ -94,7 +94,7 @@ def test_a_label_out_of_range_is_named_with_its_row(tmp_path: Path) -> None:
 def test_labels_of_other_images_are_refused(tmp_path: Path) -> None:
     raw = write_mnist(tmp_path)
     (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(LABELS[:6]))
-    with pytest.raises(data.DataError, match="6 labels for 7 images"):
+    with pytest.raises(data.DataError, match="6 labels for 11 images"):
         data.read("mnist", tmp_path, "train")
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +90,196 @@ def test_class_names_come_from_the_metadata_or_the_options(tmp_path: Path) -> No
     assert data.describe("parquet", tmp_path, {"class_names": ("a", "b", "c")}).class_names == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(
+    ("labels", "absent"), [((0, 5, 9), 1), ((1, 2, 3), 0), ((0, 2, 2), 1), ((0, 1, 10**9), 2), ((0, 1, -1), 2)]
+)
+def test_labels_with_gaps_need_class_names(tmp_path: Path, labels: tuple[int, ...], absent: int) -> None:
+    write_parquet(tmp_path / "train-0.parquet", PNGS[:2], [0 if absent else 1] * 2)
+    write_parquet(tmp_path / "train-1.parquet", PNGS[:6], labels * 2)
+    write_parquet(tmp_path / "test.parquet", PNGS[7:], [0, 0])
+    row, wrong = next((row, label) for row, label in enumerate(labels) if not 0 <= label < absent)
+    file = "train-1" if absent else "train-0"
+    with pytest.raises(
+        data.DataError,
+        match=rf"{file}\.parquet: row {row if absent else 0}: label {wrong}, but no training image has label {absent}; "
+        r"number the classes .*, or name all of them with data\.class_names=",
+    ):
+        data.describe("parquet", tmp_path)
+
+
+def test_classes_that_are_declared_may_lack_training_images_and_a_note_says_which(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    assert data.describe("parquet", tmp_path).note == ""
+    found = data.describe("parquet", tmp_path, {"class_names": ("ant", "bee", "cow", "dog", "elk")})
+    assert found.num_classes == 5
+    assert found.note.startswith("Declared, but without training images: dog, elk.")
+
+
+def peak_of(call: Any) -> int:
+    """The most that was allocated meanwhile, in bytes."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize("label", [10**9, 2**63 - 1, 2**63 + 5, 2**64 - 1])
+def test_a_huge_label_is_named_with_file_and_row_and_costs_no_memory(tmp_path: Path, split: str, label: int) -> None:
+    write_set(tmp_path)
+    (tmp_path / "train-00000-of-00002.parquet").unlink()
+    (tmp_path / "train-00001-of-00002.parquet").unlink()
+    write_parquet(tmp_path / "train.parquet", PNGS[:3], [0, 1, 2])
+    wide = pa.array([0, 1, label], pa.uint64() if label >= 2**63 else pa.int64())
+    write_parquet(tmp_path / f"{split}.parquet", PNGS[:3], wide)
+
+    def refused() -> None:
+        with pytest.raises(data.DataError, match=rf"{split}\.parquet: row 2: (label |labels lie in .* got ){label}"):
+            data.describe("parquet", tmp_path)
+
+    assert peak_of(refused) < 10**7
+
+
+def test_unsigned_labels_are_read(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    write_parquet(tmp_path / "test.parquet", PNGS[7:], pa.array([2, 1], pa.uint64()))
+    labels = data.read("parquet", tmp_path, "test").labels
+    assert (labels.tolist(), labels.dtype) == ([2, 1], np.int64)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training_args.parquet",
+        "train-copy.parquet",
+        "train (1).parquet",
+        "train-00000-of-00002.old.parquet",
+        "train-00000-of-00002-copy.parquet",
+    ],
+)
+def test_files_that_only_begin_like_a_split_are_refused(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path)
+    shutil.copy(tmp_path / "train-00000-of-00002.parquet", tmp_path / name)
+    for ask in (data.describe, lambda *where: data.content(*where, "train")):
+        with pytest.raises(data.DataError, match=rf"{re.escape(name)} would be read as train too; .*move away"):
+            ask("parquet", tmp_path)
+    (tmp_path / name).rename(tmp_path / name.replace("train", "test", 1))
+    with pytest.raises(data.DataError, match=rf"{re.escape(name.replace('train', 'test', 1))} would be read as test"):
+        data.describe("parquet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["train.parquet", "train-1.parquet", "train-00000-of-00001.parquet", "train_00001-of-00002.parquet"]
+)
+def test_the_same_rows_are_not_taken_twice(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path)
+    shutil.copy(tmp_path / "train-00001-of-00002.parquet", tmp_path / name)
+    with pytest.raises(data.DataError, match=r"train-00000-of-00002\.parquet.* overlap; train is train\.parquet, or"):
+        data.describe("parquet", tmp_path)
+
+
+def test_a_part_that_is_not_there_is_missed(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    (tmp_path / "train-00001-of-00002.parquet").unlink()
+    with pytest.raises(data.DataError, match=r"1 of 2 parts are there: train-00000-of-00002\.parquet; train is"):
+        data.describe("parquet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train.parquet"],
+        ["train-0.parquet", "train-1.parquet"],
+        ["train_0.parquet", "train_1.parquet"],
+        ["train-00001-of-00002.parquet", "train-00002-of-00002.parquet"],
+        ["train-00000-of-00001-a09b74b3ef9c3b56.parquet"],
+    ],
+)
+def test_all_usual_names_of_parts_are_read(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write_parquet(tmp_path / name, PNGS[:3], [0, 1, 2])
+    write_parquet(tmp_path / "test.parquet", PNGS[7:], [0, 1])
+    assert data.describe("parquet", tmp_path).rows == {"train": 3 * len(names), "test": 2}
+
+
+@pytest.mark.timeout(60, method="thread")  # a pipe that is opened waits for ever, and no signal gets through
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path, make: Any) -> None:
+    write_set(tmp_path)
+    (tmp_path / "test.parquet").unlink()
+    make(tmp_path / "test.parquet")
+    with pytest.raises(data.DataError, match=r"test\.parquet \(no regular file\) would be read as test too"):
+        data.describe("parquet", tmp_path)
+
+
+def declared(names: object) -> dict[bytes, bytes]:
+    features = {"label": {"names": names, "_type": "ClassLabel"}}
+    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([0, 1, 2], r"must be text in Unicode, got 0 for class 0"),
+        (["ant", None, "cow"], r"must be text in Unicode, got None for class 1"),
+        (["ant", "bee", " "], r"must be text in Unicode, got ' ' for class 2"),
+        (["ant", "bee", "c\ud800"], r"must be text in Unicode, got 'c.ud800' for class 2"),
+        (["ant", "bee", "ant"], r"every class needs a name of its own, got 'ant' twice"),
+        ({"0": "ant", "1": 7, "2": "cow"}, r"must be text in Unicode, got 7 for class 1"),
+    ],
+)
+def test_class_names_that_are_no_names_are_refused(tmp_path: Path, names: object, told: str) -> None:
+    write_set(tmp_path, metadata=declared(names))
+    with pytest.raises(data.DataError, match=rf"train-00000-of-00002\.parquet: its Hugging Face metadata: .*{told}"):
+        data.describe("parquet", tmp_path)
+    assert data.describe("parquet", tmp_path, {"class_names": ("a", "b", "c")}).num_classes == 3
+    if isinstance(names, list):
+        with pytest.raises(data.DataError, match=rf"data\.class_names: .*{told}"):
+            data.describe("parquet", tmp_path, {"class_names": tuple(names)})
+
+
+def test_class_names_by_number_are_taken_in_the_order_of_the_numbers(tmp_path: Path) -> None:
+    write_set(tmp_path, metadata=declared({"2": "cow", "0": "ant", "1": "bee"}))
+    assert data.describe("parquet", tmp_path).class_names == ("ant", "bee", "cow")
+
+
+@pytest.mark.parametrize("other", ["test.parquet", "train-00001-of-00002.parquet"])
+def test_files_that_number_the_classes_otherwise_are_refused(tmp_path: Path, other: str) -> None:
+    write_set(tmp_path, metadata=declared(["ant", "bee", "cow"]))
+    write_parquet(tmp_path / other, PNGS[7:], [0, 1], metadata=declared(["bee", "ant", "cow"]))
+    with pytest.raises(
+        data.DataError, match=rf"{re.escape(other)}: classes bee, ant, cow, but ant, bee, cow elsewhere"
+    ):
+        data.describe("parquet", tmp_path)
+    assert data.describe("parquet", tmp_path, {"class_names": ("a", "b", "c")}).num_classes == 3
+
+
+def test_a_column_without_images_is_found_in_every_file_before_it_is_read(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    pq.write_table(pa.table({"image": [[1, 2], [3, 4]], "label": [0, 1]}), tmp_path / "test.parquet")
+    with pytest.raises(data.DataError, match=r"test\.parquet: column image: encoded images .*, got list<"):
+        data.describe("parquet", tmp_path)
+
+
+def test_damage_between_header_and_footer_is_named(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    path = tmp_path / "test.parquet"
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")
+    path.write_bytes(whole[:4] + b"\xff" * (len(whole) - footer - 12) + whole[-footer - 8 :])
+    with pytest.raises(data.DataError, match=r"test\.parquet: no readable Parquet file"):
+        data.describe("parquet", tmp_path)
+
+
+def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    write_parquet(tmp_path / "test.parquet", [], pa.array([], pa.int64()))
+    with pytest.raises(data.DataError, match=rf"{tmp_path}: test has no rows"):
+        data.describe("parquet", tmp_path)
+
+
 def test_labels_out_of_range_are_named_with_file_and_row(tmp_path: Path) -> None:
     write_set(tmp_path)
     with pytest.raises(data.DataError, match=r"train-00000-of-00002\.parquet: row 0: labels lie in 0\.\.1, got 2"):
@@ -95,11 +289,18 @@ def test_labels_out_of_range_are_named_with_file_and_row(tmp_path: Path) -> None
         data.read("parquet", tmp_path, "test")
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], [0.5, 1.0], [0, None]])
-def test_labels_that_are_no_integers_are_refused(tmp_path: Path, labels: list[Any]) -> None:
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["a", "b"], "column label: labels are integers, got string"),
+        ([0.5, 1.0], "column label: labels are integers, got double"),
+        ([0, None], "row 1: column label: labels are integers, got null"),
+    ],
+)
+def test_labels_that_are_no_integers_are_refused(tmp_path: Path, labels: list[Any], told: str) -> None:
     write_set(tmp_path)
     write_parquet(tmp_path / "test.parquet", PNGS[7:], labels)
-    with pytest.raises(data.DataError, match=r"test\.parquet: column label: integers without gaps"):
+    with pytest.raises(data.DataError, match=rf"test\.parquet: {told}"):
         data.read("parquet", tmp_path, "test")
 
 
@@ -179,7 +380,8 @@ def test_a_missing_split_and_a_broken_file_are_named(tmp_path: Path) -> None:
 def test_an_empty_training_set_is_refused(tmp_path: Path) -> None:
     write_set(tmp_path)
     (tmp_path / "train-00001-of-00002.parquet").unlink()
-    write_parquet(tmp_path / "train-00000-of-00002.parquet", [], pa.array([], pa.int64()))
+    (tmp_path / "train-00000-of-00002.parquet").unlink()
+    write_parquet(tmp_path / "train.parquet", [], pa.array([], pa.int64()))
     with pytest.raises(data.DataError, match="the training files have no rows"):
         data.describe("parquet", tmp_path)
 

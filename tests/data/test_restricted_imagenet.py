@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -156,8 +157,22 @@ def test_a_class_without_images_and_absent_folders_are_named(tree: Path, tmp_pat
         data.describe("restricted_imagenet", tmp_path)
     root = small_tree(tree, tmp_path)
     next((root / "val" / WNIDS[281]).iterdir()).unlink()
-    with pytest.raises(data.DataError, match=rf"val/{WNIDS[281]}: no image"):
+    with pytest.raises(data.DataError, match=rf"val/{WNIDS[281]}: class {WNIDS[281]} has no image; images \(\.png"):
         data.describe("restricted_imagenet", root)
+
+
+@pytest.mark.timeout(60)  # a pipe that is opened waits for ever
+def test_images_that_would_be_left_out_are_named(tree: Path, tmp_path: Path) -> None:
+    folder = small_tree(tree, tmp_path) / "train" / WNIDS[281]
+    for name, make in (("x.JPEG", os.mkfifo), ("images", Path.mkdir), ("y.gif", Path.touch)):
+        make(folder / name)
+        with pytest.raises(
+            data.DataError, match=rf"{WNIDS[281]}: .* beside its images {name}.*, which would be left out"
+        ):
+            data.describe("restricted_imagenet", tmp_path)
+        (folder / name).rename(tmp_path / name)
+    (folder / "._x.JPEG").touch()  # as macOS lays beside every file that it copies
+    assert data.describe("restricted_imagenet", tmp_path).rows["train"] == 203 + 1
 
 
 def test_content_knows_the_class_of_every_file(tree: Path, tmp_path: Path) -> None:

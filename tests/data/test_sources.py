@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_idx import idx_bytes, write_mnist
 
 from raylab import data
+from raylab.stages.data_config import KnownData
+from raylab.stages.dataset import open_data
 
 FROM_FILES = [name for name, source in data.SOURCES.items() if source.files]
 
@@ -41,6 +44,44 @@ def test_an_unknown_source_an_unknown_option_and_an_unknown_split_are_named() ->
         data.describe("mnist", None, {"seed": 1})
     with pytest.raises(data.DataError, match="split: one of train, test, got 'validation'"):
         data.read("digits", None, "validation")
+
+
+def test_a_home_is_found_where_no_shell_has_looked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data.describe("mnist", "~/data").rows == {"train": 11, "test": 3}
+    with pytest.raises(data.DataError, match=rf"data\.root: {tmp_path}/nowhere is no folder"):
+        data.describe("mnist", "~/nowhere")
+    monkeypatch.setenv("RAYLAB_DATA", "~/data")
+    for given in (KnownData(name="mnist"), KnownData(name="mnist", root="~/data")):
+        assert given.folder_of_data == str(tmp_path / "data")
+        assert open_data(given, 0).rows == {"train": 11, "test": 3}
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("digits", r"data\.name=digits: no training image of class 1, 2, 3, 4, 5 and 4 more, which .*\(data\.train_rows\)"),
+    ("seefar", r"data\.name=seefar: no training image of class .* and 4 more, which .*\(data\.train_rows\)"),
+    ("photos", r"data\.name=photos: no training image of class (china|flower), which .*\(data\.train_rows\)"),
+])  # fmt: skip
+def test_so_few_rows_that_a_class_has_none_are_refused(name: str, told: str) -> None:
+    with pytest.raises(data.DataError, match=told):
+        data.describe(name, None, {"train_rows": 1})
+
+
+def test_a_known_data_set_that_lacks_a_class_is_refused(tmp_path: Path) -> None:
+    raw = write_mnist(tmp_path)
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.array([0, 1] * 5 + [3], dtype=np.uint8)))
+    with pytest.raises(
+        data.DataError,
+        match=rf"{tmp_path}: mnist: no training image of class 2, 4, 5, 6, 7 and 2 more, .*data\.name=parquet or",
+    ):
+        data.describe("mnist", tmp_path)
+
+
+def test_a_test_set_may_lack_a_class(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    assert set(data.read("mnist", tmp_path, "test").labels) == {1, 3, 4}
+    assert data.describe("mnist", tmp_path).note == ""
 
 
 @pytest.mark.parametrize("name", FROM_FILES)

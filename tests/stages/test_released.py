@@ -325,6 +325,12 @@ def test_a_released_set_is_compared_with_all_of_cifar10(cut: dict[str, Any]) -> 
         RobustFeatures(sets=("r_image", "released_nr"), released_network="cifar_l2_0_5.pt", data=data)
 
 
+def test_a_home_is_found_where_no_shell_has_looked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    torch.save({"model": {"w": torch.ones(2)}}, tmp_path / "x.pt")
+    assert released_network("~/x.pt").key == released_network(tmp_path / "x.pt").key
+
+
 # Their sets.
 
 
