@@ -112,7 +112,7 @@ def job(
 def _loaded(config: type[Given], settings: Sequence[str], site_path: str | None) -> tuple[dict[str, Given], SiteFile]:
     """The configs by where they come from, all with the same changes, and the site file. Raises ConfigError."""
     changes = [text for text in settings if _is_change(text)]
-    files: dict[str, Path | str] = {text: Path(text) for text in settings if not _is_change(text)}
+    files: dict[str, Path | str] = {text: Path(os.path.expanduser(text)) for text in settings if not _is_change(text)}
     configs, file = dict[str, Given](), SiteFile()
     problems: dict[str, None] = {}  # as an ordered set: a wrong change is wrong in every file
     for origin, source in (files or {"embedded default": "{}"}).items():
@@ -121,7 +121,7 @@ def _loaded(config: type[Given], settings: Sequence[str], site_path: str | None)
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
     try:
-        file = load(SiteFile, Path(site_path)) if site_path else file
+        file = load(SiteFile, Path(os.path.expanduser(site_path))) if site_path else file
     except ConfigError as error:
         problems |= dict.fromkeys(error.problems)
     if problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ class SiteFile(Config):
 
     @property
     def tracking_uri(self) -> str:
-        return self.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+        uri = self.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+        return re.sub(r"(?<=^sqlite:///)~[^/]*", lambda user: os.path.expanduser(user[0]), uri)
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,17 @@ def test_raw_data_that_are_not_what_they_seem_are_told_before_anything_is_comput
     assert not list(store(tmp_path).glob("*/*"))
 
 
+def test_a_home_is_found_where_no_shell_has_looked_for_it(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAYLAB_SITE", f"~/{site.relative_to(tmp_path)}")
+    (tmp_path / "mine.yaml").write_text("count: 4")
+    main(["~/mine.yaml"])
+    assert "counted [4]" in capsys.readouterr().out
+    assert list(store(tmp_path).glob("*/*"))
+
+
 @pytest.mark.slow
 def test_a_process_ends_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
     processes: dict[str, subprocess.Popen[str]] = {}

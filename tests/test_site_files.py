@@ -70,6 +70,20 @@ def test_store_and_tracker_follow_the_file_then_the_environment_then_the_home(
     assert SiteFile(tracking="none").tracking_uri == "none"
 
 
+def test_a_home_is_found_where_no_shell_has_looked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAYLAB_HOME", "~/lab")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert SiteFile().store_uri == str(tmp_path / "lab" / "store")
+    assert SiteFile().tracking_uri == f"sqlite:///{tmp_path}/lab/mlflow.db"
+    assert Store(SiteFile(store="~/results").store_uri).root == f"{tmp_path}/results"
+    assert SiteFile(tracking="sqlite:///~/mine/mlflow.db").tracking_uri == f"sqlite:///{tmp_path}/mine/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///~/runs.db")
+    assert SiteFile().tracking_uri == f"sqlite:///{tmp_path}/runs.db"
+    for other in ("http://mlflow/~someone", "sqlite:////data/~/mlflow.db", "sqlite:///mlflow~.db"):
+        assert SiteFile(tracking=other).tracking_uri == other
+
+
 def opened(file: SiteFile, home: Path) -> Site:
     return Site(file, Store(file.store or str(home / "store")), InlineBackend(), NullTracker(), home / "reports")
 
