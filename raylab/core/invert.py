@@ -17,6 +17,7 @@ from raylab.core.pgd import descend
 
 StepSchedule = Literal["constant", "linear"]
 STEP_SCHEDULES: tuple[StepSchedule, ...] = get_args(StepSchedule)
+Iterate = Literal["best", "last"]
 LAST_SHARE = 0.1  # of the step size, that a linear schedule ends at
 
 # The seed image of MadryLab/robustness: clamp(N(0, 1) / 20 + 1/2, 0, 1).
@@ -27,7 +28,7 @@ UNCONVERGED = 0.2
 
 
 class Inversion(NamedTuple):
-    """The image of nearest features among the iterates, and how near: ||g(z) - g(x)|| / ||g(x)||."""
+    """The iterate that was kept, and how near its features are: ||g(z) - g(x)|| / ||g(x)||."""
 
     image: Tensor  # (B, C, H, W), in [0, 1], detached
     residual: Tensor  # (B,)
@@ -41,14 +42,20 @@ def invert(
     steps: int,
     schedule: StepSchedule = "constant",
     identity_relu: bool = True,
+    iterate: Iterate = "best",
 ) -> Inversion:
     """argmin_z ||g(z) - g(x)||_2 by normalised gradient steps from `start`, clipped to [0, 1]; no ball.
 
     g are the penultimate features.  The published protocol is 1000 constant steps of 0.1 for CIFAR-10, 2000 of 1 for
     Restricted ImageNet, 10,000 from noise.  `identity_relu`: the gradient passes the last ReLU unchanged, as in
-    MadryLab/robustness; the residual is that of the true features either way.
+    MadryLab/robustness; the residual is that of the true features either way.  `iterate`: the one of nearest features,
+    or the last, as the authors' code for their data sets keeps it (`use_best=False`); the paper does not say.
+
+    Raises ValueError where the starts do not fit, or for an unknown iterate.
     """
     require_eval(network)
+    if iterate not in get_args(Iterate):
+        raise ValueError(f"invert: iterate: one of {', '.join(get_args(Iterate))}, got {iterate!r}")
     if start.shape != x.shape:
         raise ValueError(f"invert: a start for every image, {tuple(x.shape)}, got {tuple(start.shape)}")
     with torch.no_grad():
@@ -56,7 +63,8 @@ def invert(
     features = last_relu.let_through(network, x) if identity_relu else network.features
     objective = feature_distance(features, reference)
     found = descend(objective, start, Free(), step_sizes(schedule, step_size, steps), steps)
-    return Inversion(found.best, found.best_loss / reference.norm(dim=1).clamp(min=SMALLEST_FEATURES))
+    image, loss = (found.best, found.best_loss) if iterate == "best" else (found.last, found.last_loss)
+    return Inversion(image, loss / reference.norm(dim=1).clamp(min=SMALLEST_FEATURES))
 
 
 def step_sizes(schedule: StepSchedule, step_size: float, steps: int) -> list[float]:

@@ -16,6 +16,7 @@ from raylab.config import Config
 from raylab.core import invert as inverting
 from raylab.core import last_relu, seeding
 from raylab.core.invert import StepSchedule
+from raylab.identity import ADDED_LATER
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
@@ -34,6 +35,8 @@ class Inversion(Config):
     schedule: StepSchedule = "linear"
     identity_relu: bool = True  # the gradient passes the last ReLU unchanged, as in MadryLab/robustness
     pool: Annotated[int, Field(ge=1)] | None = None  # images to start from that a process keeps; None: all
+    # The last, as the authors' notebook keeps it (the paper is silent). None: the one of nearest features.
+    iterate: Annotated[Literal["last"] | None, ADDED_LATER] = None
 
     @model_validator(mode="after")
     def _check(self) -> Inversion:
@@ -76,7 +79,14 @@ class InvertBody:
             else:
                 start = pool[inverting.start_rows(ids, len(pool), seed, split)]
             found = inverting.invert(
-                network, x, to_tensor(start, device), i.step_size, i.steps, i.schedule, i.identity_relu
+                network,
+                x,
+                to_tensor(start, device),
+                i.step_size,
+                i.steps,
+                i.schedule,
+                i.identity_relu,
+                i.iterate or "best",
             )
             return {
                 "id": ids,

@@ -82,6 +82,22 @@ def test_units_that_are_off_everywhere_are_switched_on_only_through_the_identity
     assert (invert(network, x, start, 0.1, 50, "linear").residual < 0.1).all()
 
 
+def test_the_last_iterate_is_kept_where_it_is_asked_for_and_the_nearest_otherwise() -> None:
+    """A last step too long overshoots: the nearest features were one step before."""
+    network, a = _linear()
+    x, start = _images(6), _images(6, seed=2)
+    gap = float(((x - start).flatten(1) @ a.T).norm(dim=1).min())
+    walked = [invert(network, x, start, 0.8 * gap, steps, identity_relu=False, iterate="last") for steps in (1, 2, 3)]
+    distance = torch.stack([(one.image.flatten(1) - x.flatten(1)) @ a.T for one in walked]).norm(dim=2)
+    scale = (x.flatten(1) @ a.T).norm(dim=1)
+    torch.testing.assert_close(torch.stack([one.residual for one in walked]), distance / scale)
+    assert (walked[2].residual > walked[1].residual).any()
+    nearest = invert(network, x, start, 0.8 * gap, 3, identity_relu=False)
+    torch.testing.assert_close(nearest.residual, torch.stack([one.residual for one in walked]).amin(dim=0))
+    with pytest.raises(ValueError, match="iterate: one of best, last, got 'first'"):
+        invert(network, x, start, 0.1, 3, identity_relu=False, iterate="first")  # type: ignore[arg-type]
+
+
 def test_the_objective_can_be_relative() -> None:
     network, _ = _linear()
     reference, z = network.features(_images(5)), _images(5, seed=2)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 import robust_runs
 
 from raylab.core import masking
+from raylab.report.robust.page import page, section
 from raylab.report.robust.table import Table
+from raylab.report.robust.text import as_text
+from raylab.stages.inversion import Inversion
 from raylab.store import Store
 
 
@@ -61,6 +65,16 @@ def test_every_set_that_was_inverted_tells_how_well(table: Table) -> None:
     assert [made.set for made in table.made] == ["r_image", "r_noise", "nr_image", "nr_noise"]
     assert table.made[0].median == pytest.approx(0.05)
     assert table.warnings == []
+
+
+def test_a_table_tells_which_iterate_an_inversion_kept(tmp_path: Path) -> None:
+    config = robust_runs.CONFIG.model_copy(update={"from_noise": Inversion(start="noise", iterate="last")})
+    found = robust_runs.table(Store(str(tmp_path)), config)
+    assert [made.iterate for made in found.made] == ["best", "last", "best", "last"]
+    lines = [line.split() for line in as_text(found).splitlines() if "0.050" in line]
+    assert [line[-1] for line in lines] == ["best", "last", "best", "last"]
+    rows = re.findall(r'<tr><th scope="row">D_N?R.*?</tr>', page([section(found)]), re.DOTALL)
+    assert ["<td>last</td>" in row for row in rows[:4]] == [False, True, False, True]
 
 
 def test_doubts_collapses_and_masking_are_warnings_with_their_place(tmp_path: Path) -> None:

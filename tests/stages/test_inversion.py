@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 import toy
+from pydantic import ValidationError
 
 from raylab import columns, runner
 from raylab.artifact import Artifact
 from raylab.core.invert import UNCONVERGED, start_noise
 from raylab.core.last_relu import survey
 from raylab.core.networks import NETWORKS, build
+from raylab.identity import canonical
 from raylab.runner import InlineBackend
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
@@ -181,12 +183,29 @@ def test_everything_that_decides_a_set_is_part_of_its_key() -> None:
         made(schedule="constant"),
         made(identity_relu=False),
         made(pool=10),
+        made(iterate="last"),
         made(start="noise"),
         made(begin=DATA.test),
         made(compute=Compute(batch_rows=40, shard_rows=40)),
     ]
     assert len({stage.key for stage in stages}) == len(stages)
     assert stages[0].passes == 160 * 60
+
+
+def test_a_set_of_last_iterates_is_another_set_and_farther_from_its_features(store: Store) -> None:
+    """Constant steps as long as the published ones end in going to and fro."""
+    options: dict[str, Any] = {"steps": 40, "step_size": 0.4, "schedule": "constant"}
+    best, last = (built(made(**options, **more), store) for more in ({}, {"iterate": "last"}))
+    assert not np.array_equal(best.batch()["image"], last.batch()["image"])
+    assert (last.batch()["residual"] >= best.batch()["residual"]).all()
+    assert (last.batch()["residual"] > best.batch()["residual"]).mean() > 0.5
+
+
+def test_sets_from_before_there_was_a_choice_of_iterate_keep_their_key() -> None:
+    assert made(iterate=None).key == made().key
+    assert "iterate" not in canonical(Inversion())
+    with pytest.raises(ValidationError, match="iterate"):
+        Inversion(iterate="best")  # type: ignore[arg-type]  # that is None: a set has one key
 
 
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"vgg16", "resnet50", "inception_v3"}))

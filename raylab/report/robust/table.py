@@ -9,6 +9,7 @@ from typing import Any
 
 from raylab.artifact import Artifact
 from raylab.core import masking
+from raylab.core.invert import Iterate
 from raylab.core.statistics import Estimate, proportion
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, INVERTED, SETS, STANDARD, Cell, RobustFeatures
 from raylab.report.estimates import BySeed, difference, mean
@@ -93,6 +94,7 @@ class Made:
     median: float  # relative residual, over seeds
     p95: float
     unconverged: float  # share
+    iterate: Iterate  # that was kept
     doubts: tuple[Said, ...]
 
 
@@ -231,6 +233,7 @@ class _Reader:
 
     def made(self, of: str) -> Made:
         found = [self.artifacts[Cell("set", seed, of)].metrics for seed in self.config.seeds]
+        inversion = self.config.from_noise if of.endswith("noise") else self.config.from_image
 
         def over(name: str) -> float:
             return math.fsum(float(m[name]) for m in found) / len(found)
@@ -241,6 +244,7 @@ class _Reader:
             over("residual_median"),
             over("residual_p95"),
             over("unconverged"),
+            inversion.iterate or "best",
             self.said("set", of, "", "doubts"),
         )
 

@@ -115,8 +115,11 @@ def _shift(found: Table) -> str:
 
 
 def _inversions(found: Table) -> str:
-    lines = [[LABELS[m.set], str(m.n), f"{m.median:.3f}", f"{m.p95:.3f}", share(m.unconverged)] for m in found.made]
-    return table(["set", "n", "median", "95th percentile", "above 0.2, %"], lines)
+    lines = [
+        [LABELS[m.set], str(m.n), f"{m.median:.3f}", f"{m.p95:.3f}", share(m.unconverged), m.iterate]
+        for m in found.made
+    ]
+    return table(["set", "n", "median", "95th percentile", "above 0.2, %", "iterate"], lines)
 
 
 def _name(row: Row) -> str:
