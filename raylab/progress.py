@@ -22,6 +22,7 @@ DOING = {
     "half": ("taking halves of", "test set"),
     "network": ("training", "network"),
     "released": ("reading", "network"),
+    "frost": ("reading", "set of photographs"),
     "constructed": ("constructing", "data set"),
     "inverted": ("inverting features into", "data set"),
     "spectrum": ("comparing", "spectrum"),

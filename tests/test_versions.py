@@ -70,9 +70,10 @@ CODE = {
     ],
     "changed": [
         "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
-        "core/fourier_basis.py", "core/spectra.py", "core/seeding.py", "core/evaluate.py", "core/networks.py",
-        "worker.py",
+        "core/spatter.py", "core/frost.py", "stages/frost.py", "core/fourier_basis.py", "core/spectra.py",
+        "core/seeding.py", "core/evaluate.py", "core/networks.py", "worker.py",
     ],
+    "frost": ["stages/frost.py", "data/decode.py"],
     "band_passed": ["stages/band.py", "core/spectra.py", "worker.py"],
     "layer_robustness": [
         "stages/layer_robustness.py", "stages/images.py", "core/layers.py", "core/robust.py", "core/pgd.py",

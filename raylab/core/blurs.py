@@ -18,14 +18,19 @@ NEGLIGIBLE = 1e-7  # a weight below it moves no pixel by a level of 255
 
 def gaussian(x: Floats, sigma: float, *, edge: Edge = "edge", truncate: float = 4.0) -> Floats:
     """`skimage.filters.gaussian`: along both sides, cut off at `truncate` sigmas, the edge repeated."""
-    reach = int(truncate * sigma + 0.5)
-    if reach == 0:
+    taps = weights(sigma, truncate)
+    if len(taps) == 1:
         return x
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weights /= weights.sum()
     for axis in (-2, -1):
-        x = _along(x, weights, axis, edge)
+        x = _along(x, taps, axis, edge)
     return x
+
+
+def weights(sigma: float, truncate: float = 4.0) -> Floats:  # (2 reach + 1,)
+    """Of a pixel and its neighbours along one side; their sum is 1."""
+    reach = int(truncate * sigma + 0.5)
+    found = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return np.asarray(found / found.sum())
 
 
 def disk(radius: float, alias_blur: float) -> Floats:

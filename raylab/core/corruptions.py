@@ -3,21 +3,25 @@
 HEN: Hendrycks and Dietterich 2019, `make_cifar_c.py` of hendrycks/robustness, with the constants for 32 x 32 pixels.
 Its random order is that of a global generator, which nobody has: the draws here are others, of the same distributions.
 
-Lengths in pixels (blurs, glass, streaks of snow) grow with the shorter side beyond 32 and stay below it, where a
-fraction of them would blur nothing; zoom and elastic transform are in shares of the side; fog fills the image.
-Two of the benchmark are made by Pillow, and so in `stages.corruption`: pixelate and JPEG. Frost needs its photographs.
+Lengths in pixels (blurs, glass, streaks of snow, drops, frost) grow with the shorter side beyond 32 and stay below it,
+where a fraction of them would blur nothing; zoom and elastic transform are in shares of the side; fog fills the image.
+Two of the benchmark are made by Pillow, and so in `stages.corruption`: pixelate and JPEG. Frost needs photographs,
+which are handed in (`stages.frost`).
+
+A new corruption is a file of its own and a line of CORRUPTIONS: its name is then known to configs, plans and pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.core import blurs, seeding, warps
+from raylab.core import blurs, frost, seeding, spatter, warps
+from raylab.core.frost import Photograph
 
 Floats = NDArray[np.float64]  # (N, C, H, W), in [0, 1]
 Ids = NDArray[np.int64]
@@ -29,11 +33,12 @@ LUMA = np.array([0.299, 0.587, 0.114])  # OpenCV's grey of red, green and blue
 
 @dataclass(frozen=True)
 class Draw:
-    """The random numbers of one corruption at one severity."""
+    """The random numbers of one corruption at one severity, and the photographs that it may choose from."""
 
     seed: int
     purpose: str
     ids: Ids
+    photographs: Sequence[Photograph] = ()
 
     def uniform(self, what: str, *shape: int) -> Floats:  # (N, *shape), in [0, 1)
         size = int(np.prod(shape, initial=1))
@@ -53,10 +58,12 @@ def corrupt(
     images: NDArray[np.uint8],  # (N, C, H, W)
     ids: Ids,  # (N,)
     seed: int,
+    photographs: Sequence[Photograph] = (),  # of frost: those that the benchmark draws from, in their order
 ) -> Floats:
     """The corrupted images before they are stored as bytes.
 
-    Raises ValueError for an unknown name or severity, and for images that are not bytes.
+    Raises ValueError for an unknown name or severity, for images that are not bytes, where frost has no photographs,
+    and where colours of grey images are to be changed.
     """
     if name not in CORRUPTIONS:
         raise ValueError(f"corrupt: one of {', '.join(CORRUPTIONS)}, got {name!r}")
@@ -65,7 +72,7 @@ def corrupt(
     if images.dtype != np.uint8:
         raise ValueError(f"corrupt: images of bytes, as published, got {images.dtype}")
     constants, corruption = CORRUPTIONS[name]
-    draw = Draw(seed, f"corruption/{name}/{severity}", ids)
+    draw = Draw(seed, f"corruption/{name}/{severity}", ids, photographs)
     return np.clip(corruption(images / 255.0, constants[severity - 1], draw), 0.0, 1.0)
 
 
@@ -186,6 +193,35 @@ def _brightness(x: Floats, added: float, draw: Draw) -> Floats:
     return np.asarray(np.where(value > 0, x * raised / np.where(value > 0, value, 1.0), raised))
 
 
+def _saturate(x: Floats, c: tuple[float, float], draw: Draw) -> Floats:
+    """The saturation of HSV times a factor and a little more: hue and value are kept, so a channel that is the largest
+    stays.  Grey has no hue; as in scikit-image it is taken for red."""
+    del draw
+    if x.shape[1] != 3:
+        raise ValueError(f"saturate: images in colour, got {x.shape[1]} channel; leave it out")
+    value = x.max(axis=1, keepdims=True)
+    chroma = value - x.min(axis=1, keepdims=True)
+    red = np.array([0.0, 1.0, 1.0])[:, None, None]
+    below = np.where(chroma > 0, (value - x) / np.where(chroma > 0, chroma, 1.0), red)  # 0 the largest, 1 the least
+    saturation = chroma / np.where(value > 0, value, 1.0)
+    return np.asarray(value * (1 - below * np.clip(saturation * c[0] + c[1], 0.0, 1.0)))
+
+
+def _frost(x: Floats, c: tuple[float, float], draw: Draw) -> Floats:
+    return frost.frost(x, *c, _scale(x), draw.photographs, draw.uniform("place", 3), LUMA)
+
+
+def _spatter(x: Floats, c: tuple[float, ...], draw: Draw) -> Floats:
+    """Beyond 32 pixels the noise runs together over longer ways, and is as much stronger as it takes for the drops to
+    cover the same share of the image."""
+    mean, sd, sigma, threshold, amount, mud = c
+    grown = _scale(x)
+    sd *= float((blurs.weights(sigma) ** 2).sum() / (blurs.weights(sigma * grown) ** 2).sum())
+    noise = mean + sd * draw.normal("liquid", *x.shape[2:])
+    amount = amount * grown if mud else amount
+    return spatter.spatter(x, noise, sigma * grown, threshold, amount, mud == 1, LUMA)
+
+
 def _contrast(x: Floats, factor: float, draw: Draw) -> Floats:
     """About the mean of each channel."""
     del draw
@@ -198,8 +234,13 @@ def _elastic_transform(x: Floats, c: tuple[float, float, float], draw: Draw) -> 
     return warps.elastic(x, *c, corners, fields)
 
 
+def scale(size: tuple[int, ...]) -> float:
+    """Of an image of (height, width): by how much lengths in pixels grow."""
+    return float(max(1.0, min(size) / SIDE))
+
+
 def _scale(x: Floats) -> float:
-    return float(max(1.0, min(x.shape[2:]) / SIDE))
+    return scale(x.shape[2:])
 
 
 CORRUPTIONS: Mapping[str, tuple[tuple[Any, ...], Corruption]] = {
@@ -226,4 +267,13 @@ CORRUPTIONS: Mapping[str, tuple[tuple[Any, ...], Corruption]] = {
         ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
         _elastic_transform,
     ),
+    "frost": (((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), _frost),
+    "spatter": (
+        (
+            (0.62, 0.1, 0.7, 0.7, 0.5, 0), (0.65, 0.1, 0.8, 0.7, 0.5, 0), (0.65, 0.3, 1, 0.69, 0.5, 0),
+            (0.65, 0.1, 0.7, 0.69, 0.6, 1), (0.65, 0.1, 0.5, 0.68, 0.6, 1),
+        ),
+        _spatter,
+    ),
+    "saturate": (((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)), _saturate),
 }  # fmt: skip

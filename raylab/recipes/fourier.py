@@ -83,6 +83,7 @@ class Cell(NamedTuple):
     test      network           its answers to the test images
     heat_map  network           its errors by frequency
     changed                     what all three say of corrupted images
+    frost                       the photographs that one of the corruptions lays over them
     noise                       and of images with noise of a band
     band      passes bandwidth  test images of which a band is left
     filtered  passes bandwidth  what a network trained on that band says of them
@@ -123,6 +124,8 @@ class _SeedPlan:
         for role, changes in (("changed", self.config.corruptions), ("noise", self.config.noise)):
             if changes is not None:
                 yield Cell(role, self.seed), self._changed(changes, networks, role)
+        if self.config.corruptions is not None and (frozen := self.config.corruptions.photographs()) is not None:
+            yield Cell("frost", self.seed), frozen
         if self.config.filtered is not None:
             yield from self._filtered(self.config.filtered)
 

@@ -2,55 +2,112 @@
 
 from __future__ import annotations
 
+import difflib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import corruptions, evaluate, fourier_basis, seeding, spectra
 from raylab.core.fourier_basis import Passes
+from raylab.core.frost import Photograph
+from raylab.core.frost import check as check_size
 from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.frost import SMALLEST, frost, photographs
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
-Name = Literal[
+Bytes = NDArray[np.uint8]  # (N, C, H, W)
+FROST, SATURATE = "frost", "saturate"
+# The corruptions of table 2 of Yin et al. 2019, and Gaussian noise. The benchmark's other three need more than such an
+# image: frost its photographs, saturate a colour; spatter came later, and a longer default would be another key.
+DEFAULT = (
     "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "gaussian_blur", "glass_blur",
     "motion_blur", "zoom_blur", "snow", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
     "jpeg_compression",
-]  # fmt: skip
-NAMES: tuple[Name, ...] = get_args(Name)
-Bytes = NDArray[np.uint8]  # (N, C, H, W)
+)  # fmt: skip
+
+
+def _pixelate(image: Image.Image, share: float) -> Image.Image:
+    width, height = image.size
+    small = image.resize((int(width * share), int(height * share)), Image.Resampling.BOX)
+    return small.resize((width, height), Image.Resampling.BOX)
+
+
+def _jpeg(image: Image.Image, quality: float) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=int(quality))
+    return Image.open(stream)
+
+
 # HEN: the share of the side that is left, and the quality. Both are Pillow's, as published.
-PIXELATE = (0.95, 0.9, 0.85, 0.75, 0.65)
-JPEG = (80, 65, 58, 50, 40)
+BY_PILLOW: Mapping[str, tuple[tuple[float, ...], Callable[[Image.Image, float], Image.Image]]] = {
+    "pixelate": ((0.95, 0.9, 0.85, 0.75, 0.65), _pixelate),
+    "jpeg_compression": ((80, 65, 58, 50, 40), _jpeg),
+}
+NAMES = (*corruptions.CORRUPTIONS, *BY_PILLOW)  # all 19 of CIFAR-10-C
+
+
+def _known(name: str) -> str:
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(NAMES)}"
+        raise ValueError(f"no corruption of that name, got {name!r}; {remedy}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_known)]
 
 
 class Corruptions(Config):
     """Which of the benchmark's, each at five severities."""
 
-    names: Annotated[tuple[Name, ...], Field(min_length=1)] = NAMES
+    names: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT
     rows: Annotated[int, Field(ge=2)] | None = None  # so many images, drawn by id; None: all
+    # A folder of the photographs that frost lays over images (`stages.frost`). Where, not what: their bytes are known.
+    frost: str | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _check(self) -> Corruptions:
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"names: each at most once, got {list(self.names)}")
+        if FROST in self.names and self.frost is None:
+            raise ValueError(
+                f"frost: the folder of CIFAR-10-C's photographs of frost, got none; give it, or leave out {FROST}"
+            )
+        if FROST not in self.names and self.frost is not None:
+            raise ValueError(f"names: {FROST} is not among them, got its photographs; add it there")
         return self
+
+    def photographs(self) -> Stage | None:
+        """Those of frost, where it is asked for.
+
+        Raises DataError where they are not those of the benchmark.
+        """
+        return None if self.frost is None else frost(self.frost)
 
     def variants(self) -> list[tuple[str, int]]:
         return [(name, severity) for name in self.names for severity in corruptions.SEVERITIES]
 
-    def change(self, what: str, level: int, images: NDArray[Any], ids: NDArray[np.int64], seed: int) -> NDArray[Any]:
-        return corrupted(what, level, as_bytes(images), ids, seed)
+    def change(
+        self,
+        what: str,
+        level: int,
+        images: NDArray[Any],
+        ids: NDArray[np.int64],
+        seed: int,
+        frozen: Sequence[Photograph],
+    ) -> NDArray[Any]:
+        return corrupted(what, level, as_bytes(images), ids, seed, frozen)
 
 
 class FilteredNoise(Config):
@@ -71,7 +128,16 @@ class FilteredNoise(Config):
     def variants(self) -> list[tuple[str, int]]:
         return [("low", bandwidth) for bandwidth in self.low] + [("high", bandwidth) for bandwidth in self.high]
 
-    def change(self, what: str, level: int, images: NDArray[Any], ids: NDArray[np.int64], seed: int) -> NDArray[Any]:
+    def change(
+        self,
+        what: str,
+        level: int,
+        images: NDArray[Any],
+        ids: NDArray[np.int64],
+        seed: int,
+        frozen: Sequence[Photograph],
+    ) -> NDArray[Any]:
+        del frozen
         passes: Passes = "low" if what == "low" else "high"
         shape = (images.shape[1], images.shape[2], images.shape[3])
         added = fourier_basis.noise(passes, level, self.norm, shape, ids, seed)
@@ -84,11 +150,18 @@ def as_bytes(images: NDArray[Any]) -> Bytes:
     return np.asarray(images if images.dtype == np.uint8 else np.rint(np.clip(images, 0, 1) * 255), dtype=np.uint8)
 
 
-def corrupted(name: str, severity: int, images: Bytes, ids: NDArray[np.int64], seed: int) -> Bytes:
+def corrupted(
+    name: str,
+    severity: int,
+    images: Bytes,
+    ids: NDArray[np.int64],
+    seed: int,
+    frozen: Sequence[Photograph] = (),  # frost's photographs
+) -> Bytes:
     """The images as the benchmark stores them."""
-    if name in ("pixelate", "jpeg_compression"):
+    if name in BY_PILLOW:
         return np.stack([_by_pillow(name, severity, image) for image in images]) if len(images) else images
-    return corruptions.as_bytes(corruptions.corrupt(name, severity, images, ids, seed))
+    return corruptions.as_bytes(corruptions.corrupt(name, severity, images, ids, seed, frozen))
 
 
 @dataclass(frozen=True)
@@ -113,6 +186,7 @@ class ChangedBody:
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         changes, seed = self.identity.changes, self.identity.seed
         networks = {role: load_network(one, device) for role, one in inputs.items() if role in self.identity.models}
+        frozen = photographs(inputs[FROST]) if FROST in inputs else ()
         chosen = None if changes.rows is None else _draw(inputs["drawn_from"], changes.rows, seed)
 
         def judge(batch: Batch) -> Batch:
@@ -121,19 +195,21 @@ class ChangedBody:
             images = batch["image"][taken]
             right = [
                 [_right(networks[role], shown, label, device) for role in self.identity.models]
-                for shown in self._shown(images, ids)
+                for shown in self._shown(images, ids, frozen)
             ]
             found = np.asarray(right, dtype=np.uint8).transpose(2, 1, 0)  # (N, models, 1 + variants)
             return {"id": ids, "label": label, "clean": found[:, :, 0], "right": found[:, :, 1:]}
 
         return judge
 
-    def _shown(self, images: NDArray[Any], ids: NDArray[np.int64]) -> Iterator[NDArray[np.generic]]:
+    def _shown(
+        self, images: NDArray[Any], ids: NDArray[np.int64], frozen: Sequence[Photograph]
+    ) -> Iterator[NDArray[np.generic]]:
         """The images as they are, then in every variant."""
         changes = self.identity.changes
         yield images
         for what, level in changes.variants():
-            yield changes.change(what, level, images, ids, self.identity.seed)
+            yield changes.change(what, level, images, ids, self.identity.seed, frozen)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         """By network, accuracy under every variant, and on the same images unchanged."""
@@ -168,14 +244,26 @@ def changed(
     """
     if changes.rows is not None and changes.rows > rows:
         raise ValueError(f"changed: rows at most the {rows} images of {data.label}, got {changes.rows}; null: all")
+    inputs = {"data": data, **models} | ({} if changes.rows is None else {"drawn_from": data})
     if isinstance(changes, FilteredNoise):
         check_bandwidths(changes.low, changes.high, images)
-    elif images.shape[0] not in (1, 3):
-        raise ValueError(f"changed: corruptions are of 1 or 3 channels, got {images.shape[0]}; leave them out")
+    else:
+        _check_images(changes, images)
+        if (frozen := changes.photographs()) is not None:
+            inputs[FROST] = frozen
     identity = Changed(changes, tuple(models), seed, compute)
-    inputs = {"data": data, **models} | ({} if changes.rows is None else {"drawn_from": data})
     passes = min(rows, changes.rows or rows) * len(models) * (len(changes.variants()) + 1) // 2
     return Stage("changed", 1, identity, inputs, ChangedBody(identity), name, passes)
+
+
+def _check_images(changes: Corruptions, images: ImageSpec) -> None:
+    channels, height, width = images.shape
+    if channels not in (1, 3):
+        raise ValueError(f"changed: corruptions are of 1 or 3 channels, got {channels}; leave them out")
+    if SATURATE in changes.names and channels == 1:
+        raise ValueError(f"corruptions.names: {SATURATE} changes colours, got grey images; leave it out")
+    if FROST in changes.names:
+        check_size(SMALLEST, (height, width), corruptions.scale((height, width)))
 
 
 def check_bandwidths(low: tuple[int, ...], high: tuple[int, ...], images: ImageSpec) -> None:
@@ -201,14 +289,7 @@ def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
 
 
 def _by_pillow(name: str, severity: int, image: Bytes) -> Bytes:  # (C, H, W)
+    constants, change = BY_PILLOW[name]
     shown = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
-    if name == "pixelate":
-        share, (width, height) = PIXELATE[severity - 1], shown.size
-        small = shown.resize((int(width * share), int(height * share)), Image.Resampling.BOX)
-        result = small.resize((width, height), Image.Resampling.BOX)
-    else:
-        stream = io.BytesIO()
-        shown.save(stream, "JPEG", quality=JPEG[severity - 1])
-        result = Image.open(stream)
-    pixels = np.asarray(result)
+    pixels = np.asarray(change(shown, constants[severity - 1]))
     return pixels[None] if len(image) == 1 else np.moveaxis(pixels, -1, 0)

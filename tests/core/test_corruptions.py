@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import colorsys
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
 from raylab.core import corruptions as c
+from raylab.core import frost, spatter
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 3, 32, 32)).astype(np.uint8)
 IDS = np.arange(6)
+FROSTS = tuple(RNG.integers(0, 256, (3, *size)).astype(np.uint8) for size in ((230, 340), (310, 200)))
+
+
+def corrupt(name: str, severity: int, images: NDArray[np.uint8], ids: NDArray[np.int64], seed: int) -> c.Floats:
+    return c.corrupt(name, severity, images, ids, seed, FROSTS)
 
 
 def flat(value: int, count: int = 40, channels: int = 1) -> NDArray[np.uint8]:
@@ -21,20 +29,20 @@ def flat(value: int, count: int = 40, channels: int = 1) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("name", c.CORRUPTIONS)
 def test_every_corruption_keeps_shape_and_range_and_depends_on_the_example_alone(name: str) -> None:
     for severity in (1, 5):
-        made = c.corrupt(name, severity, IMAGES, IDS, seed=3)
+        made = corrupt(name, severity, IMAGES, IDS, seed=3)
         assert made.shape == IMAGES.shape
         assert 0.0 <= made.min() <= made.max() <= 1.0
         assert not np.array_equal(made, IMAGES / 255.0)
-        np.testing.assert_allclose(c.corrupt(name, severity, IMAGES[[4]], IDS[[4]], seed=3), made[[4]], atol=1e-12)
+        np.testing.assert_allclose(corrupt(name, severity, IMAGES[[4]], IDS[[4]], seed=3), made[[4]], atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [n for n in c.CORRUPTIONS if n not in (
-    "defocus_blur", "gaussian_blur", "zoom_blur", "brightness", "contrast")])  # fmt: skip
+    "defocus_blur", "gaussian_blur", "zoom_blur", "brightness", "contrast", "saturate")])  # fmt: skip
 def test_a_random_corruption_changes_with_the_seed_and_with_the_example(name: str) -> None:
     twice = np.concatenate([IMAGES[:1], IMAGES[:1]])
-    first, second = c.corrupt(name, 4, twice, np.array([1, 2]), seed=0)
+    first, second = corrupt(name, 4, twice, np.array([1, 2]), seed=0)
     assert not np.array_equal(first, second)
-    assert not np.array_equal(c.corrupt(name, 4, twice, np.array([1, 2]), seed=1)[0], first)
+    assert not np.array_equal(corrupt(name, 4, twice, np.array([1, 2]), seed=1)[0], first)
 
 
 @pytest.mark.parametrize(("severity", "factor"), list(enumerate((0.75, 0.5, 0.4, 0.3, 0.15), start=1)))
@@ -130,6 +138,133 @@ def test_snow_only_whitens() -> None:
     assert (c.corrupt("snow", 3, IMAGES, IDS, 0) >= IMAGES / 255.0 - 1e-12).all()
 
 
+@pytest.mark.parametrize(
+    ("severity", "factor", "more"),
+    [(s, *pair) for s, pair in enumerate(((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2)), start=1)],
+)
+def test_saturate_is_that_of_hsv(severity: int, factor: float, more: float) -> None:
+    grey = np.full((1, 3, 32, 32), 90, dtype=np.uint8)
+    images = np.concatenate([IMAGES[:1], grey, 0 * grey])
+    made = corrupt("saturate", severity, images, np.arange(3), 0)
+    for image, found in zip(images / 255.0, made, strict=True):
+        for row, column in ((0, 0), (3, 7), (31, 31)):
+            hue, saturation, value = colorsys.rgb_to_hsv(*image[:, row, column])
+            expected = colorsys.hsv_to_rgb(hue, min(1.0, saturation * factor + more), value)
+            np.testing.assert_allclose(found[:, row, column], expected, atol=1e-12)
+
+
+def test_frost_is_every_fifth_pixel_of_a_photograph_at_a_random_place() -> None:
+    dark = np.zeros((60, 3, 32, 32), dtype=np.uint8)
+    made = corrupt("frost", 5, dark, np.arange(60), 0) / 0.45
+    fifths = [photograph[:, 2::5, 2::5] / 255.0 for photograph in FROSTS]
+    places = set()
+    for image in made:
+        found = [
+            (k, top, left)
+            for k, fifth in enumerate(fifths)
+            for top, left in np.argwhere(np.isclose(fifth[:, :-32, :-32], image[:, :1, :1]).all(axis=0)).tolist()
+            if np.allclose(fifth[:, top : top + 32, left : left + 32], image, atol=1e-9)
+        ]
+        assert len(found) == 1
+        places.update(found)
+    assert len(places) > 50
+    assert {place[0] for place in places} == {0, 1}
+    for severity, (kept, added) in enumerate(((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), start=1):
+        over = [corrupt("frost", severity, dark + level, np.arange(60), 0) for level in (0, 10)]
+        assert over[1] - over[0] == pytest.approx(kept * 10 / 255)
+        assert float(over[0].max()) == pytest.approx(added, rel=0.02)
+
+
+def test_frost_on_grey_images_is_grey_and_on_larger_ones_larger() -> None:
+    places = np.full((1, 3), 0.4)
+    dark = [np.zeros((1, channels, 32, 32)) for channels in (1, 3)]
+    grey, colour = (frost.frost(x, 1, 0.5, 1.0, FROSTS, places, c.LUMA) for x in dark)
+    np.testing.assert_allclose(grey[0, 0], np.tensordot(c.LUMA, colour[0], (0, 0)))
+    flat_frost = [np.full((3, 400, 400), 100, dtype=np.uint8)]
+    np.testing.assert_allclose(frost.frost(dark[1], 1, 0.5, 1.0, flat_frost, places, c.LUMA), 50 / 255)
+    fine = np.tile(np.arange(0, 250, 1, dtype=np.uint8), (3, 250, 1))  # its level says how far across
+    large = frost.frost(np.zeros((1, 3, 64, 64)), 0, 1.0, 2.0, [fine], np.zeros((1, 3)), c.LUMA)
+    np.testing.assert_allclose(large[0, 0, 0] * 255, 2.5 * np.arange(64) + 0.75)  # half of five pixels each
+
+
+def test_frost_without_photographs_or_with_small_ones_is_refused() -> None:
+    with pytest.raises(ValueError, match="photographs of frost to draw from, got none"):
+        c.corrupt("frost", 1, IMAGES, IDS, 0)
+    with pytest.raises(ValueError, match=r"0\.2 of their size, got 32 x 40"):
+        c.corrupt("frost", 1, IMAGES, IDS, 0, [np.zeros((3, 160, 200), dtype=np.uint8)])
+    with pytest.raises(ValueError, match="images in colour, got 1 channel"):
+        c.corrupt("saturate", 1, IMAGES[:, :1], IDS, 0)
+
+
+def test_water_only_brightens_and_mud_covers_what_it_falls_on() -> None:
+    x = IMAGES / 255.0
+    for severity in (1, 2, 3):
+        added = corrupt("spatter", severity, 0 * IMAGES, IDS, 0)
+        assert (corrupt("spatter", severity, IMAGES, IDS, 0) >= x - 1e-12).all()
+        np.testing.assert_allclose(
+            added.max(axis=(2, 3)), np.tile(0.5 * spatter.WATER, (6, 1))
+        )  # of the brightest drop
+    for severity in (4, 5):
+        made = corrupt("spatter", severity, IMAGES, IDS, 0)
+        touched = (made != x).any(axis=1)
+        assert 0.01 < touched.mean() < 0.5
+        over_black, over_white = (corrupt("spatter", severity, level + 0 * IMAGES, IDS, 0) for level in (0, 255))
+        cover = 1 - (over_white - over_black)[:, 0]
+        assert (cover[touched] >= spatter.COVERED).all()
+        np.testing.assert_allclose(over_black, cover[:, None] * spatter.MUD[:, None, None], atol=1e-12)
+
+
+@pytest.mark.parametrize("severity", c.SEVERITIES)
+def test_drops_cover_the_same_share_of_an_image_at_any_size(severity: int) -> None:
+    """Smoothed over three times the length, noise of the same strength would pass the threshold nowhere."""
+    shares = []
+    for side, count in ((32, 100), (96, 12)):
+        black = np.zeros((count, 1, side, side), dtype=np.uint8)
+        shares.append(float((c.corrupt("spatter", severity, black, np.arange(count), 0) > 0).mean()))
+    assert 0.01 < shares[0] < 0.4
+    # The light on water is drawn with a brush of 3 pixels at any size, and leaves more of a larger drop bright.
+    assert shares[1] == pytest.approx(shares[0], rel=0.5 if severity > 3 else 0.7)
+
+
+def test_an_image_on_which_no_drop_falls_stays_as_it_is() -> None:
+    x = IMAGES / 255.0
+    for mud in (False, True):
+        assert np.array_equal(spatter.spatter(x, np.zeros((6, 32, 32)), 0.7, 0.7, 0.5, mud, c.LUMA), x)
+
+
+def test_the_distance_to_an_edge_is_the_shortest_way_in_steps_of_1_and_1_4_and_2_2() -> None:
+    edge = np.zeros((1, 40, 40), dtype=bool)
+    edge[0, 5, 5] = True
+    found = spatter.distance(edge)[0]
+    for (row, column), way in {
+        (5, 5): 0,
+        (5, 8): 3,
+        (7, 7): 2.8,
+        (6, 7): 2.1969,
+        (9, 7): 4.3938,
+        (8, 9): 4.9969,
+    }.items():
+        assert found[row, column] == pytest.approx(way, abs=1e-5)
+    assert found[39, 39] == spatter.FAR
+    assert (spatter.distance(edge & False) == spatter.FAR).all()
+
+
+def test_an_edge_is_one_pixel_wide_where_it_is_strong_and_along_it_where_it_is_weak() -> None:
+    levels = np.zeros((1, 12, 12), dtype=np.int64)
+    levels[0, :, 6:] = 200
+    found = spatter.edges(levels)[0]
+    assert (found.sum(axis=1) == 1).all()
+    assert set(np.argwhere(found)[:, 1]) <= {5, 6}
+    assert not spatter.edges(levels // 10).any()  # 4 x 20 is above the weak threshold and hangs on no strong edge
+    levels[0, :, 6:] = np.linspace(20, 200, 12).astype(np.int64)[:, None]
+    assert spatter.edges(levels)[0, 1:-1].any(axis=1).all()
+
+
+def test_equalised_levels_are_spread_by_their_ranks() -> None:
+    levels = np.array([[[7, 7, 9, 20]], [[3, 3, 3, 3]]])
+    assert spatter.equalised(levels).tolist() == [[[0, 0, 128, 255]], [[3, 3, 3, 3]]]
+
+
 def test_lengths_grow_beyond_the_published_size_and_stay_below_it() -> None:
     """A blur of a picture of twice the pixels is the blur of the picture; of half of them it is as published."""
     smooth = c.Draw(0, "picture", np.arange(1))
@@ -151,7 +286,7 @@ def test_bytes_are_cut_off_as_the_benchmark_stores_them() -> None:
 
 
 @pytest.mark.parametrize(("name", "severity", "images", "said"), [
-    ("frost", 1, IMAGES, "'frost'"), ("fog", 0, IMAGES, "severity 1 to 5, got 0"),
+    ("hail", 1, IMAGES, "'hail'"), ("fog", 0, IMAGES, "severity 1 to 5, got 0"),
     ("fog", 1, IMAGES / 255.0, "images of bytes"),
 ])  # fmt: skip
 def test_what_is_not_the_benchmark_is_refused(name: str, severity: int, images: NDArray[np.uint8], said: str) -> None:

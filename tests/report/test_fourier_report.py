@@ -6,17 +6,20 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import toy
+from frost_files import write_frosts
 
 from raylab import runner
 from raylab.core.statistics import Estimate
-from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD, Filtered, Fourier, plan
+from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD, Cell, Filtered, Fourier, plan
 from raylab.report.fourier.experiment import EXPERIMENT
 from raylab.report.fourier.page import files, page, publication, section
+from raylab.report.fourier.panels import corrupted
 from raylab.report.fourier.published import FIGURE_1, FIGURE_5, QUOTE, TABLE_2
 from raylab.report.fourier.scoreboard import evidence
 from raylab.report.fourier.table import Change, Result, measured
@@ -24,8 +27,10 @@ from raylab.report.fourier.text import as_csv, as_text, map_csv
 from raylab.report.fourier.verdict import is_total, verdict
 from raylab.report.scoreboard.verdict import scored
 from raylab.runner import InlineBackend
-from raylab.stages.corruption import NAMES, Corruptions, FilteredNoise
+from raylab.stages import frost as frosts
+from raylab.stages.corruption import DEFAULT, Corruptions, FilteredNoise
 from raylab.stages.dataset import SeeFarData
+from raylab.stages.frost import photographs
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.store import Store
 from raylab.study import Built
@@ -202,8 +207,26 @@ def test_what_hardly_costs_the_standard_network_cannot_contradict(result: Result
     assert undecided(0.2) == ""
 
 
+def test_a_page_shows_frost_with_the_photographs_that_the_networks_were_asked_with(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frosts, "PUBLISHED", write_frosts(tmp_path))
+    change = CONFIG.corruptions.model_copy(update={"names": ("frost",), "frost": str(tmp_path)})
+    cells = plan(CONFIG.model_copy(update={"seeds": (0,), "corruptions": change}))
+    assert cells[Cell("changed", 0)].inputs["frost"] == cells[Cell("frost", 0)]
+    made = runner.build({"frost": cells[Cell("frost", 0)]}, Store(str(tmp_path)), InlineBackend(), toy.Recorder())
+    asked = replace(result.corruptions[0], what="frost")
+    frosty = replace(result, corruptions=(asked,), artifacts={**result.artifacts, Cell("frost", 0): made["frost"]})
+    assert len(photographs(made["frost"])) == 5
+    assert "1 corruptions" in corrupted(frosty).alt
+    assert "<td" in page([section(frosty)])
+    with pytest.raises(ValueError, match="photographs of frost to draw from, got none"):
+        corrupted(replace(frosty, artifacts=result.artifacts))
+
+
 def test_published_numbers_are_those_of_the_paper() -> None:
-    assert set(TABLE_2) == set(NAMES) - {"gaussian_noise"}
+    """The table has neither Gaussian noise nor three of CIFAR-10-C's that the default leaves out."""
+    assert set(TABLE_2) == set(DEFAULT) - {"gaussian_noise"}
     assert [round(np.mean([by[name] for by in TABLE_2.values()]), 2) for name in NETWORKS] == [0.77, 0.83, 0.81]
     assert FIGURE_5["high", 3][GAUSSIAN] == 0.88
     assert FIGURE_1["high"][105] == 0.51

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import toy
+from frost_files import FROSTS, write_frosts
 from PIL import Image
+from pydantic import ValidationError
 
 from raylab import runner
 from raylab.artifact import Artifact
 from raylab.core import fourier_basis, spectra
+from raylab.data.reader import DataError
+from raylab.identity import canonical
 from raylab.runner import InlineBackend
 from raylab.stage import Compute, Stage
+from raylab.stages import frost as frosts
 from raylab.stages import heat_map as heat_maps
 from raylab.stages.band import band_passed
-from raylab.stages.corruption import NAMES, Corruptions, FilteredNoise, as_bytes, changed, corrupted
+from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise, as_bytes, changed, corrupted
 from raylab.stages.dataset import SeeFarData, open_data
+from raylab.stages.frost import PUBLISHED
 from raylab.stages.heat_map import HeatMap, heat_map
 from raylab.stages.images import to_tensor
 from raylab.stages.recipe import Recipe
@@ -141,10 +148,59 @@ def test_jpeg_and_pixels_are_pillows(channels: int) -> None:
 
 def test_every_name_of_the_benchmark_can_be_made_and_is_stored_as_bytes() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 1, 16, 16)).astype(np.uint8)
+    assert len(NAMES) == 19
     for name in NAMES:
-        made = corrupted(name, 3, images, np.arange(2), 0)
+        shown = images.repeat(3, axis=1) if name == "saturate" else images
+        made = corrupted(name, 3, shown, np.arange(2), 0, FROSTS if name == "frost" else ())
         assert made.dtype == np.uint8
-        assert made.shape == images.shape
+        assert made.shape == shown.shape
+
+
+def test_a_corruption_that_is_added_changes_no_key_of_a_run_that_did_not_name_it() -> None:
+    """The default is a list of its own, and where photographs lie is no part of it."""
+    assert sorted(set(NAMES) - set(Corruptions().names)) == ["frost", "saturate", "spatter"]
+    assert canonical(Corruptions()) == {"names": list(DEFAULT), "rows": None}
+
+
+def frosted(folder: Path, **more: Any) -> Stage:
+    config = Corruptions(names=("frost", "contrast"), frost=str(folder), **more)
+    return changed(config, {"m": NETWORK}, DATA.test, DATA.images, 5, COMPUTE, rows=50, name="frosted")
+
+
+def test_frost_is_made_of_the_photographs_in_a_folder(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frosts, "PUBLISHED", write_frosts(tmp_path / "one"))
+    found, test = built(frosted(tmp_path / "one"), store), built(DATA.test, store).batch()
+    network = load_network(built(NETWORK, store), "cpu")
+    pictures = [np.asarray(Image.open(tmp_path / "one" / name)).transpose(2, 0, 1) for name in PUBLISHED]
+    for severity in range(1, 6):
+        shown = corrupted("frost", severity, test["image"], test["id"], 5, pictures)
+        right = network(to_tensor(shown, "cpu")).argmax(1).numpy() == test["label"]
+        assert np.array_equal(found.batch()["right"][:, 0, severity - 1], right)
+    write_frosts(tmp_path / "two")
+    assert frosted(tmp_path / "two").key == frosted(tmp_path / "one").key  # what, not where
+
+
+def test_photographs_that_are_missing_or_others_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"corruptions.frost: .*frost1.png: no such file; .* hendrycks/robustness has"):
+        frosted(tmp_path / "nothing")
+    write_frosts(tmp_path)
+    with pytest.raises(DataError, match=r"frost1.png: not the photograph that CIFAR-10-C was made with"):
+        frosted(tmp_path)
+    with pytest.raises(ValidationError, match="frost: the folder of CIFAR-10-C's photographs of frost, got none"):
+        Corruptions(names=("frost",))
+    with pytest.raises(ValidationError, match="names: frost is not among them, got its photographs; add it there"):
+        Corruptions(frost=str(tmp_path))
+    with pytest.raises(ValidationError, match="no corruption of that name, got 'frst'; did you mean 'frost'"):
+        Corruptions(names=("frst",))
+
+
+def test_colours_of_grey_images_are_refused_before_anything_runs() -> None:
+    with pytest.raises(
+        ValueError, match=r"corruptions\.names: saturate changes colours, got grey images; leave it out"
+    ):
+        changed(Corruptions(names=("saturate",)), {"m": NETWORK}, DATA.test, DATA.images, 5, COMPUTE, rows=50, name="x")
 
 
 def test_images_that_are_no_bytes_are_rounded_to_them_first() -> None:

@@ -17,6 +17,7 @@ from raylab.report.fourier.table import Result
 from raylab.report.picture import Picture, style
 from raylab.stages.corruption import as_bytes
 from raylab.stages.corruption import corrupted as under
+from raylab.stages.frost import photographs
 
 COUNT = 5
 READ_ROWS = 500  # of the test images: the examples come from the first of them
@@ -60,8 +61,12 @@ def corrupted(result: Result) -> Picture:
     image, example = data["image"][where : where + 1], data["id"][where : where + 1]
     kinds = [change.what for change in result.corruptions]
     seed = result.config.seeds[0]
+    frost = result.artifacts.get(Cell("frost", seed))
+    frozen = () if frost is None else photographs(frost)
     shown = [("as it is", unit(image[0]))]
-    shown += [(words(name), unit(under(name, SHOWN_SEVERITY, as_bytes(image), example, seed)[0])) for name in kinds]
+    shown += [
+        (words(name), unit(under(name, SHOWN_SEVERITY, as_bytes(image), example, seed, frozen)[0])) for name in kinds
+    ]
     lines = -(-len(shown) // COLUMNS)
     with style():
         figure = Figure(figsize=(1.22 * COLUMNS, 1.3 * lines))
