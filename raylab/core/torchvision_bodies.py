@@ -2,6 +2,9 @@
 
 Below 128 pixels the stem has stride 1 and no pooling (as in MadryLab/robustness, `cifar_models`); from there
 on it is the original ImageNet stem.  No dropout: it would draw from the global random state.
+
+ResNet and VGG are then the CIFAR versions of MadryLab/robustness, layer by layer; DenseNet and Inception are not quite
+(their docstrings say how), and no checkpoint of these two was released for CIFAR.
 """
 
 from __future__ import annotations
@@ -38,7 +41,10 @@ def resnet50(shape: Shape) -> Body:
 
 
 def densenet121(shape: Shape) -> Body:
-    """DenseNet-121 (growth 32); small images: 3x3 stem of stride 1, no stem pooling."""
+    """DenseNet-121 (growth 32); small images: 3x3 stem of stride 1, no stem pooling.
+
+    The CIFAR version of MadryLab/robustness has no BatchNorm and ReLU after its stem: 128 parameters less.
+    """
     net = torchvision_compat.load().models.densenet121(weights=None)
     features = net.features
     if _is_small(shape):
@@ -54,7 +60,8 @@ def inception_v3(shape: Shape) -> Body:
     """Inception-v3 without its auxiliary head; small images: stem of stride 1, no stem pooling.
 
     So 32x32 reaches the first mixed block as 30x30; ImageNet's 299x299 reaches it as 35x35.  Initialised by
-    torch's defaults, as the CIFAR versions are.
+    torch's defaults, as the CIFAR versions are.  That of MadryLab/robustness convolves 3x3, not 1x1, after the pooling
+    of its first three mixed blocks, 327,680 parameters more, and drops out half of the features in training.
     """
     net = torchvision_compat.load().models.inception_v3(weights=None, aux_logits=False, init_weights=False)
     first, second = net.Conv2d_1a_3x3, net.Conv2d_2a_3x3

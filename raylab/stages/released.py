@@ -29,6 +29,11 @@ RESTRICTED_IMAGENET = ImageSpec((3, 224, 224), 9, (0.4717, 0.4499, 0.3837), (0.2
 _RESNET = ((r"^(linear|fc)\.", "head."), (r"\.shortcut\.", ".downsample."), (r"^(?!head\.)", "body."))
 _VGG = ((r"^features\.", "body.0."), (r"^classifier\.", "head."))
 ARCHITECTURES = {"resnet18": _RESNET, "resnet50": _RESNET, "vgg16": _VGG}
+# Networks of theirs that ours are not, whatever is renamed. No checkpoint of them was released for CIFAR.
+DIFFERENT = {
+    "densenet121": "theirs has no BatchNorm after its stem, and joins its features in another order",
+    "inception_v3": "theirs convolves 3x3 after the pooling of its first mixed blocks, and has dropout",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ def released_network(
     """
     file = Path(os.path.expanduser(path))
     if network not in ARCHITECTURES:
-        raise ValueError(f"released networks: one of {', '.join(ARCHITECTURES)}, got {network!r}")
+        why = f", which is another network: {DIFFERENT[network]}" if network in DIFFERENT else ""
+        raise ValueError(f"released networks: one of {', '.join(ARCHITECTURES)}, got {network!r}{why}")
     networks.check(network, images.shape, images.num_classes)
     if not file.is_file():
         raise DataError(f"{file}: no such file; download it as the README of MadryLab/robustness says")

@@ -234,3 +234,18 @@ def test_kumano_s_convnet_is_the_one_of_the_authors_code() -> None:
     torch.testing.assert_close(network(x), network.head(z))
     wide = make("kumano_convnet", (1, 28, 28))
     assert [m.out_channels for m in wide.body.modules() if isinstance(m, torch.nn.Conv2d)] == [16, 128, 128, 256, 256]
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("densenet121", 6_956_298), ("inception_v3", 22_133_738)])
+def test_two_networks_differ_from_the_cifar_versions_of_robustness_by_what_their_docstrings_say(
+    name: str, theirs: int
+) -> None:
+    """Of 10 classes; `theirs` are the parameters of MadryLab/robustness 1.2.1 (`tests/peers` counts them)."""
+    with torch.device("meta"):
+        body, num_features = NETWORKS[name].body((3, 32, 32))
+    ours = sum(parameter.numel() for parameter in body.parameters()) + 10 * (num_features + 1)
+    stem = 2 * 64  # a weight and a bias for each channel of the BatchNorm
+    pools = 8 * (192 * 32 + 256 * 64 + 288 * 64)  # of the 9 weights of a 3x3 convolution a 1x1 has one
+    assert ours - theirs == (stem if name == "densenet121" else -pools)
+    said = NETWORKS[name].body.__doc__ or ""
+    assert f"{abs(ours - theirs):,} parameters" in " ".join(said.split())

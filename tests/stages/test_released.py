@@ -260,6 +260,10 @@ def test_another_architecture_is_refused(tmp_path: Path, store: Store) -> None:
         built(released_network(path), store)
     with pytest.raises(ValueError, match="one of resnet18, resnet50, vgg16, got 'mlp'"):
         released_network(path, "mlp")
+    with pytest.raises(ValueError, match="got 'densenet121', which is another network: theirs has no BatchNorm after"):
+        released_network(path, "densenet121")
+    with pytest.raises(ValueError, match="got 'inception_v3', which is another network: theirs convolves 3x3"):
+        released_network(path, "inception_v3")
     with pytest.raises(DataError, match="no such file; download it"):
         released_network(tmp_path / "absent.pt")
 
