@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS_VENV := .venv-peers
 
-.PHONY: demo test check install readme cluster-local cluster-local-down
+.PHONY: demo test check peers install readme cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -29,6 +30,17 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Beside the field's own code, in an environment of its own on top of .venv; arguments in PEERS="-k pgd".
+peers: $(PEERS_VENV)/.installed
+	$(PEERS_VENV)/bin/python -m pytest tests/peers $(PEERS)
+
+$(PEERS_VENV)/.installed: $(STAMP) tests/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(PEERS_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/raylab_venv.pth"
+	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/peers/requirements.txt
+	@touch $@
 
 # The table of measured rows in README.md, from .readme/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
 readme: install
