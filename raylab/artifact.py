@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,29 @@ class Part:
         """The file's own name: the folder of a task's attempt is an accident of one run."""
         return self.path.rsplit("/", 1)[-1]
 
+    @classmethod
+    def of_json(cls, read: object) -> Part:
+        """Raises ValueError where it is no description of a part."""
+        known = {field.name for field in fields(cls)}
+        if not isinstance(read, dict) or not read.keys() <= known or not known - {"device"} <= read.keys():
+            raise ValueError(f"a part needs {', '.join(sorted(known))}, got {read!r:.200}")
+        part = cls(**read)
+        texts = all(isinstance(text, str) for text in (part.path, part.sha256, part.device))
+        counts = all(type(n) is int and n >= 0 for n in (part.bytes, 0 if part.rows is None else part.rows))
+        if not texts or not counts or not re.fullmatch("[0-9a-f]{64}", part.sha256):
+            raise ValueError(f"no part has path, rows, bytes and sha256 like {read!r:.200}")
+        return part
+
+
+def is_of(part: Part, data: bytes) -> bool:
+    """Whether these are the bytes that are described."""
+    return len(data) == part.bytes and hashlib.sha256(data).hexdigest() == part.sha256
+
+
+def digest_of(parts: Sequence[Part]) -> str:
+    """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
+    return fingerprint(tuple((part.name, part.sha256) for part in parts))
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -50,6 +74,7 @@ class Artifact:
     store: Store
     folder: str
     manifest: Mapping[str, Any]
+    sealed: bool = True  # False: read from a manifest without a checksum, written by an older raylab
 
     @property
     def key(self) -> str:
@@ -73,12 +98,21 @@ class Artifact:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
-        return fingerprint(tuple((part.name, part.sha256) for part in self.parts))
+        return digest_of(self.parts)
 
     @cached_property
     def rows(self) -> int:
-        return sum(part.rows or 0 for part in self.parts)
+        """Of all tables. Those of a manifest without a checksum are believed when the parts' footers say the same.
+
+        Raises CorruptArtifact where they do not.
+        """
+        if not self.sealed:
+            self.store.at_once(self._check_footer, self._tables)
+        return sum(part.rows or 0 for part in self._tables)
+
+    @property
+    def _tables(self) -> list[Part]:
+        return [part for part in self.parts if part.rows is not None]
 
     def read(self, name: str) -> bytes:
         """The bytes of one part, checked.
@@ -93,7 +127,7 @@ class Artifact:
     def table(self, start: int = 0, stop: int | None = None, without: Collection[str] = ()) -> pa.Table:
         """Rows [start, stop) of the artifact's tables, in order; only the parts that hold them are read."""
         stop = self.rows if stop is None else min(stop, self.rows)
-        tables = [part for part in self.parts if part.rows is not None]
+        tables = self._tables
         first, wanted = 0, list[tuple[Part, int, int]]()
         for part in tables:
             rows = part.rows or 0
@@ -103,11 +137,11 @@ class Artifact:
 
         def piece(of: tuple[Part, int, int]) -> pa.Table:
             part, low, high = of
-            return columns.from_parquet(self._checked(part), without).slice(low, high - low)
+            return self._whole(part, without).slice(low, high - low)
 
         pieces = self.store.at_once(piece, wanted)
         if not pieces and tables:  # an empty range still has columns
-            pieces.append(columns.from_parquet(self._checked(tables[0]), without).slice(0, 0))
+            pieces.append(self._whole(tables[0], without).slice(0, 0))
         if not pieces:
             raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
         return pa.concat_tables(pieces)
@@ -120,12 +154,29 @@ class Artifact:
         """The same rows as numpy arrays by column."""
         return columns.to_batch(self.table(start, stop))
 
+    def _whole(self, part: Part, without: Collection[str]) -> pa.Table:
+        table = columns.from_parquet(self._checked(part), without)
+        self._check_rows(part, table.num_rows)
+        return table
+
+    def _check_footer(self, part: Part) -> None:
+        rows = self.store.rows_of(f"{self.folder}/{part.path}")
+        if rows is None:
+            raise self._corrupt(part, "is missing, or is no Parquet file")
+        self._check_rows(part, rows)
+
+    def _check_rows(self, part: Part, rows: int) -> None:
+        if rows != part.rows:
+            raise self._corrupt(part, f"has {rows} rows, its manifest says {part.rows}")
+
     def _checked(self, part: Part) -> bytes:
-        path = f"{self.folder}/{part.path}"
-        data = self.store.get(path)
-        if data is None or hashlib.sha256(data).hexdigest() != part.sha256:
+        data = self.store.get(f"{self.folder}/{part.path}")
+        if data is None or not is_of(part, data):
             state = "is missing" if data is None else "does not have the bytes that were committed"
-            raise CorruptArtifact(
-                f"{self.label}: {path} {state}; remove {self.folder}/{MANIFEST} to have it built again"
-            )
+            raise self._corrupt(part, state)
         return data
+
+    def _corrupt(self, part: Part, state: str) -> CorruptArtifact:
+        return CorruptArtifact(
+            f"{self.label}: {self.folder}/{part.path} {state}; remove {self.folder}/{MANIFEST} to have it built again"
+        )

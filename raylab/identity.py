@@ -80,12 +80,21 @@ def _added_later(model: type[BaseModel], path: str) -> frozenset[str]:
 
 def canonical_json(value: object) -> str:
     """One line of JSON with sorted keys: equal values give equal text."""
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _one_line(canonical(value))
 
 
 def fingerprint(value: object) -> str:
     """sha256 of the canonical JSON, in hex (64 digits)."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return fingerprint_of_json(canonical(value))
+
+
+def fingerprint_of_json(plain: Any) -> str:
+    """The same of what `canonical` gave and JSON kept: lists are taken. Raises ValueError for nan."""
+    return hashlib.sha256(_one_line(plain).encode()).hexdigest()
+
+
+def _one_line(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def short(key: str) -> str:

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError
+from raylab import manifest
+from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
+from raylab.files import replace_file, rows_of_parquet, told
 from raylab.identity import canonical, short
+from raylab.sealed import seal, unseal
 from raylab.stage import Stage
 
-SCHEMA = 1  # of the manifest
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"
 REQUESTS_AT_ONCE = 16
@@ -64,22 +65,17 @@ class Store:
     def find(self, stage: Stage) -> Artifact | None:
         """The committed artifact of a stage, or None.
 
-        Raises CorruptArtifact where the folder holds another stage of the same short key, or no readable manifest.
+        Raises CorruptArtifact where the folder holds another stage of the same short key, or a manifest that is not
+        what was committed.
         """
         path = f"{self.folder(stage)}/{MANIFEST}"
         data = self.get(path)
         if data is None:
             return None
-        try:
-            manifest = json.loads(data)
-            key, schema = manifest["key"], manifest["schema"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorruptArtifact(f"{path}: not a manifest ({error}); remove it to build again") from error
-        if schema != SCHEMA:
-            raise CorruptArtifact(f"{path}: schema {schema}, this raylab reads {SCHEMA}; use another store")
-        if key != stage.key:
-            raise CorruptArtifact(f"{path}: holds key {key}, wanted {stage.key}; use another store")
-        return Artifact(self, self.folder(stage), manifest)
+        found, sealed = manifest.read(data, path)
+        if found["key"] != stage.key:
+            raise CorruptArtifact(f"{path}: holds key {found['key']}, wanted {stage.key}; use another store")
+        return Artifact(self, self.folder(stage), found, sealed)
 
     def require(self, stage: Stage) -> Artifact:
         """As `find`, but StoreError where there is none."""
@@ -90,18 +86,7 @@ class Store:
 
     def unfinished(self, stage: Stage, parts: Sequence[Part], metrics: Mapping[str, object]) -> Artifact:
         """The artifact that a commit would make: for metrics that are computed from the parts."""
-        manifest = {
-            "schema": SCHEMA,
-            "kind": stage.kind,
-            "version": stage.version,
-            "name": stage.name,
-            "key": stage.key,
-            "config": canonical(stage.config),
-            "inputs": {role: needed.key for role, needed in stage.inputs.items()},
-            "parts": [asdict(part) for part in parts],
-            "metrics": canonical(metrics, "metrics"),
-        }
-        return Artifact(self, self.folder(stage), manifest)
+        return Artifact(self, self.folder(stage), manifest.draft(stage, parts, metrics))
 
     def commit(
         self,
@@ -112,9 +97,9 @@ class Store:
     ) -> Artifact:
         """Write the manifest: from here on the artifact exists."""
         draft = self.unfinished(stage, parts, metrics)
-        manifest = {**draft.manifest, "digest": draft.digest, "provenance": canonical(provenance, "provenance")}
-        self.put(f"{draft.folder}/{MANIFEST}", json.dumps(manifest, indent=1).encode())
-        return Artifact(self, draft.folder, manifest)
+        whole = {**draft.manifest, "digest": draft.digest, "provenance": canonical(provenance, "provenance")}
+        self.put(f"{draft.folder}/{MANIFEST}", seal(whole, indent=1))
+        return Artifact(self, draft.folder, whole)
 
     # -- parts and what leads to them
 
@@ -125,22 +110,23 @@ class Store:
     def put_shard(self, stage: Stage, index: int, data: bytes, rows: int, device: str = "") -> Part:
         """The part, then its sidecar: a shard counts once the sidecar is there."""
         part = replace(self.put_part(stage, shard_name(index), data, rows), device=device)
-        self.put(self._sidecar(stage, index), json.dumps(asdict(part)).encode())
+        self.put(self._sidecar(stage, index), seal(asdict(part)))
         return part
 
     def shard(self, stage: Stage, index: int) -> Part | None:
-        """The finished shard, or None where it must be computed: no sidecar, or not the bytes it tells of."""
-        sidecar = self.get(self._sidecar(stage, index))
-        if sidecar is None:
-            return None
+        """The finished shard, or None where it must be computed: no sidecar, or one that is damaged or tells of another
+        shard, or of other bytes or rows than are there."""
         try:
-            part = Part(**json.loads(sidecar))
-        except (ValueError, TypeError):
+            sidecar = self.get(self._sidecar(stage, index))
+            if sidecar is None:
+                return None
+            part = Part.of_json(unseal(sidecar)[0])
+            data = self.get(f"{self.folder(stage)}/{shard_name(index)}")
+            if data is None or part.path != shard_name(index) or not is_of(part, data):
+                return None
+            return part if rows_of_parquet(data) == part.rows else None
+        except ValueError:
             return None
-        data = self.get(f"{self.folder(stage)}/{part.path}")
-        if data is None or hashlib.sha256(data).hexdigest() != part.sha256:
-            return None
-        return part
 
     def begin(self, stage: Stage) -> dict[int, Part]:
         """The finished shards of a stage. Starts at the others are forgotten: a new run is a new chance."""
@@ -182,28 +168,63 @@ class Store:
     # -- bytes
 
     def get(self, path: str) -> bytes | None:
+        """None where there is no such file. Raises StoreError where it cannot be read, and where it is a folder."""
         try:
-            with self.filesystem.open_input_stream(path) as stream:
+            with told(path, "cannot be read"), self.filesystem.open_input_stream(path) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
 
+    def get_json(self, path: str, remedy: str) -> Any:
+        """What `put_json` wrote, or JSON of an older raylab, without a checksum; None where there is no such file.
+
+        Raises CorruptArtifact, with the remedy, where it is not what was written.
+        """
+        data = self.get(path)
+        if data is None:
+            return None
+        try:
+            read, _ = unseal(data)
+            if not isinstance(read, dict | list):
+                raise ValueError(f"an object is needed, got {read!r:.80}")
+            return read
+        except ValueError as error:
+            raise CorruptArtifact(f"{path}: {error}; {remedy}") from error
+
+    def put_json(self, path: str, content: Mapping[str, Any], indent: int | None = None) -> None:
+        self.put(path, seal(content, indent))
+
+    def rows_of(self, path: str) -> int | None:
+        """By the footer of a Parquet file; None where there is no such file, or it is no Parquet."""
+        try:
+            with told(path, "cannot be read"), self.filesystem.open_input_file(path) as file:
+                return rows_of_parquet(file)
+        except (FileNotFoundError, ValueError):
+            return None
+
     def put(self, path: str, data: bytes) -> None:
-        """Write a whole file or nothing: a temporary name and a rename here, one PUT on an object store."""
+        """Write a whole file or nothing: a temporary name and a rename here, one PUT on an object store.
+
+        Raises StoreError where it cannot be written.
+        """
+        with told(path, f"{len(data):,} bytes cannot be written"):
+            self._put(path, data)
+
+    def _put(self, path: str, data: bytes) -> None:
         if not self.is_local:
             with self.filesystem.open_output_stream(path) as stream:
                 stream.write(data)
             return
         for left in reversed(range(TRIES)):
             try:
-                _replace(path, data)
+                replace_file(path, data)
                 break
             except FileNotFoundError:  # another driver is tidying this folder away
                 if not left:
                     raise
 
     def delete(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # somebody else tidied first
+        with contextlib.suppress(FileNotFoundError), told(path, "cannot be removed"):  # somebody else tidied first
             self.filesystem.delete_file(path)
 
     def remove_folder(self, folder: str) -> None:
@@ -215,39 +236,31 @@ class Store:
         if len(about) < 2:
             return [ask(one) for one in about]
         with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(about))) as requests:
-            return list(requests.map(ask, about))
+            try:
+                return list(requests.map(ask, about))
+            except BaseException:
+                # Where one fails for minutes of retries, as in a store that has gone, those that wait would too.
+                requests.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; empty where there is no such folder."""
         selector = pafs.FileSelector(folder, allow_not_found=True)
-        return sorted(i.base_name for i in self.filesystem.get_file_info(selector) if i.type == pafs.FileType.File)
+        with told(folder, "cannot be listed"):
+            found = self.filesystem.get_file_info(selector)
+        return sorted(info.base_name for info in found if info.type == pafs.FileType.File)
 
     def check_writable(self) -> None:
         """Raises StoreError where this process cannot write and read here."""
         path = f"{self.root}/.writable-{secrets.token_hex(4)}"
         try:
-            self.put(path, b"ok")
-            self.delete(path)
+            self._put(path, b"ok")
+            self.filesystem.delete_file(path)
         except OSError as error:
             raise StoreError(
                 f"store {self.uri!r}: cannot be written ({error}); choose another with `store:` in the site file, or "
                 "RAYLAB_HOME for the default"
             ) from error
-
-
-def _replace(path: str, data: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{secrets.token_hex(4)}"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _one_put(uri: str) -> str:
