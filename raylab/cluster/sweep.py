@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from typing import Any, ClassVar
 from ray import cloudpickle, tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from raylab.artifact import CorruptArtifact
 from raylab.backend import OnOutcome, Outcome
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
@@ -152,23 +152,29 @@ def _folder(store: Store) -> str:
     return f"{store.root}/tune"
 
 
+def _listed(store: Store, folder: str) -> set[str]:
+    """The keys that an experiment was started for; none where there is no such list, or a damaged one."""
+    try:
+        read = store.get_json(f"{folder}/{TASKS}", "")
+    except CorruptArtifact:
+        return set()
+    listed = read.get("tasks") if isinstance(read, dict) else read  # a list: of an older raylab
+    return {str(key) for key in listed} if isinstance(listed, list) else set()
+
+
 def _tuner(name: str, stages: Mapping[str, Stage], store: Store, trainable: Any, trials: Trials) -> tune.Tuner:
     """The Tuner of an interrupted run where it covers these tasks, otherwise a new one."""
     folder = f"{_folder(store)}/{short(name)}"
-    listed = store.get(f"{folder}/{TASKS}")
-    if listed is not None:
-        if stages.keys() <= set(json.loads(listed)) and tune.Tuner.can_restore(
-            folder, storage_filesystem=store.filesystem
-        ):
-            return tune.Tuner.restore(
-                folder,
-                trainable=trainable,
-                storage_filesystem=store.filesystem,
-                resume_unfinished=True,
-                restart_errored=True,
-            )
-        _remove(store, folder)
-    store.put(f"{folder}/{TASKS}", json.dumps(sorted(stages)).encode())
+    if stages.keys() <= _listed(store, folder) and tune.Tuner.can_restore(folder, storage_filesystem=store.filesystem):
+        return tune.Tuner.restore(
+            folder,
+            trainable=trainable,
+            storage_filesystem=store.filesystem,
+            resume_unfinished=True,
+            restart_errored=True,
+        )
+    _remove(store, folder)
+    store.put_json(f"{folder}/{TASKS}", {"tasks": sorted(stages)})
     tasks = [{"key": stage.key, "name": stage.name} for stage in stages.values()]
     return tune.Tuner(
         trainable,

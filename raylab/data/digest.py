@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 from raylab.data.reader import DataError, RawFile
+from raylab.sealed import seal, unseal
 
-MEMO = "raw-digests.json"  # {sha256 of the files' names, sizes and times: sha256 of their contents}
+MEMO = "raw-digests.json"  # {sha256 of the files' names, sizes and times: sha256 of their contents}, sealed
 
 
 def of_files(files: list[RawFile], cache: Path | None) -> str:
@@ -50,12 +51,12 @@ def _fingerprint(files: list[RawFile]) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """What is remembered; nothing where the memo is absent or damaged, since it can be made again."""
+    """What is remembered; nothing where the memo is absent, damaged or without a checksum: it can be made again."""
     try:
-        memo = json.loads(path.read_text())
-    except (OSError, ValueError):
+        memo, sealed = unseal(path.read_bytes())
+        return {seen: str(digest) for seen, digest in memo["digests"].items()} if sealed else {}
+    except (OSError, ValueError, KeyError, AttributeError):
         return {}
-    return memo if isinstance(memo, dict) else {}
 
 
 def _write(path: Path, memo: dict[str, str]) -> None:
@@ -63,6 +64,6 @@ def _write(path: Path, memo: dict[str, str]) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as stream:
-            json.dump(memo, stream)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(seal({"digests": memo}))
         Path(name).replace(path)

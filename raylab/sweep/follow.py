@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from raylab.artifact import CorruptArtifact
 from raylab.core import evaluate as measures
 from raylab.core import networks
 from raylab.identity import fingerprint
@@ -19,7 +21,7 @@ from raylab.stage import Stage
 from raylab.stages.images import to_tensor
 from raylab.store import Store
 from raylab.sweep.config import Objective
-from raylab.sweep.records import Schedule, plain
+from raylab.sweep.records import Schedule, finite, plain
 
 Curve = list[tuple[float, float, float]]  # per epoch: objective on the selection half, training accuracy, training loss
 BATCH = 500
@@ -61,11 +63,15 @@ class Book:
         self.store, self.path = store, f"{store.root}/sweeps/curves/{named[:16]}.json"
 
     def read(self) -> Curve:
-        data = self.store.get(self.path)
-        return [] if data is None else _curve(json.loads(data))
+        """Nothing where there is none, or a damaged one: a trial then has no curve to show."""
+        try:
+            read = self.store.get_json(self.path, "")
+            return _curve(read["curve"] if isinstance(read, dict) else read or [])  # a list: of an older raylab
+        except (CorruptArtifact, ValueError, TypeError, KeyError):
+            return []
 
     def write(self, curve: Curve) -> None:
-        self.store.put(self.path, json.dumps(curve).encode())
+        self.store.put_json(self.path, {"curve": finite(curve)})
 
 
 class Judge:
@@ -119,4 +125,8 @@ class Judge:
 
 
 def _curve(rows: Any) -> Curve:
-    return [(float(a), float(b), float(c)) for a, b, c in rows]
+    return [(_float(a), _float(b), _float(c)) for a, b, c in rows]
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)

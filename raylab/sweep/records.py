@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
+
+from raylab.artifact import CorruptArtifact
 from raylab.identity import short
 from raylab.search import PROGRESS, Numbers
 from raylab.space import Point
@@ -45,6 +48,9 @@ class Record:
         return self.state == "finished" and all(value <= 0 for value in self.numbers.get("violations", ()))
 
 
+_RECORD = TypeAdapter(Record)  # the types of what is read
+
+
 class Records:
     """The trials of one sweep."""
 
@@ -52,15 +58,25 @@ class Records:
         self.store, self.folder = store, f"{store.root}/sweeps/{short(key)}"
 
     def read(self, number: int, point: Mapping[str, Any] | None = None) -> Record | None:
-        """None where the trial has not ended, or was another one (of a sampler that went on from an older state)."""
-        data = self.store.get(self._path(number))
-        if data is None:
+        """None where the trial has not ended, or was another one (of a sampler that went on from an older state).
+
+        Raises CorruptArtifact where the record is not what was written.
+        """
+        remedy = f"remove it to have trial {number} run again: what was built for it is kept"
+        read = self.store.get_json(self._path(number), remedy)
+        if read is None:
             return None
-        record = _from_json(json.loads(data))
+        try:
+            record = _from_json(read)
+            if record.number != number:
+                raise ValueError(f"the record of trial {record.number}")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            why = " ".join(str(error).split())[:300]
+            raise CorruptArtifact(f"{self._path(number)}: not the record of a trial ({why}); {remedy}") from error
         return record if point is None or plain(record.point) == plain(point) else None
 
     def write(self, record: Record) -> None:
-        self.store.put(self._path(record.number), json.dumps(_finite(asdict(record))).encode())
+        self.store.put_json(self._path(record.number), finite(asdict(record)))
 
     def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, Record]:
         """Those of the first `count` trials that have ended; where their `points` are known, at these."""
@@ -86,17 +102,20 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no nan."""
+def finite(value: Any) -> Any:
+    """JSON has no nan: null stands for it."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _from_json(read: dict[str, Any]) -> Record:
     curve = tuple(tuple(math.nan if v is None else v for v in row) for row in read.pop("curve", ()))
     read["numbers"]["violations"] = [math.nan if v is None else v for v in read["numbers"].get("violations", ())]
     schedule = tuple((int(until), point) for until, point in read.pop("schedule", ()))
-    return Record(**{**read, "stages": tuple(read["stages"]), "curve": curve, "schedule": schedule})
+    whole = {**read, "stages": tuple(read["stages"]), "curve": curve, "schedule": schedule}
+    if whole.keys() - {field.name for field in fields(Record)}:
+        raise ValueError(f"it has the fields {sorted(whole)}")
+    return _RECORD.validate_python(whole)

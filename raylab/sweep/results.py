@@ -134,7 +134,7 @@ def frame(store: Store | str, key: str) -> Any:
     names = store.names(f"{folder.folder}/trials")
     numbers = [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]  # not one half written
     records = [record for record in store.at_once(folder.read, sorted(numbers)) if record is not None]
-    written = json.loads(store.get(f"{folder.folder}/sweep.json") or b"{}")
+    written = store.get_json(f"{folder.folder}/sweep.json", "run the sweep again, which writes it anew") or {}
     judged_on = written.get("selection", {}).get("split", "half")
     return pandas.DataFrame([row(record, judged_on) for record in records])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections import Counter
@@ -68,7 +67,7 @@ def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
     sweep, store, count = prepared.sweep, site.store, prepared.sweep.count
     records = Records(store, prepared.key)
     fixed = () if sweep.scheduler.changes else prepared.points  # a trial that changes ends at another point
-    store.put(f"{records.folder}/sweep.json", json.dumps(sweep.model_dump(mode="json"), indent=1).encode())
+    store.put_json(f"{records.folder}/sweep.json", sweep.model_dump(mode="json"), indent=1)
     searcher = _searcher(site)
     planned = {name_of(point): needs for point, needs in zip(prepared.points, prepared.needs, strict=False)}
     body = TrialBody(sweep, prepared.base, prepared.key, store, provenance.collect(), planned)

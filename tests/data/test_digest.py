@@ -25,6 +25,10 @@ def write(folder: Path, a: bytes = b"aa", b: bytes = b"bb") -> list[RawFile]:
     return files(folder)
 
 
+def remembered(cache: Path) -> dict[str, str]:
+    return dict(json.loads((cache / digest.MEMO).read_text())["digests"])
+
+
 def test_the_digest_depends_on_bytes_order_and_roles_and_not_on_paths(tmp_path: Path) -> None:
     one = write(tmp_path / "one")
     found = digest.of_files(one, None)
@@ -63,7 +67,7 @@ def test_changed_files_are_read_again(tmp_path: Path) -> None:
     write(tmp_path / "raw", b"AA")
     os.utime(tmp_path / "raw" / "a", ns=(1, 1))  # the same size; the time tells
     assert digest.of_files(raw, cache) not in (found, "")
-    assert len(json.loads((cache / digest.MEMO).read_text())) == 2
+    assert len(remembered(cache)) == 2
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null"])
@@ -72,7 +76,17 @@ def test_a_damaged_memo_is_made_again(tmp_path: Path, damage: str) -> None:
     found = digest.of_files(raw, cache)
     (cache / digest.MEMO).write_text(damage)
     assert digest.of_files(raw, cache) == found
-    assert found in json.loads((cache / digest.MEMO).read_text()).values()
+    assert found in remembered(cache).values()
+
+
+@pytest.mark.parametrize("kept", ["the checksum", "the form of an older raylab"])
+def test_a_memo_whose_digests_were_changed_is_not_believed(tmp_path: Path, kept: str) -> None:
+    raw, cache = write(tmp_path / "raw"), tmp_path / "cache"
+    found = digest.of_files(raw, cache)
+    memo = json.loads((cache / digest.MEMO).read_text())
+    memo["digests"] = dict.fromkeys(memo["digests"], "0" * 64)
+    (cache / digest.MEMO).write_text(json.dumps(memo if kept == "the checksum" else memo["digests"]))
+    assert digest.of_files(raw, cache) == found
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
