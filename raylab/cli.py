@@ -27,6 +27,7 @@ from raylab.artifact import StoreError
 from raylab.backend import Backend
 from raylab.config import Config, ConfigError, load, to_yaml
 from raylab.progress import Progress
+from raylab.remote import check_reachable
 from raylab.report.experiment import AnyExperiment, Experiment, Results
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
@@ -164,7 +165,8 @@ def _is_change(text: str) -> bool:
 
 
 def _site(file: SiteFile, dry_run: bool) -> Site:
-    """Opens, but does not start, connect or write."""
+    """Opens, but does not start or write. Of a store that is far away it asks whether it answers."""
+    check_reachable(file.store_uri)
     store, reports = Store(file.store_uri), home() / "reports"
     if dry_run:  # shows and does nothing: neither Ray nor MLflow is worth its seconds of importing
         return Site(file, store, InlineBackend(), NullTracker(), reports, dry_run)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from raylab.backend import Backend
 from raylab.config import Config
+from raylab.files import replace_file, told
 from raylab.store import Store
 from raylab.tracking import Tracker
 
@@ -121,10 +122,10 @@ class Site:
             raise ValueError("\n".join(problems.values()))
 
     def keep_report(self, name: str, html: bytes) -> Path:
-        """Write a page into the folder of reports, and return its path."""
-        self.reports.mkdir(parents=True, exist_ok=True)
+        """Write a page into the folder of reports, and return its path. Raises StoreError where it cannot."""
         path = self.reports / f"{name}.html"
-        path.write_bytes(html)
+        with told(str(path), f"{len(html):,} bytes cannot be written"):
+            replace_file(str(path), html)
         return path
 
 

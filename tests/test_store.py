@@ -15,7 +15,7 @@ from pyarrow import fs as pafs
 
 from raylab import columns
 from raylab.artifact import MANIFEST, CorruptArtifact, StoreError
-from raylab.store import Store
+from raylab.store import REQUESTS_AT_ONCE, Store
 from raylab.worker import Silent, Worker
 
 
@@ -198,3 +198,16 @@ def test_a_driver_that_tidies_takes_no_folder_from_another_that_writes(store: St
         time.sleep(0.05)
     writer.join()
     assert len(written) == 200
+
+
+def test_where_one_request_fails_those_that_wait_are_not_sent(store: Store) -> None:
+    sent: list[int] = []
+
+    def ask(number: int) -> int:
+        sent.append(number)
+        time.sleep(0.05)
+        raise StoreError("the store has gone")
+
+    with pytest.raises(StoreError, match="has gone"):
+        store.at_once(ask, range(1000))
+    assert len(sent) <= 3 * REQUESTS_AT_ONCE

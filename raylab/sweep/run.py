@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from raylab import provenance, runner
+from raylab.files import replace_file, told
 from raylab.progress import Progress
 from raylab.report.sweep.page import page
 from raylab.report.terminal import preview
@@ -194,9 +195,9 @@ def _files(prepared: Prepared, results: Results) -> dict[str, bytes]:
 
 def _keep(site: Site, sweep: Sweep, files: Mapping[str, bytes]) -> Path:
     folder = site.reports / "sweeps" / sweep.study
-    folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        (folder / name).write_bytes(data)
+        with told(str(folder / name), f"{len(data):,} bytes cannot be written"):
+            replace_file(str(folder / name), data)
     if "best.yaml" not in files:  # of an earlier sweep of this name, which had a winner
         (folder / "best.yaml").unlink(missing_ok=True)
     return folder
