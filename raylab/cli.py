@@ -22,7 +22,7 @@ from textwrap import indent
 from types import FrameType
 from typing import NoReturn
 
-from raylab import runner
+from raylab import provenance, runner
 from raylab.artifact import StoreError
 from raylab.backend import Backend
 from raylab.config import Config, ConfigError, load, to_yaml
@@ -150,7 +150,9 @@ def _ready(
         site = _site(file, dry_run)
         if not dry_run:
             where = f"store     {site.store.uri}\ntracking  {site.tracker.describe()}\nreports   {site.reports}"
-            print(where, file=sys.stderr, flush=True)
+            known = provenance.collect()
+            note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
+            print(f"{where}{note}", file=sys.stderr, flush=True)
             problems += [f"{site_origin}: {line}" for line in _obstacles(site)]
     except (StoreError, ValueError) as error:
         problems.append(f"{site_origin}: {error}")

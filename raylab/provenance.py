@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+
+from raylab import code, commit
 
 PACKAGES = ("raylab", "torch", "torchvision", "numpy", "pyarrow", "ray", "mlflow", "scikit-learn")
 
@@ -16,32 +17,17 @@ PACKAGES = ("raylab", "torch", "torchvision", "numpy", "pyarrow", "ray", "mlflow
 @lru_cache(maxsize=1)
 def collect() -> dict[str, object]:
     """Of this process; a driver hands its own to the workers, whose code is the same."""
-    commit, dirty = _commit()
+    known = commit.of()
     return {
-        "commit": commit,
-        "dirty": dirty,
+        "commit": known.name,
+        "dirty": known.dirty,
+        "commit_note": known.note,
+        "code": code.digest(),  # which code it was, also where nobody knows the commit
         "argv": " ".join(sys.argv),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {_processor()}",
     }
-
-
-def _commit() -> tuple[str, bool | None]:
-    """The commit of the code that runs, and whether it was changed since; from RAYLAB_COMMIT where there is no git."""
-    folder = Path(__file__).resolve().parent.parent
-    try:
-        if not (folder / ".git").exists():
-            raise FileNotFoundError
-        head = _git(folder, "rev-parse", "HEAD")
-        return head, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return os.environ.get("RAYLAB_COMMIT", "unknown"), None
-
-
-def _git(folder: Path, *args: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True, timeout=20)
-    return done.stdout.strip()
 
 
 def _version(package: str) -> str:

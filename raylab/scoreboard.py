@@ -13,7 +13,7 @@ from raylab.identity import fingerprint, short
 from raylab.progress import Progress, counted
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
-from raylab.report.made import newest_provenance
+from raylab.report.made import commit_note, newest_provenance
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.publication import parent, publication
@@ -105,6 +105,7 @@ def about(suite: str, artifacts: Sequence[Artifact]) -> About:
         suite,
         f"python jobs/reproduce.py suite={suite}",
         commit
+        + commit_note(made)
         + (f" and {counted(others, 'other')}" if others > 0 else "")
         + (" with uncommitted changes" if any(one.get("dirty") for one in of_all) else ""),
         str(made.get("machine", "unknown")),

@@ -96,7 +96,15 @@ def _work(kind: str, artifacts: list[Artifact]) -> Work:
 
 def _commit(origin: Mapping[str, Any]) -> str:
     commit, dirty = str(origin.get("commit", "unknown"))[:12], origin.get("dirty")
-    return f"{commit}{' with uncommitted changes' if dirty else ''}"
+    return f"{commit}{' with uncommitted changes' if dirty else ''}{commit_note(origin)}"
+
+
+def commit_note(origin: Mapping[str, Any]) -> str:
+    """Why the commit, or whether the code was changed since, is not known, and which code it was; nothing of what an
+    older raylab made, or where both are known."""
+    if not origin.get("commit_note"):
+        return ""
+    return f" ({origin['commit_note']}; the code's own sha256 is {str(origin.get('code', 'unknown'))[:12]})"
 
 
 def _counted(values: Any) -> tuple[str, ...]:
