@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from raylab import columns
-from raylab.identity import fingerprint, short
+from raylab.identity import fingerprint_of_json, short
 
 if TYPE_CHECKING:
     from raylab.store import Store
@@ -46,15 +46,22 @@ class Part:
     @classmethod
     def of_json(cls, read: object) -> Part:
         """Raises ValueError where it is no description of a part."""
-        known = {field.name for field in fields(cls)}
-        if not isinstance(read, dict) or not read.keys() <= known or not known - {"device"} <= read.keys():
-            raise ValueError(f"a part needs {', '.join(sorted(known))}, got {read!r:.200}")
-        part = cls(**read)
-        texts = all(isinstance(text, str) for text in (part.path, part.sha256, part.device))
-        counts = all(type(n) is int and n >= 0 for n in (part.bytes, 0 if part.rows is None else part.rows))
-        if not texts or not counts or not re.fullmatch("[0-9a-f]{64}", part.sha256):
-            raise ValueError(f"no part has path, rows, bytes and sha256 like {read!r:.200}")
-        return part
+        if isinstance(read, dict) and _PART.keys() - {"device"} <= read.keys() <= _PART.keys():
+            part = cls(**read)
+            typed = all(type(value) in _PART[name] for name, value in read.items())  # bool is no int here
+            if typed and part.bytes >= 0 and (part.rows or 0) >= 0 and _SHA256.fullmatch(part.sha256):
+                return part
+        raise ValueError(f"no part has path, rows, bytes and sha256 like {read!r:.200}")
+
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_PART: Mapping[str, tuple[type, ...]] = {
+    "path": (str,),
+    "rows": (int, type(None)),
+    "bytes": (int,),
+    "sha256": (str,),
+    "device": (str,),
+}
 
 
 def is_of(part: Part, data: bytes) -> bool:
@@ -64,7 +71,7 @@ def is_of(part: Part, data: bytes) -> bool:
 
 def digest_of(parts: Sequence[Part]) -> str:
     """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
-    return fingerprint(tuple((part.name, part.sha256) for part in parts))
+    return fingerprint_of_json([[part.name, part.sha256] for part in parts])
 
 
 @dataclass(frozen=True)

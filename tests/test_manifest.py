@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import toy
+from test_cli import ended
 
 from raylab import runner
 from raylab import store as stores
@@ -144,6 +145,25 @@ def test_rows_and_bytes_of_a_manifest_without_a_checksum_are_held_against_the_pa
         return
     with pytest.raises(CorruptArtifact, match=r"has 5 rows, its manifest says 4; remove .*MANIFEST"):
         use(found)
+
+
+def test_a_job_shows_nothing_of_a_manifest_that_was_changed_and_builds_it_again_once_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.yaml").write_text("backend: inline\ntracking: none\n")
+    monkeypatch.setenv("RAYLAB_SITE", str(tmp_path / "site.yaml"))
+    assert ended() == 0
+    honest = capsys.readouterr().out
+    (path,) = (tmp_path / "home" / "store").rglob(MANIFEST)
+    path.write_text(path.read_text().replace('"rows": 3', '"rows": 2'))
+    for arguments in ([], ["--dry-run"]):
+        assert ended(*arguments) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert re.fullmatch(rf"{path}: not a manifest \(.*\); remove it to build again", said.err.splitlines()[-1])
+    path.unlink()
+    assert ended() == 0
+    assert capsys.readouterr().out == honest
 
 
 def test_a_set_is_not_mapped_by_a_count_of_rows_that_is_not_its_own(store: Store, artifact: Artifact) -> None:
