@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,14 +15,29 @@ from raylab.core import seeding
 Vector = NDArray[np.float64]
 
 
+Range = tuple[float, float]
+ANYTHING: Range = (-math.inf, math.inf)
+
+
+class Examples(NamedTuple):
+    """What each image adds to the error of one seed's estimate: (value - mean) / n of a mean of n images."""
+
+    ids: NDArray[Any]  # (m,) integers
+    parts: NDArray[np.float32]  # (m,) their sum is 0, the sum of their squares the sampling variance
+    world: int | None = None  # equal ids name one image where worlds are equal; None: ids that every seed has in common
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean and its standard error; nan where there is nothing to compute it from."""
 
     mean: float
     se: float
-    n: int  # examples behind the mean, over all seeds
+    n: int  # examples behind the mean, over all seeds; 0: computed, not sampled
     seeds: int  # it is a mean over; with one, se is that of sampling examples and knows nothing of networks
+    interval: Range | None = field(default=None, compare=False)  # 95 %, over seeds, by `raylab.report.per_seed`
+    within: Range = field(default=ANYTHING, compare=False, repr=False)  # all values that it could have
+    examples: Examples | None = field(default=None, compare=False, repr=False)  # of one seed; None: not at hand
 
 
 def proportion(successes: int, n: int) -> Estimate:
@@ -33,9 +48,33 @@ def proportion(successes: int, n: int) -> Estimate:
     if not 0 <= successes <= n:
         raise ValueError(f"proportion: successes must lie in [0, n], got {successes} of {n}")
     if n == 0:
-        return Estimate(math.nan, math.nan, 0, 1)
+        return Estimate(math.nan, math.nan, 0, 1, within=(0.0, 1.0))
     p = successes / n
-    return Estimate(p, math.sqrt(p * (1.0 - p) / n), n, 1)
+    return Estimate(p, math.sqrt(p * (1.0 - p) / n), n, 1, within=(0.0, 1.0))
+
+
+def sampled(
+    values: NDArray[Any],  # (n,) one an image: whether it is a hit, or a number
+    ids: NDArray[Any],  # (n,) of the images
+    world: int | None = None,  # of `Examples`
+    within: Range = ANYTHING,  # of numbers
+) -> Estimate:
+    """The mean of one seed's images, with what each adds to its error: so that means of the same images can be paired.
+
+    Raises ValueError where there is not one id for every value.
+    """
+    if values.shape != ids.shape or values.ndim != 1:
+        raise ValueError(f"sampled: one id for every value, got shapes {ids.shape} and {values.shape}")
+    n, hits = len(values), values.dtype == np.bool_
+    if hits:
+        found = proportion(int(values.sum()), n)
+    else:
+        se = float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+        found = Estimate(float(values.mean()) if n else math.nan, se, n, 1, within=within)
+    if n == 0:
+        return found
+    parts = ((values - found.mean) / n).astype(np.float32)
+    return replace(found, examples=Examples(ids, parts, world))
 
 
 def over_seeds(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raylab.core.statistics import Estimate
+from raylab.report.per_seed import bounds_of, of_samples
 
 Rule = Literal["equal", "at_least", "at_most"]
 Code = Literal["exact", "within", "met", "inconclusive", "outside", "not_run"]
@@ -28,13 +29,6 @@ LOOKS: dict[Code, str] = {  # classes of the page's badges
     "outside": "warn",
     "not_run": "open",
 }
-LEVEL = 0.95
-# Student's t at .975 for 1 to 30 degrees of freedom: seeds are few, and a normal interval of three is half as wide.
-_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-_NORMAL = 1.960
 
 
 @dataclass(frozen=True)
@@ -59,28 +53,26 @@ class Comparison:
     reason: str = ""  # why it was not run
 
     @property
-    def half_width(self) -> float:
-        """Of ours' 95 % interval: over seeds Student's, of one run the sampling error's; 0 where none is known."""
-        if self.ours is None or math.isnan(self.ours.se):
-            return 0.0
-        degrees = self.ours.seeds - 1
-        return self.ours.se * (_T[degrees - 1] if 1 <= degrees <= len(_T) else _NORMAL)
+    def interval(self) -> tuple[float, float]:
+        """95 %: of several seeds by the rule of the house; of one run, which is a sum by Monte Carlo or the published
+        run once more, that of its samples."""
+        assert self.ours is not None
+        return of_samples(self.ours) if self.ours.seeds < 2 else bounds_of(self.ours)
 
     @property
     def code(self) -> Code:
         """Within where the whole interval is inside the tolerance, outside where none of it is, else inconclusive."""
         if self.ours is None or math.isnan(self.ours.mean):
             return "not_run"
-        target, half = self.target, self.half_width
-        if target.rule == "equal":
-            distance = abs(self.ours.mean - target.value)
-            if distance + half <= target.tolerance:
-                return "exact" if self.ours.n == 0 else "within"
-            return "outside" if distance - half > target.tolerance else "inconclusive"
-        excess = (self.ours.mean - target.value) * (1.0 if target.rule == "at_least" else -1.0)
-        if excess - half >= 0.0:
-            return "met"
-        return "outside" if excess + half < 0.0 else "inconclusive"
+        target, (low, high) = self.target, self.interval
+        around = target.tolerance if target.rule == "equal" else 0.0
+        least = -math.inf if target.rule == "at_most" else target.value - around
+        most = math.inf if target.rule == "at_least" else target.value + around
+        if high < least or low > most:
+            return "outside"
+        if not (least <= low and high <= most):
+            return "inconclusive"
+        return "met" if target.rule != "equal" else "exact" if self.ours.n == 0 else "within"
 
 
 @dataclass(frozen=True)

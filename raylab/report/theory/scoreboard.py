@@ -10,6 +10,7 @@ from raylab.core.statistics import Estimate
 from raylab.data import Cut
 from raylab.recipes.theory import Theory
 from raylab.report.estimates import difference
+from raylab.report.per_seed import of_samples
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import differing
 from raylab.report.theory import targets
@@ -53,8 +54,7 @@ def _gaussian(result: Result) -> Iterator[Evidence]:
     if c.gain == ((1.0, 4.0), 2.0):
         yield Evidence(34, "closed form", found["gain"], "formulas")
         sampled = found["gain sampled"]
-        reach = 1.96 * sampled.se  # one long run: its own sampling error
-        yield Evidence(34, "sampled", sampled, "formulas", bounds=(sampled.mean - reach, sampled.mean + reach))
+        yield Evidence(34, "sampled", sampled, "formulas", bounds=of_samples(sampled))
     asked = [one for one in targets.gaussian(result.config, found) if one.target.row == 35]
     if len(asked) == NUM_FITTED:
         worst = max(abs(found[one.quantity].mean - one.target.value) for one in asked)

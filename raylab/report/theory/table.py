@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, over_seeds
+from raylab.core.statistics import Estimate
 from raylab.recipes.theory import Cell, Theory, absent_images
 from raylab.report.comparison import WORDS, Comparison, Group, basis, got, tally, wanted
+from raylab.report.estimates import mean
 from raylab.report.made import newest_provenance
 from raylab.report.theory import targets
 from raylab.report.theory.targets import Asked, Found
@@ -66,8 +67,7 @@ def together(seeds: Mapping[int, Found]) -> Found:
         return next(iter(seeds.values()))
     first = next(iter(seeds.values()))
     return {
-        name: over_seeds([found[name].mean for found in seeds.values()], sum(found[name].n for found in seeds.values()))
-        for name in first
+        name: mean([found[name] for found in seeds.values()]) for name in first
     }
 
 
