@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ def table(
 
     def add(cell: Cell, rows: Mapping[str, Any], **values: object) -> None:
         values |= dict(changed.get((cell.role, cell.set), {}))
+        rows = dict(rows) or _answers(values, f"{cell.role} {cell.set} {cell.network}")
         found[cell] = _artifact(store, str(tuple(cell)) + fingerprint(repr((values, config))), rows, values)
 
     for seed in config.seeds:
@@ -69,12 +71,36 @@ def table(
                 warnings=(),
             )  # fmt: skip
             follows = np.where(np.arange(100) < (90 if of == "r_image" else 40), 1, 2)
-            shown = {"prediction": follows, "shape_class": np.full(100, 1), "toogit_class": np.full(100, 2)}
+            shown = {
+                "id": np.arange(100),
+                "prediction": follows,
+                "shape_class": np.full(100, 1),
+                "toogit_class": np.full(100, 2),
+            }
             add(Cell("usage", seed, of, student), shown)
         for student in config.students:
             for role, value in (("own", 0.6), ("moved", 0.45)):
                 add(Cell(role, seed, "r_image", student), {}, n=N, pgd=(value,))
     return measured(config, "key", found)
+
+
+def _answers(metrics: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Per image what these metrics are the means of; which images a network has right is its own affair."""
+    if "n" not in metrics:
+        return {}
+    ids = np.arange(metrics["n"])
+    place = np.random.default_rng(zlib.crc32(of.encode())).permutation(ids)
+
+    def margins(share: float | None) -> Any:
+        return np.full(len(ids), np.nan) if share is None else np.where(place < round(share * len(ids)), 1.0, -1.0)
+
+    if "accuracy" in metrics:
+        return {"id": ids, "correct": margins(metrics["accuracy"]) > 0}
+    pgd = metrics["pgd"]
+    by_eps = {"pgd": pgd, "ensemble": metrics.get("ensemble", (None,) * len(pgd))}
+    found = {f"{name}_margin": np.stack([margins(one) for one in shares], axis=1) for name, shares in by_eps.items()}
+    others = {f"{name}_margin": margins(share) for name, share in metrics.get("others", {}).items()}
+    return {"id": ids, **found, **others, "clean_margin": margins(metrics.get("clean", 0.85))}
 
 
 def _images(seed: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -49,17 +49,24 @@ def pgd(ball: Ball, steps: int = STEPS, step_share: float = STEP_SHARE, ramp: fl
 def collapse(
     records: Sequence[Epoch],  # of `fit`: accuracy on the training images, under attack
     majority: float,  # the share of the commonest label: what a constant answer scores
+    clean: Callable[
+        [], float
+    ],  # accuracy on the training images as they are; asked only where the attack leaves nothing
+    ramp: float = RAMP,  # of this training
 ) -> str | None:
-    """Why this adversarial training counts as collapsed, or None: it ended at the accuracy of a constant answer.
+    """Why this adversarial training counts as collapsed, or None: it ended at the accuracy of a constant answer, with
+    the attack and without.  A network that tells images apart, however weakly, is none that collapsed.
 
     The last epoch decides, where the ramp is over: an accuracy reached at a smaller eps is none.
     """
     if not records or not 0.0 < majority < 1.0:
         raise ValueError(f"collapse: at least 1 epoch and a share in (0, 1), got {len(records)} and {majority}")
-    last = records[-1]
-    if last.accuracy > majority + LEARNED * (1.0 - majority):
+    last, bar = records[-1], majority + LEARNED * (1.0 - majority)
+    if last.accuracy > bar or (unharmed := clean()) > bar:
         return None
+    grows = f"eps grew over {ramp:.0%} of the training already: lower it, or train longer"
     return (
-        f"adversarial training collapsed: epoch {last.epoch} ended at {last.accuracy:.1%} under attack, "
-        f"where a constant answer scores {majority:.1%}; let eps grow (ramp), or lower it"
+        f"adversarial training collapsed: epoch {last.epoch} ended at {last.accuracy:.1%} under attack and at "
+        f"{unharmed:.1%} without, where a constant answer scores {majority:.1%}; "
+        f"{grows if ramp > 0.0 else 'let eps grow (ramp), or lower it'}"
     )

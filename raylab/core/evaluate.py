@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from raylab.core.objectives import Classifier, require_eval
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, proportion, sampled
 
 Labels = NDArray[np.int64]  # (N,)
 Mask = NDArray[np.bool_]  # (N,)
@@ -60,6 +60,8 @@ def untargeted_transfer(
     clean_correct: Mask,  # the target network is right on the clean image
     source_prediction: Labels,  # of the source network, on the adversarial image made for it
     target_prediction: Labels,  # of the target network, on that image
+    ids: Labels | None = None,  # of the images: with them the rates can be paired by image
+    images: str = "",  # of `statistics.Examples`
 ) -> dict[str, Estimate]:
     """How often images that lead the source network away from the label mislead the target network.
 
@@ -70,7 +72,8 @@ def untargeted_transfer(
     fooled = source_prediction != label
     misclassified = target_prediction != label
     same_class = misclassified & (target_prediction == source_prediction)
-    return _rates({"misclassified": misclassified, "same_class": same_class}, clean_correct & fooled)
+    events = {"misclassified": misclassified, "same_class": same_class}
+    return _rates(events, clean_correct & fooled, ids, images)
 
 
 def targeted_transfer(
@@ -79,6 +82,8 @@ def targeted_transfer(
     clean_correct: Mask,
     source_prediction: Labels,
     target_prediction: Labels,
+    ids: Labels | None = None,
+    images: str = "",
 ) -> dict[str, Estimate]:
     """How often images that lead the source network towards `attack_target` mislead the target network.
 
@@ -91,13 +96,14 @@ def targeted_transfer(
     hits_target = target_prediction == attack_target
     rates = {"misclassified": target_prediction != label, "hits_target": hits_target}
     given = clean_correct & (source_prediction == attack_target)
-    return _rates({name: event[attacked] for name, event in rates.items()}, given[attacked])
+    events = {name: event[attacked] for name, event in rates.items()}
+    return _rates(events, given[attacked], None if ids is None else ids[attacked], images)
 
 
-def _rates(events: dict[str, Mask], given: Mask) -> dict[str, Estimate]:
-    unconditional = {name: _share(event) for name, event in events.items()}
-    return unconditional | {f"{name}_given_fooled": _share(event[given]) for name, event in events.items()}
+def _rates(events: dict[str, Mask], given: Mask, ids: Labels | None, images: str) -> dict[str, Estimate]:
+    def share(event: Mask, of: Labels | None) -> Estimate:
+        return proportion(int(event.sum()), event.size) if of is None else sampled(event, of, images)
 
-
-def _share(event: Mask) -> Estimate:
-    return proportion(int(event.sum()), event.size)
+    unconditional = {name: share(event, ids) for name, event in events.items()}
+    known = None if ids is None else ids[given]
+    return unconditional | {f"{name}_given_fooled": share(event[given], known) for name, event in events.items()}

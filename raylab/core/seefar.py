@@ -199,6 +199,14 @@ def probes(world: World, count: int = 1000) -> dict[str, Sample]:
     return {kind: world.probe(kind, count) for kind in PROBES}
 
 
+USES = {  # what a network is said to do: on which images, called by which feature
+    "follow_r": ("conflict", "shape"),
+    "follow_n": ("conflict", "toogit"),
+    "only_r": ("only_shape", "shape"),
+    "only_n": ("only_toogit", "toogit"),
+}
+
+
 def usage(
     shown: Mapping[str, Sample],
     answers: Mapping[str, NDArray[Any]],  # by kind: classes (N,) or logits (N, num_classes)
@@ -216,12 +224,7 @@ def usage(
             raise ValueError(f"usage: {len(truth)} images of {kind} need as many answers, got {called.shape}")
         return float((called == truth).mean())
 
-    return {
-        "follow_r": share("conflict", "shape_class"),
-        "follow_n": share("conflict", "toogit_class"),
-        "only_r": share("only_shape", "shape_class"),
-        "only_n": share("only_toogit", "toogit_class"),
-    }
+    return {name: share(kind, f"{feature}_class") for name, (kind, feature) in USES.items()}
 
 
 def usage_of(

@@ -24,7 +24,7 @@ class Examples(NamedTuple):
 
     ids: NDArray[Any]  # (m,) integers
     parts: NDArray[np.float32]  # (m,) their sum is 0, the sum of their squares the sampling variance
-    world: int | None = None  # equal ids name one image where worlds are equal; None: ids that every seed has in common
+    images: str  # what the ids are of, such as the test images of a world: there equal ids are one image
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def proportion(successes: int, n: int) -> Estimate:
 def sampled(
     values: NDArray[Any],  # (n,) one an image: whether it is a hit, or a number
     ids: NDArray[Any],  # (n,) of the images
-    world: int | None = None,  # of `Examples`
+    images: str,  # of `Examples`
     within: Range = ANYTHING,  # of numbers
 ) -> Estimate:
     """The mean of one seed's images, with what each adds to its error: so that means of the same images can be paired.
@@ -74,7 +74,7 @@ def sampled(
     if n == 0:
         return found
     parts = ((values - found.mean) / n).astype(np.float32)
-    return replace(found, examples=Examples(ids, parts, world))
+    return replace(found, examples=Examples(ids, parts, images))
 
 
 def over_seeds(

@@ -6,7 +6,7 @@ number errs by its network, by the images that it was tested on, and by both tog
 **The rule.**  With k seeds, s the standard deviation of their numbers, and c the mean covariance of two seeds' sampling
 errors, which they have in common as far as they were tested on the same images,
 
-    variance = s^2 / k + c,        half = q sqrt(variance),        q^2 = z^2 + (t^2 - z^2) w^1.75,   w = s^2 / k / variance
+    variance = s^2 / k + c,     half = q sqrt(variance),     q^2 = z^2 + (t^2 - z^2) w^1.75,   w = s^2 / (k variance)
 
 where z is the normal quantile, t is Student's with k - 1 degrees of freedom, and w the share of the variance that was
 estimated from k numbers alone.
@@ -14,8 +14,8 @@ estimated from k numbers alone.
 - Images of a seed's own (See-Far, where a seed is a world): c = 0, q = t.  The spread between seeds holds the sampling
   of images already.  Nothing narrower covers: the sampling error is a known part of s^2, but the rest may be anything
   from 0 up, and of all functions of s only t s / sqrt(k) covers 95 % whatever the rest is (the chi-squared family is
-  complete).  A rule free to cover 94 to 96 % gains some 7 points of power where networks do not differ at all, and loses
-  as many where they do.
+  complete).  A rule free to cover 94 to 96 % gains some 7 points of power where networks do not differ at all, and
+  loses as many where they do.
 - The same images for all seeds (MNIST, CIFAR): the covariance is measured image by image.  Were w^1.75 replaced by the
   degrees of freedom of Welch and Satterthwaite, two seeds would be covered in 87 % where networks differ much; adding
   the two half widths' squares (exponent 1) covers them in 98.7 % where networks differ little.
@@ -24,8 +24,8 @@ estimated from k numbers alone.
 
 Shares are bounded, and so are their intervals; where hardly anything was hit or missed they hold that of Clopper and
 Pearson over the images too.  Where all seeds agree to the last image the spread is not 0: two seeds of 100 images do so
-by rounding in 1 of 18 cases, and count as apart by what rounding hides on average, 1 / (3 n); three and more hardly ever
-do by chance, and have the sampling of their images.  One seed has no interval: it knows nothing of other networks.
+by rounding in 1 of 18 cases, and count as apart by what rounding hides on average, 1 / (3 n); three and more hardly
+ever do by chance, and have the sampling of their images.  One seed has no interval: it knows nothing of other networks.
 
 Coverage and power are held by tests/report/test_coverage.py.
 """
@@ -45,7 +45,8 @@ from raylab.core.statistics import ANYTHING, Estimate, Examples, Range
 
 TAIL = 0.025  # on either side: intervals are of 95 %
 BLEND = 1.75
-FEW = 5  # hits or misses below which a share's interval holds the exact one
+FEW = 3  # hits or misses a seed below which a share's interval holds the exact one
+EQUAL = 1e-12  # between seeds' numbers that agree
 Floats = NDArray[np.float64]
 
 
@@ -89,14 +90,15 @@ class PerSeed(Mapping[int, Estimate]):
         within = (min(one.within[0] for one in found), max(one.within[1] for one in found))
         if k == 1:
             return Estimate(float(values[0]), math.nan, n, 1, within=within)
-        se = math.sqrt(float(values.var(ddof=1)) / k + common)
+        errors = np.array([0.0 if math.isnan(one.se) else one.se for one in found])
+        sampling, images = float((errors**2).mean()) / k, min(one.n for one in found)
+        counted = math.isfinite(within[1] - within[0])
+        between, shared = variances(values, common, sampling, images if counted else 0)
         bounds = None
         if n or values.std() > 0:  # else computed, and equal for all seeds
-            errors = np.array([0.0 if math.isnan(one.se) else one.se for one in found])
-            sampling = float((errors**2).mean()) / k
-            low, high = interval(values, common, sampling, min(one.n for one in found), _images(found), within)
+            low, high = interval(values, common, sampling, images, _images(found), within)
             bounds = float(low), float(high)
-        return Estimate(float(values.mean()), se, n, k, bounds, within)
+        return Estimate(float(values.mean()), math.sqrt(float(between + shared)), n, k, bounds, within)
 
     @property
     def interval(self) -> Range:
@@ -117,21 +119,17 @@ def interval(
     within: Range = ANYTHING,
 ) -> tuple[Floats, Floats]:
     """The rule, vectorised over repetitions. nan where all seeds agree and nothing is known of their sampling."""
-    k, width = values.shape[-1], within[1] - within[0]
-    mean, between, common = values.mean(axis=-1), values.var(axis=-1, ddof=1) / k, np.asarray(common, np.float64)
-    equal, counted = np.ptp(values, axis=-1) <= 1e-12, n > 0 and math.isfinite(width)
-    if counted and k == 2:
-        between = np.where(equal, 1.0 / (18.0 * n**2 * k), between)
-    else:
-        between, common = np.where(equal, 0.0, between), np.where(equal, np.maximum(common, sampling), common)
-    variance = between + common
+    k, width, mean = values.shape[-1], within[1] - within[0], values.mean(axis=-1)
+    equal, counted = np.ptp(values, axis=-1) <= EQUAL, n > 0 and math.isfinite(width)
+    between, shared = variances(values, common, sampling, n if counted else 0)
+    variance = between + shared
     share = np.divide(between, variance, out=np.zeros_like(variance), where=variance > 0)
     half = np.sqrt(variance * (normal() ** 2 + (student(k - 1) ** 2 - normal() ** 2) * share**BLEND))
     low, high = mean - half, mean + half
     if counted and abs(width - 1.0) < 1e-9:  # a share, or a share less a constant
-        hits = np.clip(mean - within[0], 0.0, 1.0) * images
-        exact = clopper_pearson(hits, images)
-        few = np.minimum(hits, images - hits) < FEW
+        hit = np.clip(mean - within[0], 0.0, 1.0)
+        exact = clopper_pearson(hit * images, images)
+        few = n * np.minimum(hit, 1.0 - hit) < FEW
         low = np.where(few, np.minimum(low, exact[0] + within[0]), low)
         high = np.where(few, np.maximum(high, exact[1] + within[0]), high)
     elif counted:  # a difference: what so many images without any could hide
@@ -139,6 +137,15 @@ def interval(
         low, high = np.minimum(low, mean - hidden), np.maximum(high, mean + hidden)
     unknown = equal & (low >= high)
     return tuple(np.where(unknown, math.nan, np.clip(end, *within)) for end in (low, high))  # type: ignore[return-value]
+
+
+def variances(values: Floats, common: Floats | float, sampling: Floats | float, n: int) -> tuple[Floats, Floats]:
+    """Of the mean, that which k numbers tell and that which images tell: s^2 / k and c, but where all seeds agree."""
+    k, equal = values.shape[-1], np.ptp(values, axis=-1) <= EQUAL
+    between = values.var(axis=-1, ddof=1) / k
+    if n and k == 2:
+        return np.where(equal, 1.0 / (18.0 * n**2 * k), between), np.asarray(common, np.float64)
+    return np.where(equal, 0.0, between), np.where(equal, np.maximum(common, sampling), common)
 
 
 def bounds_of(estimate: Estimate) -> Range:
@@ -205,7 +212,7 @@ def _minus(one: Estimate, other: Estimate) -> Estimate:
     """Of one seed. By image where the answers are at hand; else as of samples that know nothing of each other."""
     within = (one.within[0] - other.within[1], one.within[1] - other.within[0])
     n, examples, se = one.n, None, math.hypot(one.se, other.se)
-    if one.examples is not None and other.examples is not None and one.examples.world == other.examples.world:
+    if one.examples is not None and other.examples is not None and one.examples.images == other.examples.images:
         examples = _apart(one.examples, other.examples)
         se = math.sqrt(float(np.square(examples.parts, dtype=np.float64).sum()))
     return Estimate(one.mean - other.mean, se, n, 1, None, within, examples)
@@ -215,14 +222,13 @@ def _apart(one: Examples, other: Examples) -> Examples:
     if len(one.ids) == len(other.ids) and np.array_equal(one.ids, other.ids):
         return one._replace(parts=one.parts - other.parts)
     ids, parts = _summed([one, other._replace(parts=-other.parts)])
-    return Examples(ids, parts.astype(np.float32), one.world)
+    return one._replace(ids=ids, parts=parts.astype(np.float32))
 
 
 def _common(found: Sequence[Estimate]) -> float:
     """c of the rule: the mean covariance of two seeds' errors by their images; 0 where it is unknown or negative."""
-    of = [one.examples for one in found if one.examples is not None and one.examples.world is None]
-    k = len(found)
-    if len(of) < k or k < 2:
+    of, k = [one.examples for one in found if one.examples is not None], len(found)
+    if len(of) < k or len({one.images for one in of}) > 1:
         return 0.0
     _, together = _summed(of)
     own = sum(float(np.square(one.parts, dtype=np.float64).sum()) for one in of)
@@ -235,7 +241,8 @@ def _summed(of: Sequence[Examples]) -> tuple[NDArray[np.int64], Floats]:
     if all(len(one.ids) == len(first) and np.array_equal(one.ids, first) for one in of):
         return first, np.sum([one.parts for one in of], axis=0, dtype=np.float64)
     ids, place = np.unique(np.concatenate([one.ids for one in of]), return_inverse=True)
-    return ids, np.bincount(place, np.concatenate([one.parts for one in of]).astype(np.float64), minlength=len(ids))
+    parts = np.concatenate([one.parts for one in of]).astype(np.float64)
+    return ids, np.asarray(np.bincount(place, parts, minlength=len(ids)), np.float64)
 
 
 def _images(found: Sequence[Estimate]) -> int:
@@ -243,7 +250,7 @@ def _images(found: Sequence[Estimate]) -> int:
     of = [one.examples for one in found if one.examples is not None]
     if len(of) < len(found):
         return max(one.n for one in found)
-    worlds: dict[int | None, list[Examples]] = {}
+    by_name: dict[str, list[Examples]] = {}
     for one in of:
-        worlds.setdefault(one.world, []).append(one)
-    return sum(len(_summed(those)[0]) for those in worlds.values())
+        by_name.setdefault(one.images, []).append(one)
+    return sum(len(_summed(those)[0]) for those in by_name.values())

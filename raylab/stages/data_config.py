@@ -42,6 +42,11 @@ class _Source(Config):
         del seed
         return {}
 
+    def images_of(self, seed: int, split: str = "test") -> str:
+        """A name of the images that ids are of: seeds that have one name share the images whose ids they share."""
+        del seed
+        return split
+
     @property
     def folder_of_data(self) -> str | None:
         return None
@@ -74,6 +79,9 @@ class SeeFarData(_Source):
     clutter: Share = 0.1
     noise: Share = 0.02
     size: Annotated[Annotated[int, Field(ge=16, le=128)] | None, ADDED_LATER] = None  # pixels a side; None: 16
+
+    def images_of(self, seed: int, split: str = "test") -> str:
+        return f"{split}, world {seed}"
 
     def only(self, split: str) -> SeeFarData:
         other = "test_rows" if split == "train" else "train_rows"

@@ -30,7 +30,14 @@ def read_quantities(artifact: Artifact) -> dict[str, Estimate]:
     """What a stage of this file wrote, by quantity."""
     rows = artifact.batch()
     values = zip(rows["quantity"], rows["value"], rows["se"], rows["n"], strict=True)
-    return {str(name): Estimate(float(value), float(se), int(n), 1) for name, value, se, n in values}
+    return {str(name): _estimate(float(value), float(se), int(n)) for name, value, se, n in values}
+
+
+def _estimate(value: float, se: float, n: int) -> Estimate:
+    """A share is known by its error, which no other quantity has: its interval ends at 0 and 1."""
+    if n and 0.0 <= value <= 1.0 and se == proportion(round(value * n), n).se:
+        return proportion(round(value * n), n)
+    return Estimate(value, se, n, 1)
 
 
 def write(context: TaskContext, rows: Rows) -> Metrics:

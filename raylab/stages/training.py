@@ -18,7 +18,7 @@ from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.networks import Network
 from raylab.stage import Metrics, Stage, TaskContext
-from raylab.stages.images import ImageSpec
+from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.recipe import Recipe
 
 WEIGHTS = "weights.pt"
@@ -67,12 +67,15 @@ class TrainBody:
         epochs = self.fitted(run, on_epoch, None if reported is None else _unpack(reported))
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         context.write(WEIGHTS, _pack(weights), None)
-        metrics = {
+        metrics: dict[str, Any] = {
             "examples": int(rows.sum()),
             "loss": tuple(epoch.loss for epoch in epochs),
             "accuracy": tuple(epoch.accuracy for epoch in epochs),
-            "collapse": _collapse(epochs, labels[rows]) if t.recipe.adversary is not None else None,
+            "collapse": None,
         }
+        if t.recipe.adversary is not None:
+            right = partial(_accuracy, network, data["image"][rows], labels[rows], context.device)
+            metrics["collapse"] = _collapse(epochs, labels[rows], right, t.recipe.adversary.ramp)
         stopped = epochs[-1].stopped if epochs else None
         return metrics if stopped is None else {**metrics, "stopped": asdict(stopped)}
 
@@ -164,6 +167,9 @@ def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bo
     return np.asarray(rows)
 
 
+CHUNK = 500
+
+
 def _top(share: float, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """The examples of largest margin; of equals the lowest id, so that the order of the rows decides nothing."""
     if "margin" not in data:
@@ -176,10 +182,24 @@ def _top(share: float, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     return rows
 
 
-def _collapse(epochs: Sequence[Epoch], labels: NDArray[np.int64]) -> str | None:
+def _collapse(
+    epochs: Sequence[Epoch], labels: NDArray[np.int64], clean: Callable[[], float], ramp: float
+) -> str | None:
     """What a report must warn of: the weights are kept, for a collapse is a result too."""
     majority = float(np.bincount(labels).max() / len(labels))
-    return adversary.collapse(epochs, majority) if epochs and majority < 1.0 else None
+    return adversary.collapse(epochs, majority, clean, ramp) if epochs and majority < 1.0 else None
+
+
+def _accuracy(network: networks.Network, images: NDArray[Any], labels: NDArray[np.int64], device: str) -> float:
+    """On images as they are, without augmentation."""
+    network.eval()
+    right = 0
+    with torch.inference_mode():
+        for start in range(0, len(labels), CHUNK):
+            part = slice(start, start + CHUNK)
+            called = network(to_tensor(images[part], device)).argmax(1).cpu().numpy()
+            right += int((called == labels[part]).sum())
+    return right / len(labels)
 
 
 def _pack(state: Any) -> bytes:

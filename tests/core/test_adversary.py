@@ -98,7 +98,8 @@ def _trained(eps: float, ramp: float, seed: int) -> tuple[float, str | None]:
     records = fit(network, images, labels, ids, adversary=attack, **recipe)
     test_images, test_labels, _ = _digits("test")
     clean = float((network(test_images).argmax(1) == test_labels).float().mean())
-    return clean, adversary.collapse(records, float(labels.bincount().max()) / len(labels))
+    seen = float((network(images).argmax(1) == labels).float().mean())
+    return clean, adversary.collapse(records, float(labels.bincount().max()) / len(labels), lambda: seen, ramp)
 
 
 def test_with_the_ramp_every_seed_trains() -> None:
@@ -118,13 +119,27 @@ def test_without_the_ramp_seeds_collapse_and_the_detector_names_exactly_those() 
 
 def test_the_last_epoch_decides() -> None:
     rising, falling = [0.1, 0.5], [0.5, 0.1]
-    assert adversary.collapse([Epoch(i + 1, 2.0, a) for i, a in enumerate(rising)], 0.1) is None
-    reason = adversary.collapse([Epoch(i + 1, 2.0, a) for i, a in enumerate(falling)], 0.1)
+    assert adversary.collapse([Epoch(i + 1, 2.0, a) for i, a in enumerate(rising)], 0.1, lambda: 0.1) is None
+    reason = adversary.collapse([Epoch(i + 1, 2.0, a) for i, a in enumerate(falling)], 0.1, lambda: 0.1)
     assert reason is not None
     assert "epoch 2 ended at 10.0% under attack" in reason
 
 
 def test_half_right_is_a_collapse_of_two_classes_and_not_of_ten() -> None:
     record = [Epoch(1, 0.7, 0.51)]
-    assert adversary.collapse(record, 0.5) is not None
-    assert adversary.collapse(record, 0.1) is None
+    assert adversary.collapse(record, 0.5, lambda: 0.51) is not None
+    assert adversary.collapse(record, 0.1, lambda: 0.51) is None
+
+
+def test_a_network_that_tells_images_apart_has_not_collapsed_though_the_attack_leaves_nothing() -> None:
+    """26 classes: 28.7 % right, and under attack at the level of a constant answer."""
+    record = [Epoch(12, 3.1, 0.06)]
+    assert adversary.collapse(record, 1 / 26, lambda: 0.287) is None
+    assert adversary.collapse(record, 1 / 26, lambda: 0.05) is not None
+
+
+def test_who_has_the_ramp_on_is_not_told_to_switch_it_on() -> None:
+    record = [Epoch(12, 2.3, 0.1)]
+    on, off = (str(adversary.collapse(record, 0.1, lambda: 0.1, ramp)) for ramp in (0.6, 0.0))
+    assert "eps grew over 60% of the training already: lower it, or train longer" in on
+    assert "let eps grow (ramp), or lower it" in off

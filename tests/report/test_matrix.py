@@ -80,7 +80,8 @@ def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifa
     row = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
     assert [row.by_seed[seed].mean for seed in (0, 1)] == [0.75, 0.25]
     assert row.accuracy.mean == 0.5
-    assert row.accuracy.se == pytest.approx(0.25)  # sd .3536 / sqrt(2)
+    # sd .3536 / sqrt(2), and the covariance of two networks' errors on four images that both were tested on.
+    assert row.accuracy.se == pytest.approx(math.sqrt(0.25**2 + 0.0625 / 4))
     assert (row.accuracy.n, row.accuracy.seeds) == (8, 2)
     assert row.p1.mean == pytest.approx((1 / 4 + 3 / 4) / 2)  # image 3 called 0 is a next class, too
     assert row.success.mean == pytest.approx(0.625)
@@ -89,9 +90,8 @@ def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifa
     assert row.above["unperturbed"].mean == pytest.approx((0.75 + 0.0) / 2)
     assert set(row.controls) == {"unperturbed"}
     assert row.neighbours_target is None
-    # sqrt of .375^2 over seeds and the binomial errors of four shares of 4 images.
-    sampled = (0.75 * 0.25 + 0 + 0.25 * 0.75 + 0.25 * 0.75) / 4
-    assert row.above["unperturbed"].se == pytest.approx(math.sqrt(0.375**2 + sampled / 4))
+    # .75 and 0: the spread of two differences holds the sampling of their images, and no image moved in both seeds.
+    assert row.above["unperturbed"].se == pytest.approx(0.375)
 
 
 def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[Cell, Artifact]) -> None:
@@ -146,7 +146,7 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
         made[cell] = artifact(store, str(tuple(cell)), said or {"id": IDS}, {"n": 4, **metrics}, "2026-01-01")
 
     for seed in (0, 1):
-        add(Cell("source", seed, "mlp", control="robust"), accuracy=0.75)
+        add(Cell("source", seed, "mlp", control="robust"), evaluated([0, 1, 2, 0]))  # 3 right
         add(Cell("attacked", seed, "mlp", "", "untargeted"), success=(0.75, 1.0)[seed])
         add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), success=0.25)
         add(Cell("set", seed, "mlp", "", "det", "robust"), success=(0.0, 0.5)[seed])

@@ -12,7 +12,7 @@ from scipy import stats
 from raylab.core.statistics import Estimate
 from raylab.report.estimates import exceeds
 from raylab.report.transfer.matrix import TRANSFER
-from raylab.report.transfer.verdict import BADGES, CARRIES, FLIPS, STANDS, Code, TruthCode, verdict
+from raylab.report.transfer.verdict import BADGES, CARRIES, FLIPS, STANDS, Code, TruthCode, stands, verdict
 from raylab.stages.dataset import DigitsData, SeeFarData
 
 DIGITS = DigitsData()
@@ -20,7 +20,7 @@ SEEFAR = SeeFarData(name="seefar")
 NO_TOOGITS = SeeFarData(name="seefar", toogit_reliability=0.1)
 CLEAN = estimate(0.98)
 USAGE = {
-    "toogit_is_target": estimate(1.0, 0.0),
+    "toogit_is_target": estimate(1.0, 0.001),
     "shape_kept": estimate(0.99),
     "follow_n": estimate(0.93),
     "follow_r": estimate(0.01),
@@ -60,7 +60,10 @@ def test_each_case_has_its_code_and_what_is_true_never_changes_it(
             "the attack leads its source to the target in",
         ),
         ({"robust": robust(success=estimate(0.9 * STANDS + 0.01))}, "the robust source does not stand at this radius"),
-        ({"robust": robust(success=estimate(math.nan))}, "the robust source does not stand at this radius"),
+        (
+            {"robust": robust(success=estimate(math.nan))},
+            "whether the robust source stands at this radius is undecided",
+        ),
         ({"transfer": {TRANSFER: estimate(CARRIES - 0.01)}}, "targeted transfer to an independent network is"),
         ({"transfer": {}}, "targeted transfer to an independent network is unknown"),
         ({"kind": "rand"}, "rand is too weak a test for more"),
@@ -107,7 +110,8 @@ def test_all_reasons_are_given_at_once() -> None:
     ],
 )
 def test_what_is_true_stands_beside_the_verdict(data: object, usage: dict[str, Estimate], code: str | None) -> None:
-    truth = verdict(strong(usage=usage), data, CLEAN).truth
+    more = usage.get("follow_n", CLEAN).mean - usage.get("follow_r", CLEAN).mean
+    truth = verdict(strong(usage=usage, prefers=estimate(more)), data, CLEAN).truth
     assert (truth.code if truth else None) == code
 
 
@@ -176,3 +180,15 @@ def test_a_source_that_did_not_fit_its_noise_is_no_control() -> None:
     said = verdict(changed, DigitsData(), None).sentence
     assert "learned only 30.0" in said
     assert "1 of 5 controls run" in said
+
+
+def test_where_neither_source_is_led_astray_it_is_undecided_whether_the_robust_one_stands() -> None:
+    """0.0 % both, and it withstands in 100 %: "does not stand", it said."""
+    neither = strong(success=estimate(0.0, 0.0), robust=robust(success=estimate(0.0, 0.0)))
+    assert stands(neither) is None
+    assert "whether the robust source stands at this radius is undecided" in verdict(neither, DIGITS, CLEAN).sentence
+    assert "does not stand" not in verdict(neither, DIGITS, CLEAN).sentence
+    assert stands(strong(robust=None)) is None
+    assert stands(strong(success=estimate(math.nan))) is None
+    assert stands(strong(success=estimate(0.0), robust=robust(success=estimate(0.1)))) is False
+    assert stands(strong()) is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, proportion, sampled
 from raylab.recipes.controls import Cell, ControlStudy
 from raylab.report.controls.table import SUCCESS, TRANSFER, Artifacts, Check, Controls, Curve, Row
 from raylab.report.estimates import BySeed, above, difference, mean, negated
@@ -199,8 +199,8 @@ class Reader:
     def shares(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> BySeed:
         found = {}
         for seed in self.config.seeds:
-            values = self.artifacts[Cell(role, seed, of, kind, eps)].table().column(column).to_numpy()
-            found[seed] = proportion(int(values.sum()), len(values))
+            table, images = self.artifacts[Cell(role, seed, of, kind, eps)].table(), self.config.data.images_of(seed)
+            found[seed] = sampled(table.column(column).to_numpy().astype(bool), table.column("id").to_numpy(), images)
         return found
 
     def over(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> Estimate:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from raylab.artifact import Artifact
 from raylab.core import seefar
 from raylab.core.seefar import PROBES
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, proportion, sampled
 from raylab.recipes import worlds
 from raylab.recipes.erm import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell, Erm
 from raylab.report.estimates import BySeed, mean
@@ -113,7 +113,7 @@ class _Reader:
             conflicts = [Conflict.of(self.columns(Cell("usage", "usage", seed, name, "conflict"))) for seed in seeds]
             shares = {what: {seed: used[seed][what] for seed in seeds} for what in used[seeds[0]]}
             found[name] = Use(
-                accuracy=self.metric("test", "accuracy", network=name),
+                accuracy={seed: self._right(seed, name) for seed in seeds},
                 **shares,
                 followed=followed(conflicts, seefar.World.num_classes, len(present)),
             )
@@ -121,16 +121,21 @@ class _Reader:
 
     def _usage(self, seed: int, name: str) -> dict[str, Estimate]:
         shown = {kind: self.columns(Cell("usage", "usage", seed, name, kind)) for kind in PROBES}
-        shares = seefar.usage(shown, {kind: rows["prediction"] for kind, rows in shown.items()})
-        n = len(shown["conflict"]["prediction"])
-        return {what: proportion(round(value * n), n) for what, value in shares.items()}
+        return {what: self._called(seed, shown[kind], feature) for what, (kind, feature) in seefar.USES.items()}
+
+    def _right(self, seed: int, name: str) -> Estimate:
+        rows = self.columns(Cell("test", "usage", seed, name))
+        return sampled(rows["correct"].astype(bool), rows["id"], f"test, world {seed}")
+
+    def _called(self, seed: int, rows: Mapping[str, Any], feature: str) -> Estimate:
+        """Images that are called by a feature: of a world, as it shows them."""
+        return sampled(rows["prediction"] == rows[f"{feature}_class"], rows["id"], f"world {seed}")
 
     def ceiling(self, feature: str) -> BySeed:
         found = {}
         for seed in self.config.seeds:
             rows = self.columns(Cell("test", "usage", seed, "standard"))
-            tells = rows[f"{feature}_class"] == rows["label"]
-            found[seed] = proportion(int(tells.sum()), len(tells))
+            found[seed] = sampled(rows[f"{feature}_class"] == rows["label"], rows["id"], f"test, world {seed}")
         return found
 
     def attack(self) -> dict[str, BySeed]:
@@ -157,10 +162,7 @@ class _Reader:
     def _point(self, place: Cell) -> Point:
         seeds, eps = self.config.seeds, self.config.eps
         shown = {seed: self.columns(place._replace(role="usage", seed=seed)) for seed in seeds}
-        called = {
-            name: {seed: _share(rows["prediction"] == rows[f"{name}_class"]) for seed, rows in shown.items()}
-            for name in FEATURES
-        }
+        called = {name: {seed: self._called(seed, rows, name) for seed, rows in shown.items()} for name in FEATURES}
         stood = {seed: self.artifacts[place._replace(role="robust", seed=seed)].metrics for seed in seeds}
         lost = {
             radius: {seed: _lost(metrics, index) for seed, metrics in stood.items()} for index, radius in enumerate(eps)
@@ -198,10 +200,10 @@ class _Reader:
             value = value[index or 0] if isinstance(value, list | tuple) else value
             if value is None:
                 found[seed] = Estimate(math.nan, math.nan, 0, 1)
-                continue
-            counted = role not in ("perturbation", "explanation")
-            se = math.sqrt(value * (1 - value) / n) if counted else 0.0
-            found[seed] = Estimate(float(value), se, n, 1)
+            elif role in ("perturbation", "explanation"):
+                found[seed] = Estimate(float(value), math.nan, n, 1)
+            else:
+                found[seed] = proportion(round(value * n), n)
         return found
 
     def columns(self, cell: Cell) -> dict[str, Any]:
@@ -215,10 +217,6 @@ class _Reader:
 def over(by_seed: BySeed) -> Estimate:
     """Mean over worlds."""
     return mean(list(by_seed.values()))
-
-
-def _share(hits: Any) -> Estimate:
-    return proportion(int(hits.sum()), len(hits))
 
 
 def _lost(metrics: Mapping[str, Any], index: int) -> Estimate:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from raylab.core.statistics import Estimate, over_seeds
+from raylab.core.statistics import Estimate
 from raylab.recipes.erm import NO_TOOGITS, TOOGITS
 from raylab.recipes.erm import silenced as says_nothing
 from raylab.report.erm.table import SAID, Planet, Point, Use, over
 from raylab.report.estimates import BySeed, difference, interval
 from raylab.report.numbers import share
+from raylab.report.per_seed import PerSeed
 
 Code = Literal["as_told", "not_as_told", "undecided", "measured"]
 BADGES: Mapping[Code, str] = {
@@ -183,14 +184,14 @@ def prefers(use: Use) -> Estimate:
 
 
 def _less(accuracy: BySeed, ceiling: BySeed) -> Estimate:
-    """Both are of the same images, so only worlds vary."""
-    return over_seeds([accuracy[s].mean - ceiling[s].mean for s in accuracy], sum(e.n for e in accuracy.values()))
+    """Both are of the same images."""
+    return difference(accuracy, ceiling)
 
 
 def _excess(use: Use) -> Estimate:
     """follow_n less what falls to it by chance: a ninth of the images that are not called by their shape."""
-    values = [use.follow_n[seed].mean - (1 - use.follow_r[seed].mean) / 9 for seed in use.follow_n]
-    return over_seeds(values, sum(e.n for e in use.follow_n.values()))
+    by_shape = PerSeed(use.follow_r) * (1 / 9)
+    return (PerSeed(use.follow_n) - by_shape * -1.0 - 1 / 9).mean
 
 
 def value(row: Row) -> str:

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, over_seeds, proportion
+from raylab.core.statistics import Estimate, over_seeds, sampled
 from raylab.recipes.errors import Cell, LearningFromErrors
-from raylab.report.estimates import BySeed, difference, mean
+from raylab.report.estimates import BySeed, mean
 from raylab.report.made import newest_provenance
+from raylab.report.per_seed import PerSeed
+from raylab.stages.data_config import DataConfig
 
 Artifacts = Mapping[Cell, Artifact]
+Hit = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.bool_]]
 
 
 class Key(NamedTuple):
@@ -166,15 +169,28 @@ class _Reader:
     def cell(self, role: str, key: Key, seed: int) -> Artifact | None:
         return self.artifacts.get(Cell(role, key.part, seed, *key[1:]))
 
-    def shares(self, role: str, key: Key, hit: Callable[[Mapping[str, NDArray[Any]]], Any] | None = None) -> BySeed:
-        """By seed, of the examples of an evaluation that are right, or `hit`."""
+    def shares(self, role: str, key: Key, hit: Hit | None = None, among: Hit | None = None) -> BySeed:
+        """By seed, of the examples of an evaluation (`among` them) those that are right, or `hit`."""
         found = {}
         for seed in self.config.seeds:
             if (artifact := self.cell(role, key, seed)) is not None:
                 rows = self.rows(artifact)
-                hits = rows["correct"] if hit is None else hit(rows)
-                found[seed] = proportion(int(np.sum(hits)), len(hits))
+                hits, kept = (
+                    rows["correct"] if hit is None else hit(rows),
+                    slice(None) if among is None else among(rows),
+                )
+                split = "train" if role == "fit" else "test"
+                images = self._data(key.part).images_of(seed, split)
+                found[seed] = sampled(hits[kept].astype(bool), rows["id"][kept], images)
         return found
+
+    def _data(self, part: str) -> DataConfig:
+        """Whose images the networks of a part are tested on."""
+        c = self.config
+        parts = {"cue": c.cue, "tint": c.tint, "across": c.across}
+        found = parts.get(part, c.errors)
+        assert found is not None
+        return found.data
 
     def result(self, role: str, key: Key) -> Result:
         by_seed = self.shares(role, key)
@@ -199,7 +215,7 @@ class _Reader:
             student = self.cell("student", key, seed)
             if teacher is not None and student is not None:
                 same = self.rows(teacher)["prediction"] == self.rows(student)["prediction"]
-                found.append(proportion(int(same.sum()), len(same)))
+                found.append(sampled(same, self.rows(student)["id"], self._data(key.part).images_of(seed)))
         return mean(found) if found else None
 
     def usage(self, key: Key) -> Usage:
@@ -207,10 +223,9 @@ class _Reader:
         toogits = self.shares("usage", key, lambda rows: rows["prediction"] == rows["toogit_class"])
         shapes = self.shares("usage", key, lambda rows: rows["prediction"] == rows["shape_class"])
 
-        def of_chosen(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-            return np.asarray(rows["prediction"][rows["toogit_class"] == chosen] == chosen)
-
-        one = self.shares("usage", key, of_chosen)
+        one = self.shares(
+            "usage", key, lambda rows: rows["prediction"] == chosen, lambda rows: rows["toogit_class"] == chosen
+        )
         r, n, chosen_n = (mean(list(by.values())) for by in (shapes, toogits, one))
         return Usage(r, n, chosen_n, toogits)
 
@@ -228,14 +243,14 @@ class _Reader:
         assert self.config.tint is not None
         meant = self.config.tint.cast.meant
 
-        def called(rows: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-            return np.asarray(rows["prediction"][rows["label"] != meant] == meant)
+        def called(role: str) -> PerSeed:
+            return PerSeed(
+                self.shares(role, key, lambda rows: rows["prediction"] == meant, lambda rows: rows["label"] != meant)
+            )
 
-        role = "student" if key.student else "teacher"
-        with_cast, without = self.shares("usage", key, called), self.shares(role, key, called)
-        paired = {seed: difference({seed: with_cast[seed]}, {seed: without[seed]}) for seed in with_cast}
-        added = difference(with_cast, without)
-        return Follows(mean(list(with_cast.values())), mean(list(without.values())), paired, added)
+        with_cast, without = called("usage"), called("student" if key.student else "teacher")
+        paired = with_cast - without
+        return Follows(with_cast.mean, without.mean, paired, paired.mean)
 
 
 def counted(values: NDArray[Any]) -> Estimate:

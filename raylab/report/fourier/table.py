@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
 from raylab.core import fourier_basis
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, Range, sampled
 from raylab.recipes.fourier import NETWORKS, STANDARD, Cell, Fourier
 from raylab.report.estimates import BySeed, above, difference, mean
 from raylab.report.made import newest_provenance
@@ -105,7 +105,10 @@ def measured(config: Fourier, key: str, artifacts: Artifacts) -> Result:
     """All statistics of one config from the results of its cells."""
     about = artifacts[Cell("data", config.seeds[0])].metrics
     first = artifacts[Cell("heat_map", config.seeds[0], STANDARD)].metrics
-    tests = {name: {s: _accuracy(artifacts[Cell("test", s, name)]) for s in config.seeds} for name in NETWORKS}
+    tests = {
+        name: {s: _accuracy(artifacts[Cell("test", s, name)], config.data.images_of(s)) for s in config.seeds}
+        for name in NETWORKS
+    }
     collapsed = [
         f"seed {s}, {name}: {said}"
         for s in config.seeds
@@ -132,9 +135,9 @@ def measured(config: Fourier, key: str, artifacts: Artifacts) -> Result:
     )
 
 
-def _accuracy(artifact: Artifact) -> Estimate:
-    m = artifact.metrics
-    return proportion(round(m["accuracy"] * m["n"]), m["n"])
+def _accuracy(artifact: Artifact, images: str) -> Estimate:
+    rows = artifact.without_images()
+    return sampled(rows["correct"].astype(bool), rows["id"], images)
 
 
 def _profile(maps: list[Artifact], config: Fourier) -> Profile:
@@ -144,9 +147,10 @@ def _profile(maps: list[Artifact], config: Fourier) -> Profile:
     frequencies = np.stack([tables[0]["i"], tables[0]["j"]], axis=1)
     errors = np.stack([table["errors"] / table["n"] for table in tables])  # (S, F)
 
-    def by_seed(values: list[Any]) -> BySeed:
+    # The answers to single images are not kept: intervals are of these images.
+    def by_seed(values: list[Any], within: Range = (0.0, 1.0)) -> BySeed:
         found = zip(config.seeds, values, metrics, strict=True)
-        return {seed: Estimate(value[0], value[1], m["n"], 1) for seed, value, m in found}
+        return {seed: Estimate(value[0], value[1], m["n"], 1, within=within) for seed, value, m in found}
 
     steps = min(PROFILE, max(size) // 2 + 1)
     radius = fourier_basis.radius(frequencies, size)
@@ -159,7 +163,7 @@ def _profile(maps: list[Artifact], config: Fourier) -> Profile:
         fourier_basis.whole_plane(frequencies, errors.mean(axis=0), size),
         by_seed([m["clean"] for m in metrics]),
         {band: by_seed([m[band] for m in metrics]) for band in BANDS},
-        {band: by_seed([m["rises"][band] for m in metrics]) for band in BANDS},
+        {band: by_seed([m["rises"][band] for m in metrics], (-1.0, 1.0)) for band in BANDS},
         np.array([np.average(radius[step == k], weights=weight[step == k]) for k in present]),
         tuple(_over(values, sum(n)) for values in averages),
     )
@@ -182,19 +186,34 @@ def _changes(role: str, config: Fourier, artifacts: Artifacts) -> list[Change]:
         else {pair: [k] for k, pair in enumerate(pairs)}
     )
     rows = {seed: artifact.batch() for seed, artifact in found.items()}
-    right = {seed: (batch["clean"].astype(float), batch["right"].astype(float)) for seed, batch in rows.items()}
-    return [_change(what, level, right, columns) for (what, level), columns in groups.items()]
+    shown = {
+        seed: Shown(
+            batch["id"], config.data.images_of(seed), batch["clean"].astype(float), batch["right"].astype(float)
+        )
+        for seed, batch in rows.items()
+    }
+    return [_change(what, level, shown, columns) for (what, level), columns in groups.items()]
 
 
-def _change(what: str, level: int, right: Mapping[int, tuple[Floats, Floats]], columns: list[int]) -> Change:
-    """(N, M) right when clean and (N, M, V) under every variant, by seed; networks in the order of NETWORKS."""
+class Shown(NamedTuple):
+    """What the networks of one seed, in the order of NETWORKS, have right."""
 
-    def estimate(take: Any) -> Estimate:
-        return mean([_sampled(take(clean, under[:, :, columns].mean(axis=2))) for clean, under in right.values()])
+    ids: NDArray[np.int64]  # (N,)
+    images: str
+    clean: Floats  # (N, M)
+    under: Floats  # (N, M, V) under every variant
 
-    def paired(take: Any) -> Estimate:
-        by_seed = {s: _sampled(take(clean, under[:, :, columns].mean(axis=2))) for s, (clean, under) in right.items()}
-        return above(by_seed, 0.0)
+
+def _change(what: str, level: int, shown: Mapping[int, Shown], columns: list[int]) -> Change:
+    def over(take: Any, within: Range, of: list[int] = columns) -> Estimate:
+        values = {s: take(one.clean, one.under[:, :, of].mean(axis=2)) for s, one in shown.items()}
+        return mean([sampled(v, shown[s].ids, shown[s].images, within) for s, v in values.items()])
+
+    def estimate(take: Any, of: list[int] = columns) -> Estimate:
+        return over(take, (0.0, 1.0), of)
+
+    def paired(take: Any, within: Range = (-1.0, 1.0)) -> Estimate:
+        return over(take, within)
 
     place = {name: k for k, name in enumerate(NETWORKS)}
     others = {name: k for name, k in place.items() if name != STANDARD}
@@ -205,26 +224,22 @@ def _change(what: str, level: int, right: Mapping[int, tuple[Floats, Floats]], c
         {name: paired(lambda clean, under, k=k: clean[:, k] - under[:, k]) for name, k in place.items()},
         {name: paired(lambda _, under, k=k: under[:, k] - under[:, 0]) for name, k in others.items()},
         {
-            name: paired(lambda clean, under, k=k: (under[:, k] - clean[:, k]) - (under[:, 0] - clean[:, 0]))
+            name: paired(
+                lambda clean, under, k=k: (under[:, k] - clean[:, k]) - (under[:, 0] - clean[:, 0]), (-2.0, 2.0)
+            )
             for name, k in others.items()
         },
         {
-            name: tuple(mean([_sampled(under[:, k, column]) for _, under in right.values()]) for column in columns)
+            name: tuple(estimate(lambda _, under, k=k: under[:, k], [column]) for column in columns)
             for name, k in place.items()
         },
     )
-
-
-def _sampled(values: Floats) -> Estimate:
-    """Mean of one seed's images, with its standard error over them."""
-    se = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return Estimate(float(values.mean()), se, len(values), 1)
 
 
 def _kept(config: Fourier, artifacts: Artifacts) -> list[Kept]:
     cells = [cell for cell in artifacts if cell.role == "filtered" and cell.seed == config.seeds[0]]
     found = []
     for cell in sorted(cells, key=lambda c: (c.passes != "low", c.bandwidth)):
-        by_seed = {seed: _accuracy(artifacts[cell._replace(seed=seed)]) for seed in config.seeds}
+        by_seed = {s: _accuracy(artifacts[cell._replace(seed=s)], config.data.images_of(s)) for s in config.seeds}
         found.append(Kept(cell.passes, cell.bandwidth, mean(list(by_seed.values())), by_seed))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, over_seeds, proportion
+from raylab.core.statistics import Estimate, over_seeds, proportion, sampled
 from raylab.recipes.poison import CLEAN, DEFENCES, Cell, Defence, PoisonStudy
 from raylab.report.estimates import BySeed, mean
 from raylab.report.made import newest_provenance
@@ -150,8 +150,9 @@ class _Reader:
         found = {}
         for seed, artifact in self.of_seeds(cell).items():
             rows = artifact.without_images()
-            hits = hit(rows) if among is None else hit(rows)[among(rows)]
-            found[seed] = proportion(int(np.sum(hits)), len(hits))
+            kept = slice(None) if among is None else among(rows)
+            hits: NDArray[Any] = np.asarray(hit(rows), dtype=bool)[kept]
+            found[seed] = sampled(hits, rows["id"][kept], self.config.data.images_of(seed))
         return found
 
     def victim(self, key: Key) -> Victim:
@@ -161,7 +162,7 @@ class _Reader:
         trained = self.of_seeds(place._replace(role="network")) or {}
         fitted = [proportion(round(m["accuracy"][-1] * m["examples"]), m["examples"]) for m in _metrics(trained)]
         attacked = self.of_seeds(place._replace(role="robust"))
-        robust = {s: _share(a.metrics["robust"][0], a.metrics["n"]) for s, a in attacked.items()}
+        robust = {s: self._robust(s, a.without_images()) for s, a in attacked.items()}
         shown = place._replace(role="usage")
         usage = {name: self.shares(shown, partial(_follows, name), _apart) for name in FOLLOWED}
         return Victim(
@@ -174,6 +175,11 @@ class _Reader:
             robust or None,
             {name: _mean(by_seed) for name, by_seed in usage.items() if by_seed},
         )
+
+    def _robust(self, seed: int, rows: Columns) -> Estimate:
+        """At the first radius, of each image the worst of all attacks."""
+        stands = np.fmin(rows["pgd_margin"][:, 0], rows["ensemble_margin"][:, 0]) > 0
+        return sampled(stands, rows["id"], self.config.data.images_of(seed))
 
     def looks(self, of: str) -> Looks:
         sets = _metrics(self.of_seeds(Cell("set", 0, of)))

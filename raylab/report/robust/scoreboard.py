@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raylab.core.statistics import Estimate, over_seeds, proportion
+from raylab.core.statistics import Estimate
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, STANDARD, Cell, SetName
 from raylab.report.estimates import difference, mean
-from raylab.report.robust.table import Row, Table
+from raylab.report.robust.table import Reader, Row, Table
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, same_radius
@@ -152,23 +152,18 @@ def _unless_robust_is_possible(row: Row, table: Table) -> str:
 
 def _attacked(table: Table, student: str, role: str) -> dict[int, Estimate]:
     """Accuracy under PGD at the main radius, by seed."""
-    found, place = {}, table.config.robustness.eps.index(table.config.eps)
-    for seed in table.config.seeds:
-        metrics = table.artifacts[Cell(role, seed, "r_image", student)].metrics
-        share = metrics["pgd"][place if role == "robust" else 0]
-        found[seed] = proportion(round(share * metrics["n"]), metrics["n"])
-    return found
+    place = table.config.robustness.eps.index(table.config.eps) if role == "robust" else 0
+    reader = Reader(table.config, table.artifacts)
+    cells = [Cell(role, seed, "r_image", student) for seed in table.config.seeds]
+    return {cell.seed: reader.attacked(cell)[f"pgd {place}"] for cell in cells}
 
 
 def _ensemble_above_pgd(table: Table, row: Row) -> Estimate:
     """Of the same images: the ensemble should never leave more of them standing."""
-    c, differences, n = table.config, [], 0
-    for seed in c.seeds:
-        metrics = table.artifacts[Cell("robust", seed, ADVERSARIAL, row.student)].metrics
-        place = c.robustness.eps.index(c.eps)
-        differences.append(metrics["ensemble"][place] - metrics["pgd"][place])
-        n += metrics["n"]
-    return over_seeds(differences, n)
+    c, reader = table.config, Reader(table.config, table.artifacts)
+    place = c.robustness.eps.index(c.eps)
+    found = {s: reader.attacked(Cell("robust", s, ADVERSARIAL, row.student)) for s in c.seeds}
+    return difference(*({s: of[f"{name} {place}"] for s, of in found.items()} for name in ("ensemble", "pgd")))
 
 
 def _known(estimate: Estimate | None) -> Estimate:

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from raylab.artifact import Artifact
 from raylab.core import masking
 from raylab.core.invert import Iterate
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, sampled
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, INVERTED, SETS, STANDARD, Cell, RobustFeatures
 from raylab.report.estimates import BySeed, difference, mean
 from raylab.report.names import NAMES
@@ -163,7 +166,7 @@ class Table:
 def measured(config: RobustFeatures, key: str, artifacts: Artifacts) -> Table:
     """All statistics of one config from the results of its cells."""
     about = artifacts[Cell("data", config.seeds[0])].metrics
-    reader = _Reader(config, artifacts)
+    reader = Reader(config, artifacts)
     sets = [CLEAN, *(name for name in SETS if name in config.sets)]
     rows = [reader.row(of, student) for student in config.students for of in sets]
     rows += [reader.row(ADVERSARIAL, name) for name in dict.fromkeys((config.source, *config.references))]
@@ -193,7 +196,7 @@ def measured(config: RobustFeatures, key: str, artifacts: Artifacts) -> Table:
     )
 
 
-class _Reader:
+class Reader:
     """Reads the metrics of artifacts over seeds."""
 
     def __init__(self, config: RobustFeatures, artifacts: Artifacts) -> None:
@@ -202,6 +205,7 @@ class _Reader:
     def row(self, of: str, student: str) -> Row:
         c = self.config
         robust = {seed: self.artifacts[Cell("robust", seed, of, student)].metrics for seed in c.seeds}
+        stood = {seed: self.attacked(Cell("robust", seed, of, student)) for seed in c.seeds}
         clean = self.accuracy(of, student)
         warnings = self.said("robust", of, student, "warnings")
         usage = {}
@@ -215,9 +219,9 @@ class _Reader:
             student,
             mean(list(clean.values())),
             clean,
-            mean([_share(m["clean"], m["n"]) for m in robust.values()]),
-            {eps: _at_eps(robust, place) for place, eps in enumerate(c.robustness.eps)},
-            {name: mean([_share(m["others"][name], m["n"]) for m in robust.values()]) for name in c.robustness.others},
+            mean([found["clean"] for found in stood.values()]),
+            {eps: _at_eps(robust, stood, place) for place, eps in enumerate(c.robustness.eps)},
+            {name: mean([found[name] for found in stood.values()]) for name in c.robustness.others},
             usage,
             tuple(said for said in warnings if not _is_overestimate(said, robust[said.seed])),
             tuple(said for said in warnings if _is_overestimate(said, robust[said.seed])),
@@ -226,8 +230,7 @@ class _Reader:
 
     def shift(self, student: str, row: Row) -> Shift:
         def under_attack(role: str) -> Estimate:
-            found = [self.artifacts[Cell(role, seed, "r_image", student)].metrics for seed in self.config.seeds]
-            return mean([_share(m["pgd"][0], m["n"]) for m in found])
+            return mean([self.attacked(Cell(role, s, "r_image", student))["pgd 0"] for s in self.config.seeds])
 
         return Shift(student, under_attack("own"), under_attack("moved"), row.at[self.config.eps].pgd)
 
@@ -259,18 +262,37 @@ class _Reader:
         return tuple(found)
 
     def accuracy(self, of: str, network: str) -> BySeed:
-        found = {seed: self.artifacts[Cell("test", seed, of, network)].metrics for seed in self.config.seeds}
-        return {seed: _share(m["accuracy"], m["n"]) for seed, m in found.items()}
+        cells = [Cell("test", seed, of, network) for seed in self.config.seeds]
+        found = {cell: self.artifacts[cell].without_images() for cell in cells}
+        return {cell.seed: self._sampled(cell, rows["id"], rows["correct"]) for cell, rows in found.items()}
+
+    def attacked(self, cell: Cell) -> Mapping[str, Estimate]:
+        """Of one network: the share that stands by attack, "pgd 0" under PGD at the first radius."""
+        rows = self.artifacts[cell].without_images()
+        pgd, ensemble = rows["pgd_margin"], rows["ensemble_margin"]
+        found = {"clean": rows["clean_margin"] > 0}
+        for place in range(pgd.shape[1]):
+            margins = {"pgd": pgd[:, place], "ensemble": ensemble[:, place]}
+            margins["robust"] = np.fmin(margins["pgd"], margins["ensemble"])
+            found |= {f"{name} {place}": margin > 0 for name, margin in margins.items()}
+        found |= {
+            name: rows[f"{name}_margin"] > 0 for name in self.config.robustness.others if f"{name}_margin" in rows
+        }
+        return {name: self._sampled(cell, rows["id"], stands) for name, stands in found.items()}
+
+    def _sampled(self, cell: Cell, ids: NDArray[Any], hits: NDArray[Any]) -> Estimate:
+        """A student's own images are training images."""
+        split = "train" if cell.role == "own" else "test"
+        return sampled(hits.astype(bool), ids, self.config.data.images_of(cell.seed, split))
 
     def follows(self, cell: Cell, feature: str) -> Estimate:
-        table = self.artifacts[cell].table()
-        hits = table.column("prediction").to_numpy() == table.column(feature).to_numpy()
-        return proportion(int(hits.sum()), len(hits))
+        rows = self.artifacts[cell].without_images()
+        return self._sampled(cell, rows["id"], rows["prediction"] == rows[feature])
 
 
-def _at_eps(robust: Mapping[int, Mapping[str, Any]], place: int) -> AtEps:
+def _at_eps(robust: Mapping[int, Mapping[str, Any]], stood: Mapping[int, Mapping[str, Estimate]], place: int) -> AtEps:
     def by_seed(name: str) -> dict[int, Estimate]:
-        return {seed: _share(m[name][place], m["n"]) for seed, m in robust.items()}
+        return {seed: found[f"{name} {place}"] for seed, found in stood.items()}
 
     asked = all(m["ensemble"][place] is not None for m in robust.values())
     worst = by_seed("robust")
@@ -286,7 +308,3 @@ def _is_overestimate(said: Said, metrics: Mapping[str, Any]) -> bool:
     pairs = [pair for pair in zip(metrics["pgd"], metrics["ensemble"], strict=True) if pair[1] is not None]
     sentences = [masking.ensemble_below(pgd, ensemble) for pgd, ensemble in pairs]
     return any(sentence is not None and said.text.startswith(sentence) for sentence in sentences)
-
-
-def _share(value: float, n: int) -> Estimate:
-    return proportion(round(value * n), n)

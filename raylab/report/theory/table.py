@@ -66,9 +66,7 @@ def together(seeds: Mapping[int, Found]) -> Found:
     if len(seeds) == 1:
         return next(iter(seeds.values()))
     first = next(iter(seeds.values()))
-    return {
-        name: mean([found[name] for found in seeds.values()]) for name in first
-    }
+    return {name: mean([found[name] for found in seeds.values()]) for name in first}
 
 
 def _with_excess(found: Found) -> Found:

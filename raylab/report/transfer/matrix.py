@@ -64,6 +64,7 @@ class Row:
     robustness: Mapping[float, Estimate] = field(default_factory=dict)  # of the student, by radius
     doubts: tuple[str, ...] = ()  # why these numbers may be too high
     chance: float = 0.1  # one of the classes
+    prefers: Estimate | None = None  # See-Far: follow_n minus follow_r, paired by seed and image
 
     @property
     def noise_is_fitted(self) -> bool:
@@ -192,7 +193,7 @@ def _row(reader: Reader, source: str, target: str, kind: str, chance: float) -> 
     for seed in seeds:
         for name, rate in reader.transfer(source, target, seed).items():
             by_name.setdefault(name, []).append(rate)
-    has_usage = reader.has([Cell("usage", seeds[0], source, target, kind)])
+    usage = reader.usage(source, target, kind) if reader.has([Cell("usage", seeds[0], source, target, kind)]) else {}
     return Row(
         source,
         target,
@@ -209,7 +210,7 @@ def _row(reader: Reader, source: str, target: str, kind: str, chance: float) -> 
         known,
         {name: mean(rates) for name, rates in by_name.items()},
         {seed: reader.transfer(source, target, seed) for seed in seeds},
-        reader.usage(source, target, kind) if has_usage else {},
+        {name: one for name, one in usage.items() if name != "prefers"},
         {name: reader.metric(made, "success") for name, made in attacked.items()},
         noise_fit,
         difference(by_seed, p1_by_seed),
@@ -219,6 +220,7 @@ def _row(reader: Reader, source: str, target: str, kind: str, chance: float) -> 
         reader.robustness(own),
         tuple(said for cells in (own, sets, probes) for said in reader.doubts(cells)),
         chance,
+        usage.get("prefers"),
     )
 
 

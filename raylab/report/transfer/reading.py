@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from raylab.artifact import Artifact
 from raylab.core import evaluate as measures
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import Estimate, proportion, sampled
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
-from raylab.report.estimates import mean
+from raylab.report.estimates import difference, mean, negated
+from raylab.report.per_seed import PerSeed, shifted
 
 Artifacts = Mapping[Cell, Artifact]
 
@@ -36,39 +36,41 @@ class Reader:
             return self._transfer[source, target, seed]
         clean = self.columns(Cell("standard", seed, target=target))
         right = dict(zip(clean["id"].tolist(), clean["correct"].tolist(), strict=True))
-        rates: dict[str, Estimate] = {}
+        rates, images = dict[str, Estimate](), self.config.data.images_of(seed)
         for aim, name in (("untargeted", "untargeted"), ("det", "targeted")):
             judged = self.columns(Cell("transfer", seed, source, target, aim))
             clean_correct = np.array([right[i] for i in judged["id"].tolist()], dtype=bool)
             label, said = judged["source_label"], judged["prediction"]
             if aim == "untargeted":
-                found = measures.untargeted_transfer(label, clean_correct, judged["source_prediction"], said)
+                found = measures.untargeted_transfer(
+                    label, clean_correct, judged["source_prediction"], said, judged["id"], images
+                )
             else:
                 found = measures.targeted_transfer(
-                    label, judged["label"], clean_correct, judged["source_prediction"], said
+                    label, judged["label"], clean_correct, judged["source_prediction"], said, judged["id"], images
                 )
             rates |= {f"{name} {what}": rate for what, rate in found.items()}
         self._transfer[source, target, seed] = rates
         return rates
 
     def usage(self, source: str, target: str, kind: str) -> dict[str, Estimate]:
-        follow: dict[str, list[Estimate]] = {"follow_r": [], "follow_n": []}
+        """How often a student follows each feature, and "prefers", the toogit less the shape; what oracles read."""
+        follow: dict[str, dict[int, Estimate]] = {"follow_r": {}, "follow_n": {}}
         for seed in self.config.seeds:
             shown = self.columns(Cell("usage", seed, source, target, kind))
             for name, feature in (("follow_r", "shape_class"), ("follow_n", "toogit_class")):
-                hits = shown["prediction"] == shown[feature]
-                follow[name].append(proportion(int(hits.sum()), len(hits)))
+                follow[name][seed] = self._sampled(seed, shown["id"], shown["prediction"] == shown[feature])
         read = [Cell("oracles", seed, source, "", kind) for seed in self.config.seeds]
-        return {name: mean(values) for name, values in follow.items()} | {
-            name: self.metric(read, name) for name in ("shape_kept", "toogit_is_target")
-        }
+        found = {name: PerSeed(by_seed).mean for name, by_seed in follow.items()}
+        found |= {name: self.metric(read, name) for name in ("shape_kept", "toogit_is_target")}
+        return found | {"prefers": difference(follow["follow_n"], follow["follow_r"])}
 
     def neighbours(self, source: str, kind: str, metric: str) -> Estimate | None:
         cells = [Cell("neighbours", seed, source, "", kind) for seed in self.config.seeds]
         return self.metric(cells, metric) if cells[0] in self.artifacts else None
 
     def accuracy(self, cells: Sequence[Cell]) -> Estimate:
-        return self.metric(cells, "accuracy")
+        return mean([self.share(cell, "correct") for cell in cells])
 
     def training_accuracy(self, cells: Sequence[Cell]) -> Estimate:
         """In the last epoch, on the labels that the networks were given."""
@@ -82,8 +84,7 @@ class Reader:
     def withstands(self, source: str, control: str = "") -> Estimate:
         """Accuracy of a source on test images that were attacked untargeted on it, at the radius of the config."""
         cells = [Cell("attacked", seed, source, "", "untargeted", control) for seed in self.config.seeds]
-        fooled = self.metric(cells, "success")
-        return Estimate(1.0 - fooled.mean, fooled.se, fooled.n, fooled.seeds)
+        return shifted(negated(self.metric(cells, "success")), 1.0)
 
     def collapses(self, cells: Sequence[Cell]) -> Iterator[str]:
         """What adversarial trainings had to warn of."""
@@ -119,14 +120,17 @@ class Reader:
             n = int(metrics.get(f"n_{name}", metrics["n"]))  # a share of some examples only has an n of its own
             value = metrics[name]
             if value is None:
-                found.append(Estimate(math.nan, math.nan, 0, 1))
+                found.append(proportion(0, 0))
             else:
-                found.append(Estimate(value, math.sqrt(value * (1 - value) / n), n, 1))
+                found.append(proportion(round(value * n), n))
         return mean(found)
 
     def share(self, cell: Cell, column: str) -> Estimate:
-        values = self.columns(cell)[column]
-        return proportion(int(values.sum()), len(values))
+        rows = self.columns(cell)
+        return self._sampled(cell.seed, rows["id"], rows[column].astype(bool))
+
+    def _sampled(self, seed: int, ids: Any, hits: Any) -> Estimate:
+        return sampled(hits, ids, self.config.data.images_of(seed))
 
     def columns(self, cell: Cell) -> Mapping[str, Any]:
         if cell not in self._columns:

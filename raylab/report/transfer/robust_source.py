@@ -22,6 +22,7 @@ def robust_notes(matrix: Matrix) -> Iterator[str]:
             if row.kind != kind or row.robust is None:
                 continue
             taught, standing = row.controls["robust"], stands(row)
+            said = "stands" if standing else "is undecided" if standing is None else "does not stand"
             leaked = (
                 f"its set teaches {percent(taught)}, no more than chance"
                 if taught.mean <= chance
@@ -30,7 +31,7 @@ def robust_notes(matrix: Matrix) -> Iterator[str]:
             )
             yield (
                 f"At radius {matrix.config.attack.eps:g} the robust source {row.source} "
-                f"{'stands' if standing else 'does not stand'} (student {row.target}): the attack leads it to the "
+                f"{said} (student {row.target}): the attack leads it to the "
                 f"target in {percent(row.robust.success)} of the images, the standard one in {percent(row.success)} "
                 f"(of that at most {share(STANDS, 0)} %), and it withstands in {percent(row.robust.withstands)}; "
                 f"{leaked}."

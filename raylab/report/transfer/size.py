@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
-
 from raylab.recipes.transfer_matrix import Cell
-from raylab.report.estimates import CONFIDENCE
 from raylab.report.numbers import share
+from raylab.report.per_seed import student
 from raylab.report.transfer.matrix import Matrix
 from raylab.report.transfer.verdict import FLIPS
 
@@ -27,7 +25,7 @@ class Size:
     seeds: int
     det_controls: bool | None  # every det row has a control; None where no det set was made
     success: float  # of the attack, on the source that it leads to the target most often
-    able: float  # test accuracy of the best independent network
+    able: float  # test accuracy of the best ordinary network, independent or a source
     full_train: int | None = None  # of the whole data set, where it is known
     robust: bool = True  # every det row has a robust source
 
@@ -42,7 +40,7 @@ def size_of(matrix: Matrix) -> Size:
         seeds=len(config.seeds),
         det_controls=all(row.controls for row in det) if det else None,
         success=max((r.success.mean for r in det or matrix.rows if not math.isnan(r.success.mean)), default=math.nan),
-        able=max(estimate.mean for estimate in matrix.standard.values()),
+        able=max(estimate.mean for found in (matrix.standard, matrix.sources) for estimate in found.values()),
         full_train=FULL_TRAIN.get(config.data.name),
         robust=all(row.robust is not None for row in det),
     )
@@ -59,7 +57,7 @@ def size_notes(size: Size) -> tuple[str, ...]:
     if size.seeds == 1:
         notes.append("One seed says nothing about another network, split or world: no row can be judged.")
     else:
-        t = float(stats.t.ppf(CONFIDENCE, size.seeds - 1))
+        t = student(size.seeds - 1)
         notes.append(
             f"With {size.seeds} seeds a difference counts here when it exceeds {t:.1f} of its standard errors "
             f"(Student's t): {'small effects' if size.seeds < 5 else 'effects below that'} stay unseen."

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from raylab.core.statistics import Estimate
-from raylab.report.estimates import exceeds, spanned
+from raylab.report.estimates import above, exceeds, interval, spanned
 from raylab.report.numbers import number, percent, share
 from raylab.report.transfer.matrix import CONTROLS, NEIGHBOURS_TRUSTED, TRANSFER, Row
 from raylab.stages.dataset import SeeFarData
@@ -32,7 +32,7 @@ STANDS = 0.25  # success on the robust source, at most, as a share of that on th
 CARRIES = 0.15  # targeted transfer to an independent network, at least
 
 CHANCE = 0.1  # of See-Far's ten classes: toogits of this reliability say nothing
-HALF = Estimate(0.5, 0.0, 0, 0)
+HALF = 0.5  # of the images, whose toogit was turned
 BADGES: dict[Code | TruthCode, str] = {
     "no_controls": "no controls",
     "one_seed": "one seed",
@@ -69,9 +69,14 @@ def verdict(row: Row, data: object, neighbours_clean: Estimate | None) -> Verdic
     return Verdict(found.code, found.sentence, truth)
 
 
-def stands(row: Row) -> bool:
-    """Whether the robust source stands at a radius that leads the standard one astray, as far as this was measured."""
-    return row.robust is not None and row.robust.success.mean <= STANDS * row.success.mean and row.success.mean > 0
+def stands(row: Row) -> bool | None:
+    """Whether the robust source stands at a radius that leads the standard one astray; None: undecided, for it was not
+    measured, or neither source is led astray, so that nothing tells them apart."""
+    if row.robust is None or math.isnan(row.robust.success.mean) or math.isnan(row.success.mean):
+        return None
+    if row.success.mean == 0.0 and row.robust.success.mean == 0.0:
+        return None
+    return row.robust.success.mean <= STANDS * row.success.mean
 
 
 def lacks(row: Row) -> Iterator[str]:
@@ -92,7 +97,12 @@ def lacks(row: Row) -> Iterator[str]:
         yield f"the visible rule explains as much (p1 {percent(row.p1)})"
     if not row.success.mean >= FLIPS:
         yield f"the attack leads its source to the target in {percent(row.success)}, where {_share(FLIPS)} are asked"
-    if robust is not None and not stands(row):
+    if robust is not None and (standing := stands(row)) is None:
+        yield (
+            f"whether the robust source stands at this radius is undecided: the attack leads it to the target in "
+            f"{percent(robust.success)}, and the standard one in {percent(row.success)}"
+        )
+    elif robust is not None and not standing:
         yield (
             f"the robust source does not stand at this radius: the attack leads it to the target in "
             f"{percent(robust.success)}, more than {_share(STANDS)} of how often it leads the standard one there "
@@ -138,7 +148,7 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
 
 def over_chance(row: Row) -> Estimate:
     """The student's accuracy less that of a guess."""
-    return replace(row.accuracy, mean=row.accuracy.mean - row.chance)
+    return above(row.by_seed, row.chance)
 
 
 def _standing(row: Row) -> str:
@@ -173,7 +183,8 @@ def _truth(row: Row, data: SeeFarData) -> Truth | None:
         f"the student follows the toogit in {percent(follow_n)} and the shape in {percent(follow_r)} of the images "
         "where they disagree"
     )
-    if _above(follow_n, follow_r) and _above(flipped, HALF):
+    more = row.prefers is not None and exceeds(row.prefers)
+    if more and interval(flipped)[0] > HALF:
         return Truth(
             "true_features",
             f"The toogit was turned to the target in {percent(flipped)} of the images, the shape kept in "
@@ -182,11 +193,6 @@ def _truth(row: Row, data: SeeFarData) -> Truth | None:
     return Truth(
         "unclear", f"The toogit was turned to the target in {percent(flipped)} of the images only, or {follows}."
     )
-
-
-def _above(one: Estimate, other: Estimate) -> bool:
-    """Beyond two standard errors of the difference; with one seed those of its examples."""
-    return one.mean - other.mean > 2 * math.hypot(one.se, other.se)
 
 
 def _share(value: float) -> str:
