@@ -1,12 +1,14 @@
 """How often is the verdict of the transfer matrix wrong?  See-Far worlds with and without non-robust features.
 
 python jobs/worlds.py                                                 # 20 + 20 worlds of the calibration
+python jobs/worlds.py thresholds=true                                 # and what other thresholds would have said
 python jobs/worlds.py split=held_out without=110 having=110           # worlds that the thresholds never saw
 """
 
 from raylab import cli, runner
 from raylab.progress import Progress
 from raylab.recipes.worlds import Worlds, plan
+from raylab.report import worlds_thresholds
 from raylab.report.terminal import preview
 from raylab.report.worlds import as_csv, as_text, judged, page, publication, record
 
@@ -24,6 +26,8 @@ def main() -> None:
                 html = page(found).encode()
                 run.publish(publication(found, {"worlds.csv": as_csv(found).encode(), "report.html": html}))
             print(as_text(found))
+            if study.config.thresholds:
+                print(worlds_thresholds.as_text(found))
             print(f"\npage      {site.keep_report('worlds', html)}\ntracking  {site.tracker.describe()}")
 
 

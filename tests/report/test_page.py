@@ -140,7 +140,8 @@ def test_every_row_has_its_verdict_in_words(parsed: Page, digits: Matrix, seefar
 def test_evidence_and_what_is_true_have_a_badge_each(digits: Matrix) -> None:
     config = digits.config.model_copy(update={"data": SeeFarData(name="seefar", toogit_reliability=0.1)})
     best = rows.strong()
-    strong = {name: getattr(best, name) for name in ("accuracy", "controls", "above", "above_p1", "success", "robust")}
+    names = ("by_seed", "accuracy", "controls", "above", "above_p1", "success", "robust")
+    strong = {name: getattr(best, name) for name in names}
     made = [
         replace(row, **strong, transfer={**row.transfer, **best.transfer}) if row.kind == "det" else row
         for row in digits.rows

@@ -26,7 +26,7 @@ def about_seeds(controls: Controls) -> str:
     count = len(controls.config.seeds)
     if count == 1:
         return "One seed: it says nothing of other networks, and no sign is decided."
-    return f"{count} seeds; differences are paired by seed, brackets are 95 % intervals by Student's t over seeds."
+    return f"{count} seeds; differences are paired by seed, brackets are 95 % intervals over seeds."
 
 
 def as_text(controls: Controls) -> str:

@@ -43,7 +43,7 @@ def as_text(planet: Planet) -> str:
             )
             for row in found
         ]
-        blocks.append("What the numbers allow (95 % intervals by Student's t over worlds)\n" + "\n".join(said))
+        blocks.append("What the numbers allow (95 % intervals over worlds)\n" + "\n".join(said))
     if planet.worlds is not None:
         blocks.append(worlds.as_text(planet.worlds).rstrip())
     elif planet.networks:

@@ -84,7 +84,7 @@ def as_text(errors: Errors) -> str:
         )
         for row in rows(errors)
     ]  # fmt: skip
-    intervals = "What the numbers allow (95 % intervals by Student's t over seeds or worlds)"
+    intervals = "What the numbers allow (95 % intervals over seeds or worlds)"
     return "\n\n".join([*blocks, intervals + "\n" + "\n".join(judged)]) + "\n"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from raylab.core.statistics import Estimate
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, STANDARD, Cell, SetName
 from raylab.report.estimates import difference, mean
-from raylab.report.robust.table import Reader, Row, Table
+from raylab.report.robust.answers import Answers
+from raylab.report.robust.table import Row, Table
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, same_radius
@@ -153,16 +154,16 @@ def _unless_robust_is_possible(row: Row, table: Table) -> str:
 def _attacked(table: Table, student: str, role: str) -> dict[int, Estimate]:
     """Accuracy under PGD at the main radius, by seed."""
     place = table.config.robustness.eps.index(table.config.eps) if role == "robust" else 0
-    reader = Reader(table.config, table.artifacts)
+    answers = Answers(table.config, table.artifacts)
     cells = [Cell(role, seed, "r_image", student) for seed in table.config.seeds]
-    return {cell.seed: reader.attacked(cell)[f"pgd {place}"] for cell in cells}
+    return {cell.seed: answers.attacked(cell)[f"pgd {place}"] for cell in cells}
 
 
 def _ensemble_above_pgd(table: Table, row: Row) -> Estimate:
     """Of the same images: the ensemble should never leave more of them standing."""
-    c, reader = table.config, Reader(table.config, table.artifacts)
+    c, answers = table.config, Answers(table.config, table.artifacts)
     place = c.robustness.eps.index(c.eps)
-    found = {s: reader.attacked(Cell("robust", s, ADVERSARIAL, row.student)) for s in c.seeds}
+    found = {s: answers.attacked(Cell("robust", s, ADVERSARIAL, row.student)) for s in c.seeds}
     return difference(*({s: of[f"{name} {place}"] for s, of in found.items()} for name in ("ensemble", "pgd")))
 
 

@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from raylab.artifact import Artifact
 from raylab.core import masking
 from raylab.core.invert import Iterate
-from raylab.core.statistics import Estimate, sampled
+from raylab.core.statistics import Estimate
 from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, INVERTED, SETS, STANDARD, Cell, RobustFeatures
 from raylab.report.estimates import BySeed, difference, mean
 from raylab.report.names import NAMES
+from raylab.report.robust.answers import Answers
 from raylab.report.robust.layers import Layers, layers
 
 LABELS = {
@@ -166,7 +164,7 @@ class Table:
 def measured(config: RobustFeatures, key: str, artifacts: Artifacts) -> Table:
     """All statistics of one config from the results of its cells."""
     about = artifacts[Cell("data", config.seeds[0])].metrics
-    reader = Reader(config, artifacts)
+    reader = _Reader(config, artifacts)
     sets = [CLEAN, *(name for name in SETS if name in config.sets)]
     rows = [reader.row(of, student) for student in config.students for of in sets]
     rows += [reader.row(ADVERSARIAL, name) for name in dict.fromkeys((config.source, *config.references))]
@@ -189,29 +187,29 @@ def measured(config: RobustFeatures, key: str, artifacts: Artifacts) -> Table:
         },
         tuple(reader.shift(student, found["r_image", student]) for student in config.students),
         tuple(reader.made(of) for of in sets if of in INVERTED),
-        mean(list(reader.accuracy(STANDARD, config.source).values())),
+        mean(list(reader.answers.accuracy(STANDARD, config.source).values())),
         reader.said("network", STANDARD, config.source, "collapse"),
         layers(config, artifacts),
         artifacts,
     )
 
 
-class Reader:
+class _Reader:
     """Reads the metrics of artifacts over seeds."""
 
     def __init__(self, config: RobustFeatures, artifacts: Artifacts) -> None:
-        self.config, self.artifacts = config, artifacts
+        self.config, self.artifacts, self.answers = config, artifacts, Answers(config, artifacts)
 
     def row(self, of: str, student: str) -> Row:
         c = self.config
         robust = {seed: self.artifacts[Cell("robust", seed, of, student)].metrics for seed in c.seeds}
-        stood = {seed: self.attacked(Cell("robust", seed, of, student)) for seed in c.seeds}
-        clean = self.accuracy(of, student)
+        stood = {seed: self.answers.attacked(Cell("robust", seed, of, student)) for seed in c.seeds}
+        clean = self.answers.accuracy(of, student)
         warnings = self.said("robust", of, student, "warnings")
         usage = {}
         if Cell("usage", c.seeds[0], of, student) in self.artifacts:
             usage = {
-                name: mean([self.follows(Cell("usage", seed, of, student), feature) for seed in c.seeds])
+                name: mean([self.answers.follows(Cell("usage", seed, of, student), feature) for seed in c.seeds])
                 for name, feature in (("follow_r", "shape_class"), ("follow_n", "toogit_class"))
             }
         return Row(
@@ -230,7 +228,7 @@ class Reader:
 
     def shift(self, student: str, row: Row) -> Shift:
         def under_attack(role: str) -> Estimate:
-            return mean([self.attacked(Cell(role, s, "r_image", student))["pgd 0"] for s in self.config.seeds])
+            return mean([self.answers.attacked(Cell(role, s, "r_image", student))["pgd 0"] for s in self.config.seeds])
 
         return Shift(student, under_attack("own"), under_attack("moved"), row.at[self.config.eps].pgd)
 
@@ -260,34 +258,6 @@ class Reader:
             listed: Sequence[str] = (sentences,) if isinstance(sentences, str) else sentences
             found += [Said(where, seed, text) for text in listed]
         return tuple(found)
-
-    def accuracy(self, of: str, network: str) -> BySeed:
-        cells = [Cell("test", seed, of, network) for seed in self.config.seeds]
-        found = {cell: self.artifacts[cell].without_images() for cell in cells}
-        return {cell.seed: self._sampled(cell, rows["id"], rows["correct"]) for cell, rows in found.items()}
-
-    def attacked(self, cell: Cell) -> Mapping[str, Estimate]:
-        """Of one network: the share that stands by attack, "pgd 0" under PGD at the first radius."""
-        rows = self.artifacts[cell].without_images()
-        pgd, ensemble = rows["pgd_margin"], rows["ensemble_margin"]
-        found = {"clean": rows["clean_margin"] > 0}
-        for place in range(pgd.shape[1]):
-            margins = {"pgd": pgd[:, place], "ensemble": ensemble[:, place]}
-            margins["robust"] = np.fmin(margins["pgd"], margins["ensemble"])
-            found |= {f"{name} {place}": margin > 0 for name, margin in margins.items()}
-        found |= {
-            name: rows[f"{name}_margin"] > 0 for name in self.config.robustness.others if f"{name}_margin" in rows
-        }
-        return {name: self._sampled(cell, rows["id"], stands) for name, stands in found.items()}
-
-    def _sampled(self, cell: Cell, ids: NDArray[Any], hits: NDArray[Any]) -> Estimate:
-        """A student's own images are training images."""
-        split = "train" if cell.role == "own" else "test"
-        return sampled(hits.astype(bool), ids, self.config.data.images_of(cell.seed, split))
-
-    def follows(self, cell: Cell, feature: str) -> Estimate:
-        rows = self.artifacts[cell].without_images()
-        return self._sampled(cell, rows["id"], rows["prediction"] == rows[feature])
 
 
 def _at_eps(robust: Mapping[int, Mapping[str, Any]], stood: Mapping[int, Mapping[str, Estimate]], place: int) -> AtEps:

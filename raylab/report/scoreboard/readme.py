@@ -52,8 +52,10 @@ class Entry:
     se: str
     n: str
     seeds: str
-    low: str  # a 95 % interval of its own; empty: by Student's t over seeds
+    low: str  # a 95 % interval of its own; empty: that over seeds
     high: str
+    interval_low: str  # that over seeds; empty: none, or of a line from before it was kept, which has Student's t of se
+    interval_high: str
     as_published: str  # "yes": this number is at the published protocol
     undecided: str  # why its gate would say nothing where it fails
     remark: str  # what must be known beside a gate that is met
@@ -82,12 +84,22 @@ class Entry:
         published, gate = row.published.get(self.quantity), row.gates.get(self.quantity)
         if published is None and gate is None:
             raise ValueError(f"row {self.row}: one of {[*row.published, *row.gates]}, got {self.quantity!r}")
-        ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds))
+        ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds), self._over_seeds)
         protocol = "" if self.as_published == "yes" else self.protocol
         bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
         of = (self.remark, self.experiment, self.study)
         one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, *of)
         return Measured(one, published, gate)
+
+    @property
+    def _over_seeds(self) -> tuple[float, float] | None:
+        """None where it is not kept, or is that of another number: an interval holds its mean, and is no narrower than
+        1.96 standard errors where a bound does not cut it."""
+        if not (self.interval_low and self.interval_high) or int(self.seeds) < 2:
+            return None
+        mean, se, low, high = map(float, (self.ours, self.se or "nan", self.interval_low, self.interval_high))
+        reach = max(mean - low, high - mean)
+        return (low, high) if low <= mean <= high and not reach < 1.9 * se else None
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -194,6 +206,8 @@ def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
         seeds=str(one.ours.seeds),
         low="" if one.bounds is None else plain(one.bounds[0]) or "nan",
         high="" if one.bounds is None else plain(one.bounds[1]) or "nan",
+        interval_low="" if one.ours.interval is None else plain(one.ours.interval[0]),
+        interval_high="" if one.ours.interval is None else plain(one.ours.interval[1]),
         as_published="" if one.protocol else "yes",
         undecided=one.undecided,
         remark=one.remark,

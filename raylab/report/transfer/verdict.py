@@ -31,6 +31,18 @@ FLIPS = 0.25  # success of the attack on the standard source, at least
 STANDS = 0.25  # success on the robust source, at most, as a share of that on the standard one
 CARRIES = 0.15  # targeted transfer to an independent network, at least
 
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Of evidence; others than these are tried on the calibration split alone."""
+
+    flips: float = FLIPS
+    stands: float = STANDS
+    carries: float = CARRIES
+
+
+RULE = Thresholds()
+
 CHANCE = 0.1  # of See-Far's ten classes: toogits of this reliability say nothing
 HALF = 0.5  # of the images, whose toogit was turned
 BADGES: dict[Code | TruthCode, str] = {
@@ -62,24 +74,24 @@ class Verdict:
     truth: Truth | None = None
 
 
-def verdict(row: Row, data: object, neighbours_clean: Estimate | None) -> Verdict:
+def verdict(row: Row, data: object, neighbours_clean: Estimate | None, rule: Thresholds = RULE) -> Verdict:
     """The verdict never looks at the truth, which on See-Far (`data` is its config) stands beside it."""
-    found = _blind(row, neighbours_clean)
+    found = _blind(row, neighbours_clean, rule)
     truth = _truth(row, data) if isinstance(data, SeeFarData) else None
     return Verdict(found.code, found.sentence, truth)
 
 
-def stands(row: Row) -> bool | None:
+def stands(row: Row, rule: Thresholds = RULE) -> bool | None:
     """Whether the robust source stands at a radius that leads the standard one astray; None: undecided, for it was not
     measured, or neither source is led astray, so that nothing tells them apart."""
     if row.robust is None or math.isnan(row.robust.success.mean) or math.isnan(row.success.mean):
         return None
     if row.success.mean == 0.0 and row.robust.success.mean == 0.0:
         return None
-    return row.robust.success.mean <= STANDS * row.success.mean
+    return row.robust.success.mean <= rule.stands * row.success.mean
 
 
-def lacks(row: Row) -> Iterator[str]:
+def lacks(row: Row, rule: Thresholds = RULE) -> Iterator[str]:
     """What keeps a row above its controls from being evidence: a half sentence for each condition that failed."""
     if row.kind != "det":
         yield f"{row.kind} is too weak a test for more, since its labels agree with every faint push"
@@ -95,9 +107,10 @@ def lacks(row: Row) -> Iterator[str]:
         yield f"the robust source's set is not shown to teach less ({percent(row.controls['robust'])})"
     if row.above_p1 is None or not row.above_p1.mean > 0:
         yield f"the visible rule explains as much (p1 {percent(row.p1)})"
-    if not row.success.mean >= FLIPS:
-        yield f"the attack leads its source to the target in {percent(row.success)}, where {_share(FLIPS)} are asked"
-    if robust is not None and (standing := stands(row)) is None:
+    if not row.success.mean >= rule.flips:
+        led = f"the attack leads its source to the target in {percent(row.success)}"
+        yield f"{led}, where {_share(rule.flips)} are asked"
+    if robust is not None and (standing := stands(row, rule)) is None:
         yield (
             f"whether the robust source stands at this radius is undecided: the attack leads it to the target in "
             f"{percent(robust.success)}, and the standard one in {percent(row.success)}"
@@ -105,16 +118,16 @@ def lacks(row: Row) -> Iterator[str]:
     elif robust is not None and not standing:
         yield (
             f"the robust source does not stand at this radius: the attack leads it to the target in "
-            f"{percent(robust.success)}, more than {_share(STANDS)} of how often it leads the standard one there "
+            f"{percent(robust.success)}, more than {_share(rule.stands)} of how often it leads the standard one there "
             f"({percent(row.success)})"
         )
     carried = row.transfer.get(TRANSFER)
-    if carried is None or not carried.mean >= CARRIES:
-        said = "is unknown" if carried is None else f"is {percent(carried)}, where {_share(CARRIES)} are asked"
+    if carried is None or not carried.mean >= rule.carries:
+        said = "is unknown" if carried is None else f"is {percent(carried)}, where {_share(rule.carries)} are asked"
         yield f"targeted transfer to an independent network {said}"
 
 
-def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
+def _blind(row: Row, neighbours_clean: Estimate | None, rule: Thresholds) -> Verdict:
     got = f"The student reaches {percent(row.accuracy)}"
     if not row.above:
         return Verdict("no_controls", f"{got}; no control was run, so nothing can be said.")
@@ -135,15 +148,15 @@ def _blind(row: Row, neighbours_clean: Estimate | None) -> Verdict:
     if not row.noise_is_fitted and row.noise_fit is not None:
         missing += f" (the random-label source learned only {percent(row.noise_fit)} of its labels and does not count)"
     above = f"{got}, {number(row.above[name])} points above {_spoken(name)}{missing}"
-    lacking = list(lacks(row))
+    lacking = list(lacks(row, rule))
     if lacking:
         look = _look(row, neighbours_clean)
         return Verdict(
             "above_controls", f"{above}; leakage of robust features is not excluded: {'; '.join(lacking)}{look}."
         )
     assert row.above_p1 is not None
-    rule = f"{spanned(row.above_p1)} above the visible rule (p1 {percent(row.p1)})"
-    return Verdict("evidence", f"{above} and {rule}; {_standing(row)}.")
+    beyond = f"{spanned(row.above_p1)} above the visible rule (p1 {percent(row.p1)})"
+    return Verdict("evidence", f"{above} and {beyond}; {_standing(row)}.")
 
 
 def over_chance(row: Row) -> Estimate:
