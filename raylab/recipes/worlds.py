@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core import seeding
-from raylab.identity import ADDED_LATER
 from raylab.recipes import transfer_matrix
 from raylab.recipes.transfer_controls import Controls, RobustSource
 from raylab.recipes.transfer_matrix import TransferMatrix
@@ -100,7 +99,7 @@ class Worlds(Config):
     test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000
     attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10
     adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3
-    thresholds: Annotated[bool, ADDED_LATER] = False  # show what others of the verdict's would have said
+    thresholds: bool = Field(default=False, exclude=True)  # show what others of the verdict's would have said
     usage: bool = False  # what source and student follow, in conflict and alone, and what the oracles read
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from raylab.report.worlds import Judged, Result
 FLIPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 STANDS = (0.1, 0.15, 0.2, 0.25, 0.35, 0.5)
 CARRIES = (0.05, 0.1, 0.15, 0.2, 0.3)
+EQUALS = 6  # shown
 
 
 class Tried(NamedTuple):
@@ -35,13 +36,14 @@ def tried(judged: Sequence[Judged], rules: Iterable[Thresholds] | None = None) -
 
 
 def best(found: Sequence[Tried]) -> list[Tried]:
-    """Of every number of false claims those of most power, as long as more false claims buy more power; and today's."""
+    """Of every number of false claims those of most power (of equals the most demanding), as long as more false claims
+    buy more power; and today's."""
     kept, most = list[Tried](), -1
     for false in sorted({one.false.hits for one in found}):
         of = [one for one in found if one.false.hits == false]
         power = max(one.power.hits for one in of)
         if power > most:
-            kept, most = [*kept, *(one for one in of if one.power.hits == power)], power
+            kept, most = [*kept, *[one for one in of if one.power.hits == power][:EQUALS]], power
     return kept + [one for one in found if one.rule == RULE and one not in kept]
 
 
