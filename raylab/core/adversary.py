@@ -54,19 +54,23 @@ def collapse(
     ],  # accuracy on the training images as they are; asked only where the attack leaves nothing
     ramp: float = RAMP,  # of this training
 ) -> str | None:
-    """Why this adversarial training counts as collapsed, or None: it ended at the accuracy of a constant answer, with
-    the attack and without.  A network that tells images apart, however weakly, is none that collapsed.
+    """Why this adversarial training failed, or None.  It collapsed where it ended at the accuracy of a constant answer
+    with the attack and without; where it tells images apart without, it failed if a constant answer withstands more.
 
     The last epoch decides, where the ramp is over: an accuracy reached at a smaller eps is none.
     """
     if not records or not 0.0 < majority < 1.0:
         raise ValueError(f"collapse: at least 1 epoch and a share in (0, 1), got {len(records)} and {majority}")
     last, bar = records[-1], majority + LEARNED * (1.0 - majority)
-    if last.accuracy > bar or (unharmed := clean()) > bar:
+    if last.accuracy > bar:
         return None
+    unharmed = clean()
+    if unharmed > bar and last.accuracy > majority:
+        return None
+    what = "taught nothing that withstands its attack" if unharmed > bar else "collapsed"
     grows = f"eps grew over {ramp:.0%} of the training already: lower it, or train longer"
     return (
-        f"adversarial training collapsed: epoch {last.epoch} ended at {last.accuracy:.1%} under attack and at "
+        f"adversarial training {what}: epoch {last.epoch} ended at {last.accuracy:.1%} under attack and at "
         f"{unharmed:.1%} without, where a constant answer scores {majority:.1%}; "
         f"{grows if ramp > 0.0 else 'let eps grow (ramp), or lower it'}"
     )

@@ -104,7 +104,7 @@ def test_no_harm_is_no_verdict_on_the_defence_but_robustness_lost_is_said(found:
 def test_one_seed_and_a_collapsed_training_allow_nothing(found: Poisons) -> None:
     harmed = told(found, victim(0.20, 0.21), victim(0.83, 0.82), CLEAN, HARD)
     assert verdict(replace(harmed, config=CONFIG.model_copy(update={"seeds": (0,)})), "p1").badge == "one seed"
-    assert verdict(replace(harmed, collapsed=("clean, seed 0: it collapsed",)), "p1").badge == "training collapsed"
+    assert verdict(replace(harmed, collapsed=("clean, seed 0: it collapsed",)), "p1").badge == "training failed"
 
 
 def test_differences_are_paired_by_seed(found: Poisons) -> None:

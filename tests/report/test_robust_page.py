@@ -177,6 +177,6 @@ def test_a_real_study_of_a_few_images_goes_all_the_way(tmp_path: Path) -> None:
     assert table.made[0].n == 120
     assert table.warnings  # an inversion of two steps has not converged
     assert "inversion has not converged" in shown.text
-    assert "set in doubt" in as_text(table) or "source collapsed" in as_text(table)
+    assert "set in doubt" in as_text(table) or "source failed" in as_text(table)
     runs = publication(table, files(table, list(drawn.pictures.values())))
     assert len(runs.children) == 2 * len(table.rows)

@@ -65,8 +65,8 @@ def test_a_small_advantage_within_the_error_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "said", "badge"), [
-    (("network", "adversarial"), {"collapse": "it collapsed"}, "source collapsed"),
-    (("network", "standard"), {"collapse": "it collapsed"}, "source collapsed"),
+    (("network", "adversarial"), {"collapse": "it collapsed"}, "source failed"),
+    (("network", "standard"), {"collapse": "it collapsed"}, "source failed"),
     (("set", "r_image"), {"doubts": ("as wide as the image",)}, "set in doubt"),
     (("set", "nr_image"), {"doubts": ("not converged",)}, "set in doubt"),
     (("robust", "r_image"), {"warnings": ("zero gradients",)}, "attack in doubt"),

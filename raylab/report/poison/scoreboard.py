@@ -32,7 +32,7 @@ def evidence(found: Poisons) -> Iterator[Evidence]:
 def _undecided(found: Poisons) -> str:
     """Where the attack fails, a training collapsed, or the defence has no room, nothing can be seen of it."""
     if found.collapsed:
-        return "a training collapsed"
+        return "a training failed"
     success = found.looks["p1"].success
     if success is not None and success.mean < FLIPS:
         return f"the attack succeeds on {100 * success.mean:.0f} % only"

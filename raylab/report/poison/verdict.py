@@ -59,7 +59,7 @@ def verdict(found: Poisons, of: str) -> Verdict:
     if len(found.config.seeds) < 2:
         return Verdict("open", "one seed", f"{numbers}. One seed says nothing of other networks.")
     if found.collapsed:
-        return Verdict("warn", "training collapsed", f"{numbers}. It means nothing: {found.collapsed[0]}.")
+        return Verdict("warn", "training failed", f"{numbers}. It means nothing: {found.collapsed[0]}.")
     cost = _robustness(by)
     if not exceeds(by.lost):
         return Verdict(

@@ -36,7 +36,7 @@ def verdict(table: Table, student: str) -> Verdict:
     if len(config.seeds) < 2:
         return Verdict("open", "one seed", f"{numbers}. One seed says nothing of other networks.")
     if collapsed := [*table.standard_collapse, *table.reference.collapse]:
-        return Verdict("warn", "source collapsed", f"{numbers}. It means nothing: {_first(collapsed)}.")
+        return Verdict("warn", "source failed", f"{numbers}. It means nothing: {_first(collapsed)}.")
     doubts = [said for made in table.made if made.set in ("r_image", "nr_image") for said in made.doubts]
     if doubts:
         return Verdict("warn", "set in doubt", f"{numbers}. {doubts[0].where} is in doubt: {_first(doubts)}.")
