@@ -19,9 +19,10 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
 from raylab import document, schema
-from raylab.document import COMMAND_LINE, ConfigError, Document, Place, Problem, dotted
+from raylab.document import COMMAND_LINE, ConfigError, Document, Problem, dotted
 from raylab.identity import canonical
 from raylab.objections import RULE_FAILED, objections
+from raylab.yaml12 import Place
 
 __all__ = ["Config", "ConfigError", "as_dict", "load", "to_yaml"]
 

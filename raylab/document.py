@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from raylab import yaml12
+from raylab.yaml12 import Place, YAMLProblem
 
-Place = tuple[str | int, ...]  # keys and positions that lead to a value
 Problem = tuple[str, int, str]  # origin, line (0: none), what is wrong: in the order in which they are listed
 
 COMMAND_LINE = "command line"
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+MOST_LISTED = 50  # problems; a file with more is another kind of file
+LONGEST_LINE, KEPT_END = 1000, 200  # characters of a problem; what a remedy takes at its end
+LONGEST_KEY = 60
 
 
 class ConfigError(Exception):
     """Everything that is wrong with a config, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(problems)
+        self.problems = [_printable(problem) for problem in problems]
         super().__init__("\n".join(self.problems))
 
     @classmethod
     def listing(cls, problems: Sequence[Problem]) -> ConfigError:
         listed = sorted(set(problems))
-        return cls([f"{o}:{line}: {what}" if line else f"{o}: {what}" for o, line, what in listed])
+        lines = [f"{o}:{line}: {what}" if line else f"{o}: {what}" for o, line, what in listed[:MOST_LISTED]]
+        return cls(lines if len(listed) <= MOST_LISTED else [*lines, f"... and {len(listed) - MOST_LISTED:,} more"])
 
 
 @dataclass
@@ -58,13 +62,11 @@ def read(
 ) -> Document:
     """Raises ConfigError where there is no such file, or no YAML mapping in it."""
     origin = origin or (str(source) if isinstance(source, Path) else "config")
-    text = source if isinstance(source, str) else _text(source)
     try:
-        values, lines = parse(text), dict[Place, int]()
-        if isinstance(values, dict):
-            _note_lines(_yaml().compose(text), (), lines)
+        values, lines = yaml12.parse(source if isinstance(source, str) else text_of(source))
     except YAMLProblem as error:
-        raise ConfigError.listing([(origin, error.line, f"not YAML 1.2: {error}")]) from error
+        where = f"{dotted(error.place)}: " if error.place else ""
+        raise ConfigError.listing([(origin, error.line, f"{where}{error}")]) from error
     if values is None:
         raise ConfigError([f"{origin}: nothing in it; write `key: value` lines, or {{}} for the defaults alone"])
     if not isinstance(values, dict):
@@ -73,28 +75,23 @@ def read(
     return Document(origin, values, lines)
 
 
-class YAMLProblem(ValueError):
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-def parse(text: str) -> Any:
-    """Plain values of YAML 1.2 (`1e-3` is a float, `no` is text), with tuples for lists. Raises YAMLProblem."""
-    try:
-        return _frozen(_yaml().load(text))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise YAMLProblem(str(error.problem or error.context), line) from error
-    except (YAMLError, ValueError) as error:
-        raise YAMLProblem(" ".join(str(error).split()), 0) from error
-    except RecursionError as error:
-        raise YAMLProblem("nested without end", 0) from error
-
-
 def dotted(place: Place) -> str:
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{_readable(key)}" for key in place)
     return text.removeprefix(".")
+
+
+def _readable(key: str) -> str:
+    """A key as it is, where that is one short word."""
+    if key.isprintable() and 0 < len(key) <= LONGEST_KEY:
+        return key
+    return repr(key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}...")
+
+
+def _printable(problem: str) -> str:
+    """Nothing in it steers a terminal, and each of its lines can be read."""
+    lines = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in problem.split("\n")]
+    cut = LONGEST_LINE - KEPT_END
+    return "\n".join(x if len(x) <= LONGEST_LINE else f"{x[:cut]} ... {x[-KEPT_END:]}" for x in lines)
 
 
 def override(text: str) -> tuple[Place, Any]:
@@ -108,7 +105,8 @@ def override(text: str) -> tuple[Place, Any]:
     try:
         return place, parse(value)
     except YAMLProblem as error:
-        raise ValueError(f"{key}: not a value of YAML 1.2: {error}, got {value!r}") from error
+        shown = value if len(value) <= LONGEST_KEY else f"{value[:LONGEST_KEY]}..."
+        raise ValueError(f"{key}: {error.message}, got {shown!r}; {error.remedy}") from error
 
 
 def did_you_mean(word: object, known: Sequence[str]) -> str | None:
@@ -116,36 +114,32 @@ def did_you_mean(word: object, known: Sequence[str]) -> str | None:
     return f"did you mean {found[0]}?" if found else None
 
 
-def _yaml() -> YAML:
-    return YAML(typ="safe", pure=True)  # the pure one: YAML 1.2, and a key given twice is an error
+def parse(text: str) -> Any:
+    """The value of a YAML 1.2 text. Raises YAMLProblem."""
+    return yaml12.parse(text)[0]
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a config file holds. Raises ConfigError for anything but a file of UTF-8 text that a config may be."""
     try:
+        found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            inside = sorted(file.name for file in path.glob("*.y*ml"))[:3]
+            remedy = f"name a file in it, like {path / inside[0]}" if inside else "name a file"
+            raise ConfigError([f"{path}: must be a file, got a folder; {remedy}"])
+        if not stat.S_ISREG(found.st_mode):  # to read a pipe may take for ever
+            raise ConfigError([f"{path}: must be a file, got a pipe or device; write the config to a file"])
+        if found.st_size > 4 * yaml12.MOST_CHARACTERS:  # bytes of a character in UTF-8, at most
+            most = f"at most {yaml12.MOST_CHARACTERS:,} characters, got {found.st_size:,} bytes"
+            raise ConfigError([f"{path}: longer than a config can be: {most}; give a config file, not data"])
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = did_you_mean(path.name, sorted(p.name for p in path.parent.glob("*"))) or "check the path"
         raise ConfigError([f"{path}: no such file; {near}"]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 text, byte {error.start} is {error.object[error.start]:#x}"]) from error
+        byte = f"byte {error.start} is {error.object[error.start]:#x}"
+        raise ConfigError([f"{path}: must be UTF-8 text, {byte}; save it as UTF-8"]) from error
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read ({error.strerror})"]) from error
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return value
-
-
-def _note_lines(node: Node, place: Place, lines: dict[Place, int]) -> None:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            lines[*place, key.value] = key.start_mark.line + 1
-            _note_lines(value, (*place, key.value), lines)
-    elif isinstance(node, SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[*place, index] = item.start_mark.line + 1
-            _note_lines(item, (*place, index), lines)
+        raise ConfigError([f"{path}: cannot be read ({error.strerror}); check the path"]) from error
+    except ValueError as error:  # a NUL in its name
+        raise ConfigError([f"{path}: no name of a file ({error}); check the path"]) from error

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from raylab import schema
-from raylab.document import Place, YAMLProblem, did_you_mean, dotted, parse
+from raylab.document import did_you_mean, dotted, parse
 from raylab.schema import Models
+from raylab.yaml12 import Place, YAMLProblem
 
 RULE_FAILED = ("value_error", "assertion_error")  # pydantic's names for what a validator has raised
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from raylab.document import Place
+from raylab.yaml12 import Place
 
 Models = list[type[BaseModel]]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raylab import space
-from raylab.config import Config, ConfigError, load
-from raylab.document import COMMAND_LINE
+from raylab.config import Config, ConfigError
+from raylab.document import COMMAND_LINE, text_of
 from raylab.identity import fingerprint
 from raylab.report.experiments import EXPERIMENTS
 from raylab.space import Point
@@ -44,10 +44,7 @@ def base_of(sweep: Sweep, folder: Path) -> Base:
     """Raises ConfigError where the file cannot be read."""
     if not isinstance(sweep.config, str):
         return Base(sweep.experiment, json.dumps(sweep.config), sweep.changes, "config")
-    path = folder / sweep.config
-    if not path.is_file():
-        load(EXPERIMENTS[sweep.experiment].config, path)  # says what is wrong with it
-    return Base(sweep.experiment, path.read_text(encoding="utf-8"), sweep.changes, sweep.config)
+    return Base(sweep.experiment, text_of(folder / sweep.config), sweep.changes, sweep.config)
 
 
 def key_of(sweep: Sweep, base: Base, unswept: Config, first: Point, needs: Sequence[Needs]) -> str:
