@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
 from raylab import document, schema
 from raylab.document import COMMAND_LINE, ConfigError, Document, Problem, dotted
 from raylab.identity import canonical
-from raylab.objections import RULE_FAILED, objections
+from raylab.objections import RULE_FAILED, objections, reason
 from raylab.yaml12 import Place
 
 __all__ = ["Config", "ConfigError", "as_dict", "load", "to_yaml"]
@@ -31,10 +32,13 @@ RULE_ERRORS = (ValueError, AssertionError)
 _ABSENT = object()
 
 
+STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
 class Config(BaseModel):
     """A frozen value that coerces nothing and refuses keys it does not know."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
@@ -113,7 +117,9 @@ def _problems(model: type[BaseModel], read: Document, errors: Sequence[ErrorDeta
     for place, error in placed:
         if not (error["type"] == "too_short" and place in lists):  # pydantic counts only the items that are right
             by_place.setdefault(place, []).append(error)
-    found = [(place, line) for place, here in by_place.items() for line in objections(model, read.values, place, here)]
+    listed = sorted(by_place, key=lambda place: read.problem(place, ""))  # as they will be
+    told, untold = listed[: document.MOST_LISTED], listed[document.MOST_LISTED :]  # what was meant is asked for each
+    found = [(place, line) for place in told for line in objections(model, read, place, by_place[place])]
     wrong = {
         place
         for place, here in by_place.items()
@@ -121,7 +127,16 @@ def _problems(model: type[BaseModel], read: Document, errors: Sequence[ErrorDeta
         or not schema.models(schema.descend(model, read.values, place)[0])
     }
     _judge(model, read.values, (), wrong, found)
-    return [read.problem(place, text) for place, text in found]
+    found += [(place, "wrong") for place in untold]
+    return [read.problem(*_pointed(model, read.values, place, text)) for place, text in found]
+
+
+def _pointed(model: type[BaseModel], values: Any, place: Place, text: str) -> tuple[Place, str]:
+    """The rule of a model first says whose it is: `eps: at most 1` of `attack` is about `attack.eps`."""
+    head, colon, rest = text.partition(": ")
+    owner = schema.model_for(*schema.descend(model, values, place))
+    keys = tuple(head.split("."))
+    return ((*place, *keys), rest) if colon and owner and keys[0] in owner.model_fields else (place, text)
 
 
 def _judge(annotation: Any, values: Any, place: Place, wrong: set[Place], found: list[tuple[Place, str]]) -> Any:
@@ -153,7 +168,7 @@ def _judge_model(
     given = {}
     for name, field in model.model_fields.items():
         if name in values:
-            given[name] = _judge(field.annotation, values[name], (*place, name), wrong, found)
+            given[name] = _made(field, _judge(field.annotation, values[name], (*place, name), wrong, found))
         elif not field.is_required():
             given[name] = field.get_default(call_default_factory=True)
     partial = model.model_construct(**{name: value for name, value in given.items() if value is not _ABSENT})
@@ -163,8 +178,27 @@ def _judge_model(
     for name in [name for name, mode in rules.items() if mode == "after"]:
         try:
             getattr(partial, name)()
+        except ValidationError as error:  # of a value that is made of others: what is wrong with those says more
+            if not found:
+                found.append((place, reason(error)))
         except RULE_ERRORS as error:
             found.append((place, str(error)))
         except Exception:  # it reads a field that is absent
             continue
     return partial
+
+
+def _plain(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    return not isinstance(value, BaseModel) and all(_plain(item) for item in items)
+
+
+def _made(field: FieldInfo, value: Any) -> Any:
+    """What pydantic makes of the value of a field: 8 is 8.0, and 8/255 a number, so that a rule says of a config with
+    other faults what it says of one without. Of a model that lacks fields nothing can be made."""
+    if value is _ABSENT or not _plain(value):
+        return value
+    try:
+        return TypeAdapter(field.rebuild_annotation(), config=STRICT).validate_python(value)
+    except ValidationError:
+        return _ABSENT

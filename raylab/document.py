@@ -47,13 +47,19 @@ class Document:
     overridden: set[Place] = field(default_factory=set)
 
     def problem(self, place: Place, what: str) -> Problem:
-        """What is wrong at a place: of the command line where that set it, else of the nearest line of the file."""
+        """What is wrong at a place: of the command line where that set it, else of the nearest line of the file. A
+        value that stands in neither is a default: it is wrong for what was said beside it."""
         what = f"{dotted(place)}: {what}" if place else what
         around = [place[:length] for length in range(len(place), 0, -1)]
-        below = place and place not in self.lines and any(p[: len(place)] == place for p in self.overridden)
-        if below or any(place in self.overridden for place in around):
+        for here in around:
+            beside = here != place or place not in self.lines
+            if here in self.overridden or (beside and any(p[: len(here)] == here for p in self.overridden)):
+                return COMMAND_LINE, 0, what
+            if place in self.lines:
+                break
+        if any(here in self.overridden for here in around):
             return COMMAND_LINE, 0, what
-        return self.origin, next((self.lines[place] for place in around if place in self.lines), 0), what
+        return self.origin, next((self.lines[here] for here in around if here in self.lines), 0), what
 
 
 def read(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from raylab import schema
-from raylab.document import did_you_mean, dotted, parse
+from raylab.document import Document, did_you_mean, dotted, parse
 from raylab.schema import Models
 from raylab.yaml12 import Place, YAMLProblem
 
@@ -25,38 +25,62 @@ RULES = {
     "tuple_type": "must be a list",
     "none_required": "must be null",
     "finite_number": "must be a finite number",
-    "invalid_key": "keys must be text",
 } | dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be `key: value` lines")
 LONGEST = 60  # characters of a value in a message
+MOST_NAMES = 20
 
 
-def objections(model: type[BaseModel], values: Any, place: Place, errors: Sequence[ErrorDetails]) -> list[str]:
+def objections(model: type[BaseModel], read: Document, place: Place, errors: Sequence[ErrorDetails]) -> list[str]:
     """Lines for people about errors of pydantic's at one place; one line where every type of a union is missed."""
     missed = [error for error in errors if error["type"] in RULES]
     if len(missed) < 2:
-        return [_line(model, values, place, error) for error in errors]
+        return [_line(model, read, place, error) for error in errors]
     wanted = " or ".join(dict.fromkeys(RULES[error["type"]].removeprefix("must be ") for error in missed))
-    lines = [_line(model, values, place, error) for error in errors if error not in missed]
-    return [*lines, _said(f"must be {wanted}", missed[0]["input"], _default(model, values, place))]
+    lines = [_line(model, read, place, error) for error in errors if error not in missed]
+    remedy = _section(model, read, place, missed[0]["input"]) or _default(model, read.values, place)
+    return [*lines, _said(f"must be {wanted}", missed[0]["input"], remedy)]
 
 
-def _line(model: type[BaseModel], values: Any, place: Place, error: ErrorDetails) -> str:
+def reason(error: ValueError | AssertionError) -> str:
+    """What a rule or a plan says. A value that it makes of others may break rules of its own, in pydantic's words."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    told = [(dotted(tuple(one["loc"])), _said(_rule(one), one["input"], "")) for one in error.errors()]
+    return "; ".join(f"{place}: {line}" if place else line for place, line in told)
+
+
+def _line(model: type[BaseModel], read: Document, place: Place, error: ErrorDetails) -> str:
     kind, given, details = error["type"], error["input"], error.get("ctx", {})
     if kind in RULE_FAILED:
-        return str(details["error"])
+        return reason(details["error"])
     if kind == "extra_forbidden":
-        return f"unknown key; {_known(model, values, place)}"
+        return f"unknown key; {_known(model, read.values, place)}"
     if kind == "missing":
         return "required, got nothing; add it"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _tag(schema.models(schema.descend(model, values, place[:-1])[0]), str(place[-1]), given)
-    rule = RULES.get(kind) or error["msg"].replace("Input should", "must")
+        return _tag(schema.models(schema.descend(model, read.values, place[:-1])[0]), str(place[-1]), given)
     remedy = _remedy(kind, given, re.findall(r"'([^']*)'", str(details.get("expected", ""))))
-    return _said(rule, given, remedy or _default(model, values, place))
+    remedy = remedy or _section(model, read, place, given) or _default(model, read.values, place)
+    return _said(_rule(error), given, remedy)
+
+
+def _rule(error: ErrorDetails) -> str:
+    kind, details = error["type"], error.get("ctx", {})
+    if kind in RULE_FAILED:
+        return reason(details["error"])
+    if kind in ("too_short", "too_long"):
+        most = "at least" if kind == "too_short" else "at most"
+        count = details.get("min_length" if kind == "too_short" else "max_length")
+        return f"must have {most} {count} item{'s' * (count != 1)}"
+    if kind == "string_pattern_mismatch":
+        return f"must match {details['pattern']}"
+    return RULES.get(kind) or str(error["msg"]).replace("Input should", "must")
 
 
 def _said(rule: str, given: object, remedy: str) -> str:
-    return f"{rule}, got {shown(given)}" + (f"; {remedy}" if remedy else "")
+    if "got " not in rule:  # what a rule of ours has said itself
+        rule = f"{rule}, got {shown(given)}"
+    return rule + (f"; {remedy}" if remedy else "")
 
 
 def shown(value: object) -> str:
@@ -69,14 +93,35 @@ def _known(model: type[BaseModel], values: Any, place: Place) -> str:
     """The key that may have been meant: here, or elsewhere by the same name; else all there are."""
     here = schema.model_for(*schema.descend(model, values, place[:-1]))
     names = list(here.model_fields) if here else []
+    if close := did_you_mean(place[-1], names):
+        return close
     elsewhere = [name for name in schema.keys(model) if name.rsplit(".", 1)[-1] == place[-1] and name != dotted(place)]
-    if (close := did_you_mean(place[-1], names)) is None and elsewhere:
-        return f"did you mean {elsewhere[0]}?"
-    return close or f"known here: {', '.join(names)}"
+    if elsewhere:  # the nearest to the top
+        return f"did you mean {min(elsewhere, key=lambda name: name.count('.'))}?"
+    return f"known here: {', '.join(names)}"
+
+
+def _section(model: type[BaseModel], read: Document, place: Place, given: Any) -> str:
+    """A remedy where a section was given a single value: the key that takes it, else all there are."""
+    several = schema.models(schema.descend(model, read.values, place)[0])
+    if not several or isinstance(given, dict | tuple):
+        return ""
+    for one in several:
+        for name, field in one.model_fields.items():
+            if isinstance(given, str) and given in schema.choices(field.annotation):
+                here = dotted((*place, name))
+                return f"write {here}={given}" if place in read.overridden else f"write {{{name}: {given}}}"
+    names = list(dict.fromkeys(name for one in several for name in one.model_fields))
+    tag = schema.tags(several)
+    if tag and isinstance(given, str):
+        known = [choice for one in several for choice in schema.choices(one.model_fields[tag[0]].annotation)]
+        if close := did_you_mean(given, known):
+            return f"{close.removesuffix('?')}, as {dotted((*place, tag[0]))}?"
+    return f"its keys are {', '.join(names[:MOST_NAMES])}"
 
 
 def _tag(models: Models, tag: str, given: Any) -> str:
-    choices = [choice for model in models for choice in get_args(model.model_fields[tag].annotation)]
+    choices = [choice for model in models for choice in schema.choices(model.model_fields[tag].annotation)]
     if tag not in given:
         return f"required, got nothing; one of {', '.join(choices)}"
     return _said(f"must be one of {', '.join(choices)}", given[tag], did_you_mean(given[tag], choices) or "")

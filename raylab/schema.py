@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -37,6 +38,11 @@ def model_for(annotation: Any, values: Any) -> type[BaseModel] | None:
         given = values.get(tag) if isinstance(values, dict) else None
         fitting = [model for model in fitting if given in get_args(model.model_fields[tag].annotation)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def choices(annotation: Any) -> tuple[Any, ...]:
+    """The closed set of values of a type; none where it is open."""
+    return tuple(c for one in _alternatives(annotation) if get_origin(one) is Literal for c in get_args(one))
 
 
 def field_of(annotation: Any, values: Any, key: str | int) -> FieldInfo | None:
@@ -88,12 +94,14 @@ def place_of(annotation: Any, values: Any, error: ErrorDetails) -> Place:
     return tuple(place)
 
 
-def keys(annotation: Any) -> Iterator[str]:
+@cache
+def keys(model: type[BaseModel]) -> tuple[str, ...]:
     """The dotted names of all fields, at every depth."""
-    for model in models(annotation):
-        for name, field in model.model_fields.items():
-            yield name
-            yield from (f"{name}.{deeper}" for deeper in keys(field.annotation))
+    found = dict[str, None]()
+    for name, field in model.model_fields.items():
+        deeper = (key for one in models(field.annotation) for key in keys(one))
+        found |= dict.fromkeys([name, *(f"{name}.{key}" for key in deeper)])
+    return tuple(found)
 
 
 def written(value: BaseModel, kept: Sequence[str] = ()) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class Scheduler(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Scheduler:
-        for told in sorted(self.model_fields_set - {"name", *SETTINGS[self.name]}):
+        changed = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        for told in sorted(changed - {"name", *SETTINGS[self.name]}):
             owners = " and ".join(name for name, own in SETTINGS.items() if told in own)
             raise ValueError(f"{told} belongs to {owners}, got name: {self.name}; remove it")
         return self

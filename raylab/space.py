@@ -17,9 +17,10 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core import seeding
+from raylab.radius import Size
 
 Point = dict[str, Any]  # dotted path of a field -> value
-Pair = tuple[float, float]
+Pair = tuple[Size, Size]
 Wholes = tuple[int, int]
 Values = Annotated[tuple[Any, ...], Field(min_length=1)]
 LISTED = ("choice", "grid")

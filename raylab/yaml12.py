@@ -65,7 +65,7 @@ def parse(text: str) -> tuple[Any, dict[Place, int]]:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         said = " ".join(str(error.problem or error.context).split())
-        remedy = "indent with spaces" if "'\\t'" in said else "check this line and the one before; quote text"
+        remedy = "indent with spaces" if "'\\t'" in said else "look here and a line above; quote text"
         raise YAMLProblem(f"not YAML 1.2: {said}", remedy, line) from error
     except YAMLError as error:
         raise YAMLProblem(f"not YAML 1.2: {' '.join(str(error).split())}", "check it") from error
@@ -149,7 +149,9 @@ class _Reader:
             _refuse(event, place, "`<<` belongs to YAML 1.1", "write the keys out")
         key = self._scalar(event, place)
         if not isinstance(key, str):
-            _refuse(event, place, f"keys must be text, got {event.value or 'nothing'}", "put it in quotes, or remove it")
+            _refuse(
+                event, place, f"keys must be text, got {event.value or 'nothing'}", "put it in quotes, or remove it"
+            )
         return key
 
     def _scalar(self, event: Event, place: Place) -> Any:

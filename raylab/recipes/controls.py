@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
+from raylab.radius import Radius
 from raylab.recipes.fields import Kinds, NetworkName, Seeds
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
@@ -24,8 +25,6 @@ from raylab.stages.leakage import robust_features
 from raylab.stages.patterns import patterned, random_patterns, universal_patterns
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 from raylab.stages.training import Keep, train
-
-Eps = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Bugs(Config):
@@ -41,8 +40,8 @@ class Bugs(Config):
 class RobustCurve(Config):
     """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
 
-    eps: Annotated[tuple[Eps, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    expected_at: Eps = 0.6  # there its students follow the visible class
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    expected_at: Radius = 0.6  # there its students follow the visible class
 
     @model_validator(mode="after")
     def _check(self) -> RobustCurve:
@@ -69,7 +68,7 @@ class ControlStudy(Config):
     selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
     base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made
     top_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of D_other, by the margin that the source gives
-    top_eps: Eps | None = 0.4  # the radius of that D_other, None: the attack's; where all of it teaches, no part can
+    top_eps: Radius | None = 0.4  # the radius of that D_other, None: the attack's; where all of it teaches, no part can
     bugs: Bugs | None = Bugs()
     curve: RobustCurve | None = RobustCurve()
     compute: Compute = Compute()

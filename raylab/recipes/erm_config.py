@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.radius import Radius
 from raylab.recipes.fields import NetworkName, Seeds
 from raylab.recipes.worlds import Worlds
 from raylab.stage import Compute
@@ -16,7 +17,6 @@ from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Adversary, Recipe
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Radius = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Restricted(Config):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.toy2d import Protocol
+from raylab.radius import Size
 from raylab.recipes.fields import Names, NetworkName, Seeds
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
@@ -110,7 +111,7 @@ class ToyProtocol(Config):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")]
     push: Literal["linf", "minimal"]
-    amount: Annotated[float, Field(ge=0, le=100)]  # linf: the radius; minimal: the margin of the logit
+    amount: Annotated[Size, Field(ge=0, le=100)]  # linf: the radius; minimal: the margin of the logit
     push_steps: Annotated[int, Field(ge=1, le=10_000)] = 50
 
 

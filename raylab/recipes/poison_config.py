@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.poison import POISONS, PoisonName
+from raylab.radius import Radius
 from raylab.recipes.fields import NetworkName, Seeds
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
@@ -18,13 +19,12 @@ from raylab.stages.robustness import Robustness
 from raylab.stages.trigger import Way
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-Eps = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Trigger(Config):
     """A small pattern that is to make a network say `target`."""
 
-    eps: Annotated[tuple[Eps, ...], Field(min_length=1)] = (0.8, 1.6)  # its size, in the norm of the attack
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.8, 1.6)  # its size, in the norm of the attack
     side: Annotated[int, Field(ge=1, le=512)] = 3  # pixels
     target: Annotated[int, Field(ge=0)] = 0
     ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("clean_label", "changed_label")

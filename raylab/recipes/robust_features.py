@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.seeding import derive
+from raylab.radius import Radius
 from raylab.recipes.fields import Names, NetworkName, Seeds
 from raylab.stage import Compute, Stage
 from raylab.stages.dataset import ConstructedData, Data, DataConfig, SeeFarData, Split, open_data, probe
@@ -60,7 +61,7 @@ class RobustFeatures(Config):
     network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={})
     from_image: Inversion = Inversion(start="image")
     from_noise: Inversion = Inversion(start="noise")
-    eps: Annotated[float, Field(gt=0, le=1000)] = 0.8  # the radius that the verdict is about: one of robustness.eps
+    eps: Radius = 0.8  # the radius that the verdict is about: one of robustness.eps
     robustness: Robustness = Robustness(
         eps=(0.2, 0.4, 0.6, 0.8, 1.2),
         ensemble=Ensemble(steps=30, queries=300),

@@ -18,6 +18,7 @@ from raylab.core import masking, objectives
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.construct import Kind, targets
 from raylab.core.pgd import descend
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
@@ -30,16 +31,17 @@ class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
     norm: Literal["l2", "linf"] = "l2"
-    eps: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    eps: Radius = 1.0
     steps: Annotated[int, Field(ge=1, le=100_000)] = 20
-    step_size: Annotated[float, Field(gt=0, le=1000)] | None = None  # None: 2.5 eps / steps
+    step_size: Radius | None = None  # None: 2.5 eps / steps
     iterate: Literal["best", "last"] = "best"  # of lowest loss (MadryLab/robustness), or the last (the paper is silent)
 
     @model_validator(mode="after")
     def _check(self) -> Attack:
         if self.norm == "linf" and self.eps > 1:
             raise ValueError(
-                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps}; 8/255 is 0.0314"
+                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps:g}; "
+                f"for {self.eps:g} of 255 levels write {self.eps:g}/255"
             )
         if self.step_size is not None and self.step_size * self.steps < self.eps:
             raise ValueError(

@@ -21,6 +21,7 @@ from raylab.core import corruptions, evaluate, fourier_basis, seeding, spectra
 from raylab.core.fourier_basis import Passes
 from raylab.core.frost import Photograph
 from raylab.core.frost import check as check_size
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs
 from raylab.stages.images import ImageSpec, to_tensor
@@ -113,7 +114,7 @@ class Corruptions(Config):
 class FilteredNoise(Config):
     """Gaussian noise of the B x B lowest, or highest, frequencies (Yin et al. 2019, figure 5)."""
 
-    norm: Annotated[float, Field(gt=0, le=1000)] = 8.0  # L2, of every channel
+    norm: Radius = 8.0  # L2, of every channel
     low: tuple[Annotated[int, Field(ge=1)], ...] = (3, 7, 31)
     high: tuple[Annotated[int, Field(ge=1)], ...] = (3, 15, 31)
     rows: Annotated[int, Field(ge=2)] | None = None

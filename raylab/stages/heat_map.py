@@ -16,6 +16,7 @@ from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.core import fourier_basis, seeding
 from raylab.core.objectives import Classifier
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
 from raylab.stages.training import load_network
@@ -31,7 +32,7 @@ class HeatMap(Config):
 
     # v, the L2 norm of what is added to each channel; over C channels it is sqrt(C) times as much (published: v = 4 on
     # CIFAR-10, so 6.9 over its three). The released function forgets it where signs are random, and adds norm 1.
-    norm: Annotated[float, Field(gt=0, le=1000)] = 4.0
+    norm: Radius = 4.0
     rows: Annotated[int, Field(ge=2)] | None = None  # so many images, drawn by id; None: all
 
 

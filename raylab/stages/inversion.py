@@ -17,6 +17,7 @@ from raylab.core import invert as inverting
 from raylab.core import last_relu, seeding
 from raylab.core.invert import StepSchedule
 from raylab.identity import ADDED_LATER
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
@@ -31,7 +32,7 @@ class Inversion(Config):
 
     start: Literal["image", "noise"] = "image"
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    step_size: Annotated[float, Field(gt=0, le=1000)] = 0.1
+    step_size: Radius = 0.1
     schedule: StepSchedule = "linear"
     identity_relu: bool = True  # the gradient passes the last ReLU unchanged, as in MadryLab/robustness
     pool: Annotated[int, Field(ge=1)] | None = None  # images to start from that a process keeps; None: all

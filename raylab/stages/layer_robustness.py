@@ -17,6 +17,7 @@ from raylab.config import Config
 from raylab.core import layers, seeding
 from raylab.core.balls import BALLS, Ball
 from raylab.core.robust import random_start
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
 from raylab.stages.patterns import Norm
@@ -26,7 +27,7 @@ from raylab.stages.training import load_network
 class LayerRobustness(Config):
     """How the layers are attacked, in pixel units of [0, 1]."""
 
-    eps: Annotated[float, Field(gt=0, le=1000)] | None = None  # None: the radius of the study (the reply states none)
+    eps: Radius | None = None  # None: the radius of the study (the reply states none)
     steps: Annotated[int, Field(ge=1, le=10_000)] = 20  # from a random point of the border
     starts: Annotated[int, Field(ge=1, le=100)] = 1  # of each image the farthest
     rows: Annotated[int, Field(ge=2)] = 200  # images, drawn by id; as many pairs of them

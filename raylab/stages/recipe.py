@@ -15,6 +15,7 @@ from raylab.core.fit import Adversary as Attack
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
 from raylab.identity import ADDED_LATER
+from raylab.radius import Radius
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
 # learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.
@@ -51,7 +52,7 @@ class Adversary(Config):
     """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
 
     norm: Literal["l2", "linf"] = "l2"
-    eps: Annotated[float, Field(gt=0, le=1000)]
+    eps: Radius
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # of eps
     ramp: Annotated[float, Field(ge=0, le=1)] = adversary.RAMP  # the share of the training over which eps grows
@@ -60,7 +61,8 @@ class Adversary(Config):
     def _check(self) -> Adversary:
         if self.norm == "linf" and self.eps > 1:
             raise ValueError(
-                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps}; 8/255 is 0.0314"
+                f"eps: pixels lie in [0, 1], so an Linf radius is at most 1, got {self.eps:g}; "
+                f"for {self.eps:g} of 255 levels write {self.eps:g}/255"
             )
         if self.steps * self.step_share < 1 - 1e-9:
             raise ValueError(
@@ -113,11 +115,12 @@ class Recipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or given.get("preset") is None:
+        if not isinstance(given, Mapping) or not isinstance(given.get("preset"), str):
             return given
-        filled = {**PRESETS.get(given["preset"], {}), **given}
+        preset = PRESETS.get(given["preset"], {})
+        filled = {**preset, **given}
         # Field by field in the adversary too, unless it is another norm's: eps would be in other units.
-        named, own = PRESETS.get(given["preset"], {}).get("adversary"), given.get("adversary")
+        named, own = preset.get("adversary"), given.get("adversary")
         if named and isinstance(own, Mapping) and own.get("norm", named["norm"]) == named["norm"]:
             filled["adversary"] = {**named, **own}
         return filled

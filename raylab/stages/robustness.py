@@ -21,11 +21,10 @@ from raylab.core import masking, robust, seeding
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.objectives import Classifier
 from raylab.core.robust import CLEAN, SQUARE, SetName
+from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
-
-Radius = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Ensemble(Config):
@@ -54,7 +53,8 @@ class Robustness(Config):
             raise ValueError(f"eps: increasing, got {list(self.eps)}; sort them")
         if self.norm == "linf" and max(self.eps) >= 1:
             raise ValueError(
-                f"eps: an Linf radius below 1, which allows every image, got {max(self.eps)}; 8/255 is 0.0314"
+                f"eps: an Linf radius below 1, which allows every image, got {max(self.eps):g}; "
+                f"for {max(self.eps):g} of 255 levels write {max(self.eps):g}/255"
             )
         return self
 

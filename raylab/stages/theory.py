@@ -13,6 +13,7 @@ from torch import Tensor
 from raylab.config import Config
 from raylab.core import gaussian, squares, synthetic
 from raylab.core.statistics import Estimate
+from raylab.radius import Radius, Size
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.quantities import Count, Positive, Rows, exact, share, write
 
@@ -32,8 +33,8 @@ class Gaussians(Config):
     )
     mean: tuple[float, ...] = (2.0, 1.0)  # of the classifiers
     variances: tuple[Positive, ...] = (4.0, 0.25)
-    trained: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.5, 1.0)
-    attacked: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)
+    trained: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.5, 1.0)
+    attacked: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)
 
 
 class Squares(Config):
@@ -47,7 +48,7 @@ class Squares(Config):
     batch: Count = 50
     epochs: Count = 40
     fitted: Annotated[float, Field(gt=0, le=1)] = 0.999  # of the training labels: enough
-    radii: tuple[Positive, ...] = (0.003, 0.01, 0.03)
+    radii: tuple[Radius, ...] = (0.003, 0.01, 0.03)
 
 
 class Synthetic(Config):

@@ -13,6 +13,7 @@ from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.core import two_layer
 from raylab.core.statistics import Estimate
+from raylab.radius import Radius
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.quantities import Count, Positive, Rows, exact, share, two_classes_of, write
 
@@ -25,7 +26,7 @@ class TwoLayer(Config):
     width: Count = 100
     lr: Positive
     steps: Count
-    eps: tuple[Positive, ...]
+    eps: tuple[Radius, ...]
     examples: Count = 1000  # of shifted Gaussians
     dimension: Count = 100
     classes: tuple[int, int] = (1, 2)  # of images: label +1 and -1

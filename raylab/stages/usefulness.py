@@ -12,8 +12,9 @@ from pydantic import Field
 
 from raylab.config import Config
 from raylab.core import usefulness
+from raylab.radius import Radius
 from raylab.stage import Metrics, Stage, TaskContext
-from raylab.stages.quantities import Positive, Rows, exact, two_classes_of, write
+from raylab.stages.quantities import Rows, exact, two_classes_of, write
 
 SPECTRUM = "spectrum.json"  # the points of Goh's plane, for the picture
 
@@ -22,7 +23,7 @@ class Usefulness(Config):
     """Goh's plane of one pair of classes."""
 
     classes: tuple[int, int]
-    eps: Positive  # L2
+    eps: Radius  # L2
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the spectrum, the least robust, that the ensemble takes
 
 

@@ -11,7 +11,6 @@ from raylab import space
 from raylab.config import Config, ConfigError
 from raylab.document import COMMAND_LINE, text_of
 from raylab.identity import fingerprint
-from raylab.report.experiments import EXPERIMENTS
 from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.schedule import check, under

@@ -215,7 +215,7 @@ def test_a_config_is_read_from_yaml_and_its_problems_are_named() -> None:
     assert config.load(Robustness, text).others == {"l1": 4.0, "shift": 1.0}
     for wrong, message in {
         "eps: [0.5, 0.25]": "increasing",
-        "norm: linf\neps: [8.0]": "8/255 is 0.0314",
+        "norm: linf\neps: [8.0]": "for 8 of 255 levels write 8/255",
         "ensemble_eps: [1.0]": "ensemble_eps: some of eps",
         "others: {shift: 0.5}": "whole pixels",
         "others: {l7: 0.5}": "l7",

@@ -53,7 +53,7 @@ class Study(Config):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"norm": "linf", "eps": 8.0}, r"Linf radius is at most 1, got 8.0; 8/255 is 0.0314"),
+        ({"norm": "linf", "eps": 8.0}, r"Linf radius is at most 1, got 8; for 8 of 255 levels write 8/255"),
         ({"eps": 0.0}, "greater than 0"),
         ({"eps": 1.0, "steps": 0}, "greater than or equal to 1"),
         ({"eps": 1.0, "step_share": 0.0}, "greater than 0"),
