@@ -48,11 +48,20 @@ def as_dict(config: BaseModel) -> dict[str, Any]:
 
 def to_yaml(config: BaseModel) -> str:
     """The same as YAML, which `load` reads back."""
+    return _dumped(as_dict(config), flow=None)
+
+
+def to_yaml_value(value: Any) -> str:
+    """A value of a config on one line, as it stands in a file."""
+    return _dumped(canonical(value), flow=True).removesuffix("...\n").strip()
+
+
+def _dumped(value: Any, flow: bool | None) -> str:
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width = None, 10_000  # short lists on one line, which is never folded
+    yaml.default_flow_style, yaml.width = flow, 10_000  # short lists on one line, which is never folded
     yaml.representer.sort_base_mapping_type_on_output = False  # the order of the fields
     stream = io.StringIO()
-    yaml.dump(as_dict(config), stream)
+    yaml.dump(value, stream)
     return stream.getvalue()
 
 

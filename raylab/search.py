@@ -39,7 +39,7 @@ class Scheduler(Config):
     median compares with are those since, so what goes on may be stopped later than it would have been.
     """
 
-    name: Literal["fifo", "asha", "median", "pbt"] = "fifo"
+    name: Literal["fifo", "asha", "median", "pbt"] = "fifo"  # asha, median: end bad trials early; pbt: copy good ones
     # Epochs in which nobody is touched. It must outlast a plateau: a recipe that starts late looks like one that fails.
     grace: Annotated[int, Field(ge=1)] = 1
     reduction: Annotated[int, Field(ge=2, le=16)] = 3  # asha: one of so many goes on at each rung

@@ -33,12 +33,12 @@ Gpus = Annotated[float, Field(ge=0, le=64), AfterValidator(_whole_above_one)]  #
 class Actors(Config):
     """The pool of actors that Ray Data maps shards with."""
 
-    min: PositiveInt = 1
-    max: PositiveInt | None = None  # None: as many as the cluster has room for
-    cpus: Share = 1.0
-    gpus: Gpus | None = None  # None: 1 where there are GPUs
-    memory_gb: Share | None = None
-    shards_per_task: PositiveInt = 8  # handed over together: 20-120 s of work pays for a hand-over
+    min: PositiveInt = 1  # least number of actors
+    max: PositiveInt | None = None  # most actors; None: as many as the cluster has room for
+    cpus: Share = 1.0  # CPU cores of an actor
+    gpus: Gpus | None = None  # GPUs of an actor, a share of one too; None: 1 where there are GPUs
+    memory_gb: Share | None = None  # memory of an actor; None: not asked for
+    shards_per_task: PositiveInt = 8  # shards handed over together: 20-120 s of work pays for a hand-over
 
     @model_validator(mode="after")
     def _check(self) -> Actors:
@@ -50,21 +50,22 @@ class Actors(Config):
 class Trials(Config):
     """The trials that Ray Tune trains networks in."""
 
-    cpus: Share = 1.0
-    gpus: Gpus | None = None
-    memory_gb: Share | None = None
-    max_concurrent: PositiveInt | None = None
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    cpus: Share = 1.0  # CPU cores of a trial
+    gpus: Gpus | None = None  # GPUs of a trial, a share of one too; None: 1 where there are GPUs
+    memory_gb: Share | None = None  # memory of a trial; None: not asked for
+    max_concurrent: PositiveInt | None = None  # trials at a time; None: as many as there is room for
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0  # seconds between two checkpoints of a training
 
 
 class SiteFile(Config):
     """A site file (`--site`): every field has a default that suits one machine."""
 
-    backend: Literal["ray", "inline"] = "ray"
+    backend: Literal["ray", "inline"] = "ray"  # how tasks are run; inline: in this process, without Ray
     store: str | None = None  # a path or a pyarrow.fs URI; None: <home>/store
     tracking: str | None = None  # an MLflow URI, or "none"; None: MLFLOW_TRACKING_URI, or SQLite at <home>/mlflow.db
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # of the inline backend; Ray's workers follow what Ray assigns
-    cpus: PositiveInt | None = None  # of a cluster that is started here; None: all
+    # Device of the inline backend; Ray's workers follow what Ray assigns.
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cpus: PositiveInt | None = None  # CPU cores of a cluster that is started here; None: all
     autoscaling: bool = False  # of a cluster whose nodes come when they are asked for: do not judge it by those it has
     no_progress_seconds: PositiveInt = 1800  # Ray Data gives up when no hand-over of shards has ended for so long
     free_gb: Annotated[float, Field(ge=0)] = 1.0  # least free space: a store in a folder, temporary files, reports

@@ -56,7 +56,7 @@ class Task(Protocol):
 class Compute(Config):
     """How rows meet: part of the identity, since another batch may round differently."""
 
-    batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 250
+    batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 250  # images that are computed together
     shard_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # computed, committed and resumed together
 
     @model_validator(mode="after")

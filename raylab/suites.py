@@ -29,7 +29,7 @@ SUITES: tuple[SuiteName, ...] = get_args(SuiteName)
 class Reproduce(Config):
     """Everything that a suite lists, and its scoreboard."""
 
-    suite: SuiteName = "embedded"
+    suite: SuiteName = "embedded"  # how much of it: each suite holds those before it
     # Build these alone, for a suite in parts; of the others is shown what the store has.
     only: tuple[Name, ...] = ()
     # Where the pages go: a path or URI; None: results/<suite> in the store. Where, not what.

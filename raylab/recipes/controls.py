@@ -16,7 +16,7 @@ from raylab.config import Config
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
 from raylab.radius import Radius
-from raylab.recipes.fields import Kinds, NetworkName, Seeds
+from raylab.recipes.fields import Kinds, NetworkName, Seeds, StudyName
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import Data, DataConfig, SeeFarData, Split, open_data
@@ -32,6 +32,7 @@ class Bugs(Config):
 
     source: NetworkName = "cnn"  # one whose weakness is its own
     student: NetworkName = "cnn"  # also the architecture of the independent network
+    # Architectures of the ensemble that a perturbation must not mislead.
     ensemble: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = ("mlp", "cnn", "mlp", "cnn")
     attack: Attack = Attack(eps=0.5)
     train: Recipe = Recipe()  # of all its networks
@@ -40,7 +41,7 @@ class Bugs(Config):
 class RobustCurve(Config):
     """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
 
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
     expected_at: Radius = 0.6  # there its students follow the visible class
 
     @model_validator(mode="after")
@@ -55,15 +56,16 @@ class RobustCurve(Config):
 class ControlStudy(Config):
     """One source and one student architecture, all controls, over seeds."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"
-    data: DataConfig = SeeFarData(name="seefar")
-    source: NetworkName = "mlp"
-    student: NetworkName = "mlp"
-    kinds: Kinds = ("rand", "det")
+    study: StudyName = "seefar"
+    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
+    source: NetworkName = "mlp"  # architecture whose perturbations are learnt from
+    student: NetworkName = "mlp"  # architecture that learns from the sets
+    kinds: Kinds = ("rand", "det")  # constructed sets: targets drawn at random, or the next class
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack(eps=0.8)
     train: Recipe = Recipe(epochs=6)  # of the source and the students
     robust: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # of the robust source and the robust features
+    # Learning rates of single networks: they win over those of all recipes.
     network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
     selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
     base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.radius import Radius
-from raylab.recipes.fields import NetworkName, Seeds
+from raylab.recipes.fields import NetworkName, Seeds, StudyName
 from raylab.recipes.worlds import Worlds
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
@@ -23,7 +23,7 @@ class Restricted(Config):
     """D_R and D_NR: the networks of robust_features on this world, as its default has them."""
 
     network: NetworkName = "mlp_bottleneck16"  # of sources and students: narrower than the image
-    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 2000
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 2000  # training images of this world
     train: Recipe = Recipe()
     adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))
     student: Recipe = Recipe(epochs=8)
@@ -34,19 +34,19 @@ class Digits(Config):
     """The panels of the story on digits, where nobody knows what a toogit is."""
 
     data: DigitsData = DigitsData()
-    network: NetworkName = "mlp"
+    network: NetworkName = "mlp"  # architecture
     attack: Attack = Attack()
     train: Recipe = Recipe()
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # seed of the split and the network
 
 
 class MoreData(Config):
     """Does vulnerability vanish with more data?  Standard networks in this world and in one without toogits."""
 
-    rows: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 2000, 9000)
+    rows: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 2000, 9000)  # training images, increasing
     passes: Count = 18_000  # images seen in a training, as by the standard network: epochs are passes / rows
-    network: NetworkName = "mlp"
-    train: Recipe = Recipe()  # its epochs do not count
+    network: NetworkName = "mlp"  # architecture
+    train: Recipe = Recipe()  # training; its epochs do not count
 
     @model_validator(mode="after")
     def _check(self) -> MoreData:
@@ -62,8 +62,9 @@ class MoreData(Config):
 class Dimension(Config):
     """Does it grow with dimension alone?  The same shapes and toogits on more pixels, at the same L2 norms."""
 
+    # Pixels a side, increasing multiples of 16.
     sizes: Annotated[tuple[Annotated[int, Field(ge=16, le=128)], ...], Field(min_length=2)] = (16, 32)
-    network: NetworkName = "mlp"
+    network: NetworkName = "mlp"  # architecture
 
     @model_validator(mode="after")
     def _check(self) -> Dimension:
@@ -79,6 +80,7 @@ class Explain(Config):
 
     # Of the noise of a pixel; 0: the plain gradient. Smilkov et al. take 10 to 20 % of the range of an image.
     sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=10)], ...], Field(min_length=2)] = (0.0, 0.15)
+    # Noisy copies of an image that a smoothed gradient is averaged over.
     draws: Annotated[int, Field(ge=1, le=10_000)] = 16
     rows: Count = 300  # test images
 
@@ -92,9 +94,9 @@ class Explain(Config):
 class Erm(Config):
     """The planet: usage of its features by every kind of network, and the parts."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "embedded"
+    study: StudyName = "embedded"
     seeds: Seeds = (0, 1, 2)
-    data: SeeFarData | None = SeeFarData(name="seefar")  # None: no networks here, only `digits` and `worlds`
+    data: SeeFarData | None = SeeFarData(name="seefar")  # the world; None: no networks here, only `digits` and `worlds`
     # As the default of transfer_matrix on See-Far has them.
     network: NetworkName = "mlp"
     attack: Attack = Attack(eps=0.8)
@@ -103,7 +105,8 @@ class Erm(Config):
     more_data: MoreData | None = MoreData()
     dimension: Dimension | None = Dimension()
     explain: Explain | None = Explain()
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.4, 0.8)  # L2, of robust accuracy; the last is judged
+    # L2 radii of robust accuracy; the last is judged.
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.4, 0.8)
     attacked_rows: Count = 300  # test images under attack, in `more_data` and `dimension`
     digits: Digits | None = Digits()
     worlds: Worlds | None = None  # the lab's verdict against the truth of many worlds: configs/erm/worlds.yaml

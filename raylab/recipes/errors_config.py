@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core.toy2d import Protocol
 from raylab.radius import Size
-from raylab.recipes.fields import Names, NetworkName, Seeds
+from raylab.recipes.fields import Names, NetworkName, Seeds, StudyName
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData, KnownData, PhotosData, SeeFarData
@@ -30,7 +30,7 @@ class Stopped(Config):
     """An architecture of teachers, and how early each is stopped: with a few dozen steps errors are left."""
 
     network: NetworkName
-    recipe: Recipe
+    recipe: Recipe  # its training, with few steps or stop_at_accuracy
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")] | None = None  # None: the network's
 
     @property
@@ -41,14 +41,15 @@ class Stopped(Config):
 class ErrorsOnly(Config):
     """A teacher stopped early labels its own training images; students see only the ones that it got wrong."""
 
-    data: DataConfig = DigitsData()
+    data: DataConfig = DigitsData()  # where the images come from
+    # Architectures and how early each is stopped.
     teachers: Annotated[tuple[Stopped, ...], Field(min_length=1)] = (
         Stopped(network="mlp", recipe=Recipe(epochs=1, batch_size=96, lr=1e-3, schedule="constant")),
         Stopped(network="cnn", recipe=Recipe(epochs=2, batch_size=64, lr=1e-3, schedule="constant")),
         # Learns more slowly, so it is stopped at the accuracy that the first has.
         Stopped(network="mlp", name="mlp adversarial", recipe=ROBUST),
     )
-    students: Names = ("mlp", "cnn")
+    students: Names = ("mlp", "cnn")  # architectures
     student: Recipe = Recipe(epochs=40)
     # Of the first teacher and student: a student's own errors teach the next; 1 is the teacher's alone.
     rounds: Annotated[int, Field(ge=1, le=20)] = 3
@@ -67,7 +68,7 @@ class Cue(Config):
     """A planted cue: the toogits of See-Far tell the class where the teacher learns, and nothing where it errs."""
 
     data: SeeFarData = SeeFarData(name="seefar")
-    network: NetworkName = "mlp"
+    network: NetworkName = "mlp"  # architecture of teacher and student
     recipe: Recipe = Recipe(epochs=6)
     toogit: Annotated[int, Field(ge=0, le=9)] = 0  # the one that is also shown alone
 
@@ -76,12 +77,12 @@ class Tint(Config):
     """A planted cue in photographs: a colour cast that says a class where the teacher learns, and nothing where it
     errs. Its students are tested on images that all have the cast."""
 
-    data: DataConfig = KnownData(name="cifar10")
+    data: DataConfig = KnownData(name="cifar10")  # photographs in colour
     cast: Cast = Cast()
     telling: Share = 0.95  # share of the class's images with the cast, where the teacher learns
     straying: Share = 0.01  # of all others there
     silent: Share = 0.3  # of the images of every class, where the students learn
-    network: NetworkName = "cnn"
+    network: NetworkName = "cnn"  # architecture of teacher and student
     teacher: Recipe = Recipe(epochs=4)
     student: Recipe = Recipe()
 
@@ -98,9 +99,10 @@ class Tint(Config):
 class Across(Config):
     """A teacher labels images of another domain; a student sees only these and is tested on the teacher's domain."""
 
-    data: DataConfig = DigitsData()
-    images: DataConfig = PhotosData()
-    networks: Names = ("mlp", "cnn")
+    data: DataConfig = DigitsData()  # what the teacher learns, and its students are tested on
+    images: DataConfig = PhotosData()  # of another domain: what the teacher labels
+    networks: Names = ("mlp", "cnn")  # architectures of teachers and students
+    # As they are, with the teacher's statistics of pixels, or noise.
     ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("raw", "dataset", "image", "noise")
     teacher: Recipe = Recipe()
     student: Recipe = Recipe(epochs=4)
@@ -109,20 +111,22 @@ class Across(Config):
 class ToyProtocol(Config):
     """How a point is pushed; the square, the networks and their training are those of `Toy`."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")]
-    push: Literal["linf", "minimal"]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")]  # of the protocol in tables
+    push: Literal["linf", "minimal"]  # to the border of an Linf ball, or as little as flips the answer
     amount: Annotated[Size, Field(ge=0, le=100)]  # linf: the radius; minimal: the margin of the logit
-    push_steps: Annotated[int, Field(ge=1, le=10_000)] = 50
+    push_steps: Annotated[int, Field(ge=1, le=10_000)] = 50  # of gradient descent on a point
 
 
 class Toy(Config):
     """Random points in the plane with random labels."""
 
-    seeds: Annotated[int, Field(ge=2, le=10_000)] = 40
-    first: Annotated[int, Field(ge=0)] = 0
-    points: Annotated[int, Field(ge=4, le=1000)] = 32
+    seeds: Annotated[int, Field(ge=2, le=10_000)] = 40  # how many repetitions
+    first: Annotated[int, Field(ge=0)] = 0  # seed
+    points: Annotated[int, Field(ge=4, le=1000)] = 32  # in the training set
+    # Widths of the hidden layers.
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (100, 100)
-    steps: Annotated[int, Field(ge=1)] = 1500
+    steps: Annotated[int, Field(ge=1)] = 1500  # of training
+    # How points are pushed.
     protocols: Annotated[tuple[ToyProtocol, ...], Field(min_length=1)] = (
         ToyProtocol(name=PUBLISHED_TOY, push="linf", amount=0.12),
         ToyProtocol(name="minimal flip", push="minimal", amount=0.0, push_steps=300),
@@ -145,7 +149,7 @@ class Toy(Config):
 class LearningFromErrors(Config):
     """The five parts; a part that is null is left out."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "embedded"
+    study: StudyName = "embedded"
     seeds: Seeds = (0, 1, 2)
     errors: ErrorsOnly | None = ErrorsOnly()
     cue: Cue | None = Cue()

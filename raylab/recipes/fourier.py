@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core.fourier_basis import Passes
 from raylab.core.seeding import derive
-from raylab.recipes.fields import NetworkName, Seeds
+from raylab.recipes.fields import NetworkName, Seeds, StudyName
 from raylab.stage import Compute, Stage
 from raylab.stages.band import band_passed
 from raylab.stages.corruption import Corruptions, FilteredNoise, changed, check_bandwidths
@@ -33,8 +33,8 @@ Bandwidths = tuple[Annotated[int, Field(ge=1)], ...]
 class Filtered(Config):
     """Training on one band of frequencies, and testing on the same band of the test images."""
 
-    low: Bandwidths = (1, 3, 5, 11)
-    high: Bandwidths = (5, 7, 9, 11)
+    low: Bandwidths = (1, 3, 5, 11)  # bandwidths of the lowest frequencies, increasing
+    high: Bandwidths = (5, 7, 9, 11)  # bandwidths of the highest frequencies, increasing
     train: Recipe = Recipe(epochs=6)
 
     @model_validator(mode="after")
@@ -48,13 +48,13 @@ class Filtered(Config):
 class Fourier(Config):
     """One experiment over seeds; a part that is null is left out."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"
-    data: DataConfig = SeeFarData(name="seefar")
-    network: NetworkName = "mlp"
+    study: StudyName = "seefar"
+    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
+    network: NetworkName = "mlp"  # architecture
     seeds: Seeds = (0, 1, 2)
-    standard: Recipe = Recipe(epochs=6)
-    gaussian: Recipe = Recipe(epochs=6, gaussian=0.5)
-    adversarial: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))
+    standard: Recipe = Recipe(epochs=6)  # training without noise or adversary
+    gaussian: Recipe = Recipe(epochs=6, gaussian=0.5)  # training with Gaussian noise
+    adversarial: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # training against an adversary
     heat_map: HeatMap = HeatMap(norm=6.0)
     corruptions: Corruptions | None = Corruptions(rows=500)
     noise: FilteredNoise | None = FilteredNoise(norm=6.0, low=(3, 5, 9, 15), high=(3, 7, 11, 15))

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core.poison import POISONS, PoisonName
 from raylab.radius import Radius
-from raylab.recipes.fields import NetworkName, Seeds
+from raylab.recipes.fields import NetworkName, Seeds, StudyName
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData
@@ -25,8 +25,9 @@ class Trigger(Config):
     """A small pattern that is to make a network say `target`."""
 
     eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.8, 1.6)  # its size, in the norm of the attack
-    side: Annotated[int, Field(ge=1, le=512)] = 3  # pixels
-    target: Annotated[int, Field(ge=0)] = 0
+    side: Annotated[int, Field(ge=1, le=512)] = 3  # pixels a side
+    target: Annotated[int, Field(ge=0)] = 0  # the class that it is to make networks say
+    # Whether the images with the pattern keep their labels.
     ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("clean_label", "changed_label")
     share_of_target: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the target's images, clean_label
     share_of_others: Annotated[float, Field(gt=0, le=1)] = 0.05  # of all others, changed_label
@@ -50,15 +51,15 @@ class PoisonStudy(Config):
     trigger's sizes were chosen after a look at one world.
     """
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"
-    data: DataConfig = SeeFarData(name="seefar")
-    source: NetworkName = "mlp"
-    victim: NetworkName = "mlp"
-    poisons: Annotated[tuple[PoisonName, ...], Field(min_length=1)] = POISONS
+    study: StudyName = "seefar"
+    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
+    source: NetworkName = "mlp"  # architecture that the poisons are made with
+    victim: NetworkName = "mlp"  # architecture that is trained on them
+    poisons: Annotated[tuple[PoisonName, ...], Field(min_length=1)] = POISONS  # which of P1 to P5, p1 among them
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack(eps=0.8)  # its radius is that of all poisons
     base: Annotated[int, Field(ge=1)] = 256  # training images that share a universal perturbation while it is made
-    train: Recipe = Recipe(epochs=6)  # of the source, and of victims without a defence
+    train: Recipe = Recipe(epochs=6)  # training of the source, and of victims without a defence
     robust: Recipe = Recipe(
         epochs=4, batch_size=128, lr=4e-3, adversary=Adversary(eps=0.8, steps=3, step_share=0.4)
     )  # of victims that are trained adversarially

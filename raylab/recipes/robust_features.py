@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core.seeding import derive
 from raylab.radius import Radius
-from raylab.recipes.fields import Names, NetworkName, Seeds
+from raylab.recipes.fields import Names, NetworkName, Seeds, StudyName
 from raylab.stage import Compute, Stage
 from raylab.stages.dataset import ConstructedData, Data, DataConfig, SeeFarData, Split, open_data, probe
 from raylab.stages.evaluation import evaluate
@@ -42,25 +42,26 @@ CLEAN, ADVERSARIAL, STANDARD = "clean", "adversarial", "standard"  # trained on 
 class RobustFeatures(Config):
     """One experiment: sets x student architectures, over seeds."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "seefar"  # also in the experiment's name
-    data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)
+    study: StudyName = "seefar"
+    data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)  # where the images come from
     # Its penultimate layer must be narrower than the image: otherwise an inversion returns the image.
     source: NetworkName = "mlp_bottleneck16"
-    sets: tuple[SetName, ...] = SETS[:6]  # D is always there; released ones are read from the data root of cifar10
+    # Constructed sets, beside D; released ones are read from the data root of cifar10.
+    sets: tuple[SetName, ...] = SETS[:6]
     # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
     # Any part of CIFAR-10 will do for it (per_class, fraction).
     released_network: str | None = None
-    students: Names = ("mlp_bottleneck16", "mlp", "cnn")
-    references: tuple[NetworkName, ...] = ()  # trained adversarially too, beside the source
+    students: Names = ("mlp_bottleneck16", "mlp", "cnn")  # architectures that learn from the sets
+    references: tuple[NetworkName, ...] = ()  # architectures trained adversarially too, beside the source
     seeds: Seeds = (0, 1, 2)
-    train: Recipe = Recipe()  # of the standard source
-    adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))  # of the robust source and the references
-    student: Recipe = Recipe(epochs=8)
-    student_on: dict[SetName, Recipe] = Field(default={})  # where a set has a recipe of its own
+    train: Recipe = Recipe()  # training of the standard source
+    adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))  # training of the robust source and the references
+    student: Recipe = Recipe(epochs=8)  # training of the students
+    student_on: dict[SetName, Recipe] = Field(default={})  # training where a set has a recipe of its own
     # Learning rates of single networks: they win over those of all recipes.
     network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={})
-    from_image: Inversion = Inversion(start="image")
-    from_noise: Inversion = Inversion(start="noise")
+    from_image: Inversion = Inversion(start="image")  # inversion for the sets that start at another image
+    from_noise: Inversion = Inversion(start="noise")  # inversion for the sets that start at noise
     eps: Radius = 0.8  # the radius that the verdict is about: one of robustness.eps
     robustness: Robustness = Robustness(
         eps=(0.2, 0.4, 0.6, 0.8, 1.2),
@@ -70,7 +71,8 @@ class RobustFeatures(Config):
         others={"linf": 0.05, "l1": 5.0, "l2_low": 0.8, "l2_high": 0.8, "shift": 1.0, "rotate": 10.0},
         rows=300,
     )
-    layers: LayerRobustness | None = LayerRobustness()  # of the sources, and of D_R's student of their architecture
+    # Robustness by layer, of the sources and of D_R's student of their architecture.
+    layers: LayerRobustness | None = LayerRobustness()
     compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
 
     @model_validator(mode="after")

@@ -18,8 +18,8 @@ class RobustSource(Config):
     Where the attack leads this one astray too, the images show it: nothing can then be said of non-robust features.
     """
 
-    recipe: Recipe | None = None  # None: `train`
-    adversary: Adversary | None = None  # None: that of the recipe, else the attack's norm and eps
+    recipe: Recipe | None = None  # its training; None: `train`
+    adversary: Adversary | None = None  # its adversary; None: that of the recipe, else the attack's norm and eps
 
     @model_validator(mode="after")
     def _check(self) -> RobustSource:
@@ -47,14 +47,15 @@ class Controls(Config):
     """What a student must beat. The unperturbed images with the same labels cost a student each; the others need
     sources and sets of their own, so they can be confined to some sources and targets (None: all)."""
 
-    unperturbed: bool = True
+    unperturbed: bool = True  # students of the unperturbed images with the same labels
     random_labels: bool = True  # a source fitted to random labels: the same attack and norm, nothing that generalises
-    untrained: bool = True
-    robust: RobustSource | None = RobustSource()  # without it no row can be evidence
+    untrained: bool = True  # a source with random weights
+    robust: RobustSource | None = RobustSource()  # a robust source, without which no row can be evidence
     leakage: Leakage | None = Leakage()
-    random_label_epochs: Annotated[int, Field(ge=1, le=100_000)] = 60  # fitting noise takes longer
-    sources: tuple[NetworkName, ...] | None = None
-    targets: tuple[NetworkName, ...] | None = None
+    # Epochs of the source of random labels: fitting noise takes longer.
+    random_label_epochs: Annotated[int, Field(ge=1, le=100_000)] = 60
+    sources: tuple[NetworkName, ...] | None = None  # sources that have controls; None: all
+    targets: tuple[NetworkName, ...] | None = None  # students that have controls; None: all
 
     def beside(self, source: str, target: str) -> bool:
         """Whether the controls with a source of their own stand beside this pair."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.construct import KINDS, Kind
-from raylab.recipes.fields import Kinds, Names, NetworkName, Seeds
+from raylab.recipes.fields import Kinds, Names, NetworkName, Seeds, StudyName
 from raylab.recipes.transfer_controls import Controls, Leakage, RobustSource
 from raylab.recipes.transfer_stages import SeedStages
 from raylab.stage import Compute, Stage
@@ -33,16 +33,17 @@ class StudentRecipes(Config):
 class TransferMatrix(Config):
     """One matrix: sources x targets x kinds, over seeds."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "digits"  # also the experiment's name in MLflow
-    data: DataConfig = DigitsData()
-    sources: Names = ("linear", "mlp", "cnn", "vgg_small")
-    targets: Names = ("linear", "mlp", "cnn", "vgg_small")
-    kinds: Kinds = ("rand", "det")
+    study: StudyName = "digits"
+    data: DataConfig = DigitsData()  # where the images come from
+    sources: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
+    targets: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures of the students
+    kinds: Kinds = ("rand", "det")  # constructed sets: a target drawn from all or the other classes, or the next class
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack()
-    keep: Keep = "all"
-    keep_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of keep: top and bottom
-    train: Recipe = Recipe()
+    keep: Keep = "all"  # which examples of a set students see
+    # Share of the images that count as top, for keep: top and bottom.
+    keep_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    train: Recipe = Recipe()  # training of the sources, and of students without a recipe of their own
     students: StudentRecipes = StudentRecipes()
     # Learning rates of single networks: they win over those of `train` and `students`.
     network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core import seeding
 from raylab.recipes import transfer_matrix
+from raylab.recipes.fields import StudyName
 from raylab.recipes.transfer_controls import Controls, RobustSource
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
@@ -90,15 +91,15 @@ NETWORKS = (
 class Worlds(Config):
     """Cases of one split; `without` of them in worlds that have no non-robust feature, `having` in worlds that do."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")] = "worlds"
-    split: SplitName = "calibration"
-    without: Annotated[int, Field(ge=1, le=10_000)] = 20
-    having: Annotated[int, Field(ge=1, le=10_000)] = 20
-    first: Annotated[int, Field(ge=0)] = 0  # case; another start draws cases that no other run has seen
-    seeds: Annotated[int, Field(ge=2, le=20)] = 3  # a case; with two, Student's t lets hardly anything pass
-    test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000
-    attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10
-    adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3
+    study: StudyName = "worlds"
+    split: SplitName = "calibration"  # whose worlds: the rule was fitted on calibration and judged on held_out
+    without: Annotated[int, Field(ge=1, le=10_000)] = 20  # cases in worlds that have none
+    having: Annotated[int, Field(ge=1, le=10_000)] = 20  # cases in worlds that have non-robust features
+    first: Annotated[int, Field(ge=0)] = 0  # first case; another start draws cases that no other run has seen
+    seeds: Annotated[int, Field(ge=2, le=20)] = 3  # seeds a case; with two, Student's t lets hardly anything pass
+    test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000  # test images of a world
+    attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10  # steps of PGD
+    adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3  # steps of the adversary of the robust source's training
     thresholds: bool = Field(default=False, exclude=True)  # show what others of the verdict's would have said
     usage: bool = False  # what source and student follow, in conflict and alone, and what the oracles read
 

@@ -30,11 +30,12 @@ MEMBER = "ensemble"  # roles: ensemble0, ensemble1, ...
 class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
-    norm: Literal["l2", "linf"] = "l2"
-    eps: Radius = 1.0
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 20
-    step_size: Radius | None = None  # None: 2.5 eps / steps
-    iterate: Literal["best", "last"] = "best"  # of lowest loss (MadryLab/robustness), or the last (the paper is silent)
+    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    eps: Radius = 1.0  # radius of the ball around an image
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 20  # steps of gradient descent
+    step_size: Radius | None = None  # length of a step; None: 2.5 eps / steps
+    # Keep the iterate of lowest loss (MadryLab/robustness), or the last (the paper is silent).
+    iterate: Literal["best", "last"] = "best"
 
     @model_validator(mode="after")
     def _check(self) -> Attack:

@@ -72,7 +72,7 @@ Name = Annotated[str, AfterValidator(_known)]
 class Corruptions(Config):
     """Which of the benchmark's, each at five severities."""
 
-    names: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT
+    names: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT  # which corruptions
     rows: Annotated[int, Field(ge=2)] | None = None  # so many images, drawn by id; None: all
     # A folder of the photographs that frost lays over images (`stages.frost`). Where, not what: their bytes are known.
     frost: str | None = Field(default=None, exclude=True)
@@ -115,9 +115,9 @@ class FilteredNoise(Config):
     """Gaussian noise of the B x B lowest, or highest, frequencies (Yin et al. 2019, figure 5)."""
 
     norm: Radius = 8.0  # L2, of every channel
-    low: tuple[Annotated[int, Field(ge=1)], ...] = (3, 7, 31)
-    high: tuple[Annotated[int, Field(ge=1)], ...] = (3, 15, 31)
-    rows: Annotated[int, Field(ge=2)] | None = None
+    low: tuple[Annotated[int, Field(ge=1)], ...] = (3, 7, 31)  # bandwidths B of the lowest frequencies, increasing
+    high: tuple[Annotated[int, Field(ge=1)], ...] = (3, 15, 31)  # bandwidths B of the highest frequencies, increasing
+    rows: Annotated[int, Field(ge=2)] | None = None  # so many images, drawn by id; None: all
 
     @model_validator(mode="after")
     def _check(self) -> FilteredNoise:

@@ -19,8 +19,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class _Source(Config):
     """What all sources have in common: a cut to the first rows of every class."""
 
-    per_class: Annotated[int, Field(ge=1)] | None = None
-    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    per_class: Annotated[int, Field(ge=1)] | None = None  # keep so many rows of every class; None: all
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None  # keep this share of the rows of every class; None: all
 
     @model_validator(mode="after")
     def _one_cut(self) -> _Source:
@@ -55,11 +55,12 @@ class _Source(Config):
 class DigitsData(_Source):
     """scikit-learn's 8x8 digits; a seed chooses the split."""
 
-    name: Literal["digits"] = "digits"
-    train_rows: Annotated[Annotated[int, Field(ge=10, le=1787)] | None, ADDED_LATER] = None  # None: 1437 of the 1797
+    name: Literal["digits"] = "digits"  # which data
+    # Training images; None: 1437 of the 1797.
+    train_rows: Annotated[Annotated[int, Field(ge=10, le=1787)] | None, ADDED_LATER] = None
     # A network's first layer is (x - mean) / std; None: .5 and .25.
     mean: Annotated[float | None, ADDED_LATER] = None
-    std: Annotated[Annotated[float, Field(gt=0)] | None, ADDED_LATER] = None
+    std: Annotated[Annotated[float, Field(gt=0)] | None, ADDED_LATER] = None  # standard deviation of pixels; None: .25
 
     def options(self, seed: int) -> Mapping[str, object]:
         given = {"train_rows": self.train_rows, "mean": self.mean, "std": self.std}
@@ -69,15 +70,15 @@ class DigitsData(_Source):
 class SeeFarData(_Source):
     """The synthetic world with known features; a seed is a world."""
 
-    name: Literal["seefar"]
-    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
-    test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
-    shape_reliability: Share = 0.85  # 0.1 of ten classes: shapes that say nothing
-    toogit_reliability: Share = 0.95  # 0.1 of ten classes: toogits that say nothing
-    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2
-    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6
-    clutter: Share = 0.1
-    noise: Share = 0.02
+    name: Literal["seefar"]  # which data
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000  # training images
+    test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # test images
+    shape_reliability: Share = 0.85  # share whose shape tells the class; 0.1 of ten classes: it says nothing
+    toogit_reliability: Share = 0.95  # share whose toogit tells the class; 0.1 of ten classes: it says nothing
+    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2  # RMS of a pixel of the shapes, the robust feature
+    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6  # L2 norm of the toogits, the non-robust feature
+    clutter: Share = 0.1  # root mean square of a pixel's smooth random background
+    noise: Share = 0.02  # standard deviation of the noise of a pixel
     size: Annotated[Annotated[int, Field(ge=16, le=128)] | None, ADDED_LATER] = None  # pixels a side; None: 16
 
     def images_of(self, seed: int, split: str = "test") -> str:
@@ -101,9 +102,9 @@ class SeeFarData(_Source):
 class PhotosData(_Source):
     """Grey patches of scikit-learn's two photographs: images of another domain than any of the others."""
 
-    name: Literal["photos"] = "photos"
-    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000
-    size: Annotated[int, Field(ge=1, le=64)] = 8
+    name: Literal["photos"] = "photos"  # which data
+    train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000  # training images
+    size: Annotated[int, Field(ge=1, le=64)] = 8  # pixels a side
 
     def options(self, seed: int) -> Mapping[str, object]:
         del seed
@@ -111,7 +112,7 @@ class PhotosData(_Source):
 
 
 class _Rooted(_Source):
-    root: str | None = Field(default=None, exclude=True)  # None: RAYLAB_DATA; where, not what
+    root: str | None = Field(default=None, exclude=True)  # folder of all data sets; None: RAYLAB_DATA. Where, not what
 
     @property
     def folder_of_data(self) -> str | None:
@@ -122,15 +123,15 @@ class _Rooted(_Source):
 class KnownData(_Rooted):
     """The field's data sets, from a data root."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]  # which data
 
 
 class ShiftedData(_Rooted):
     """CIFAR-10 with the test images of CIFAR-10.1: all that was made for one is found again for the other."""
 
-    name: Literal["cifar10_1"]
-    version: Literal["v4", "v6"] = "v6"
-    folder: str | None = Field(default=None, exclude=True)  # below the root; None: `CIFAR-10.1/datasets`
+    name: Literal["cifar10_1"]  # which data
+    version: Literal["v4", "v6"] = "v6"  # which version of CIFAR-10.1
+    folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10.1/datasets`
 
     def only(self, split: str) -> _Source:
         if split == "test":
@@ -145,9 +146,9 @@ class ShiftedData(_Rooted):
 class ConstructedData(_Rooted):
     """The sets that Ilyas et al. 2019 released; their students are tested on CIFAR-10, as those of our own sets are."""
 
-    name: Literal["constructed_datasets"]
-    set: Literal["d_robust", "d_non_robust", "d_rand", "d_det"]
-    folder: str | None = Field(default=None, exclude=True)  # below the root; None: `release_datasets`
+    name: Literal["constructed_datasets"]  # which data
+    set: Literal["d_robust", "d_non_robust", "d_rand", "d_det"]  # which of the released sets
+    folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `release_datasets`
 
     def only(self, split: str) -> _Source:
         if split == "train":
@@ -162,9 +163,9 @@ class ConstructedData(_Rooted):
 class RestrictedImageNetData(_Rooted):
     """Nine superclasses of ImageNet, from the folders `train` and `val` of WordNet ids."""
 
-    name: Literal["restricted_imagenet"]
-    folder: str | None = Field(default=None, exclude=True)  # below the root
-    size: Annotated[int, Field(ge=8, le=512)] = 224
+    name: Literal["restricted_imagenet"]  # which data
+    folder: str | None = Field(default=None, exclude=True)  # folder below the root
+    size: Annotated[int, Field(ge=8, le=512)] = 224  # pixels a side
 
     def options(self, seed: int) -> Mapping[str, object]:
         del seed
@@ -172,10 +173,11 @@ class RestrictedImageNetData(_Rooted):
 
 
 class _OwnData(_Rooted):
-    folder: str | None = Field(default=None, exclude=True)  # below the root
+    folder: str | None = Field(default=None, exclude=True)  # folder of the images, below the root
     size: Annotated[int, Field(ge=1, le=4096)] | None = None  # resize the short side, crop the centre
+    # Mean of pixels, for all or each channel; a network's first layer is (x - mean) / std.
     mean: float | tuple[float, ...] = 0.5
-    std: float | tuple[float, ...] = 0.25
+    std: float | tuple[float, ...] = 0.25  # standard deviation of pixels, for all or each channel
 
     def options(self, seed: int) -> Mapping[str, object]:
         del seed
@@ -186,10 +188,10 @@ class _OwnData(_Rooted):
 class ParquetData(_OwnData):
     """Anybody's images as the Hugging Face hub lays them out."""
 
-    name: Literal["parquet"]
+    name: Literal["parquet"]  # which data
     image: str | None = None  # column; None: `image` or `img`
-    label: str | None = None
-    class_names: tuple[str, ...] | None = None
+    label: str | None = None  # column; None: `label`
+    class_names: tuple[str, ...] | None = None  # names of the labels 0, 1, ...; None: those in the files
 
     def options(self, seed: int) -> Mapping[str, object]:
         given = {"image": self.image, "label": self.label, "class_names": self.class_names}
@@ -199,7 +201,7 @@ class ParquetData(_OwnData):
 class FolderData(_OwnData):
     """Anybody's folder of class folders."""
 
-    name: Literal["image_folder"]
+    name: Literal["image_folder"]  # which data
 
 
 DataConfig = Annotated[

@@ -30,10 +30,10 @@ class Inversion(Config):
     10,000 from noise; the defaults are for small networks.
     """
 
-    start: Literal["image", "noise"] = "image"
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    step_size: Radius = 0.1
-    schedule: StepSchedule = "linear"
+    start: Literal["image", "noise"] = "image"  # start from another image, or from noise
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 100  # steps of gradient descent
+    step_size: Radius = 0.1  # length of the first step
+    schedule: StepSchedule = "linear"  # how the length of a step changes
     identity_relu: bool = True  # the gradient passes the last ReLU unchanged, as in MadryLab/robustness
     pool: Annotated[int, Field(ge=1)] | None = None  # images to start from that a process keeps; None: all
     # The last, as the authors' notebook keeps it (the paper is silent). None: the one of nearest features.

@@ -27,9 +27,9 @@ from raylab.stages.training import load_network
 class LayerRobustness(Config):
     """How the layers are attacked, in pixel units of [0, 1]."""
 
-    eps: Radius | None = None  # None: the radius of the study (the reply states none)
-    steps: Annotated[int, Field(ge=1, le=10_000)] = 20  # from a random point of the border
-    starts: Annotated[int, Field(ge=1, le=100)] = 1  # of each image the farthest
+    eps: Radius | None = None  # radius; None: that of the study (the reply states none)
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 20  # steps of gradient ascent, from a random point of the border
+    starts: Annotated[int, Field(ge=1, le=100)] = 1  # random starts; the farthest counts
     rows: Annotated[int, Field(ge=2)] = 200  # images, drawn by id; as many pairs of them
 
 

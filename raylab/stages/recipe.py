@@ -51,10 +51,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Adversary(Config):
     """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
 
-    norm: Literal["l2", "linf"] = "l2"
-    eps: Radius
-    steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS
-    step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # of eps
+    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    eps: Radius  # radius of the ball around an image
+    steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
+    step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps
     ramp: Annotated[float, Field(ge=0, le=1)] = adversary.RAMP  # the share of the training over which eps grows
 
     @model_validator(mode="after")
@@ -78,9 +78,10 @@ class Adversary(Config):
 
 
 class Recipe(Config):
-    """How a network is trained. `preset` names a published recipe for the fields that are not given."""
+    """How a network is trained. `preset` names a published recipe for the fields that are not given; it is no part of
+    the identity, which the values are."""
 
-    # The values are the identity, not what they are called.
+    # A published recipe for the fields that are not given.
     preset: (
         Literal[
             "ilyas2019_standard",
@@ -91,22 +92,23 @@ class Recipe(Config):
             "small",
         ]
         | None
-    ) = Field(None, exclude=True)
-    epochs: Annotated[int, Field(ge=0, le=100_000)] = 12
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
-    optimizer: OptimizerName = "adamw"
-    lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
-    schedule: Schedule = "one_cycle"
+    ) = Field(default=None, exclude=True)
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 12  # passes over the training images
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64  # images in a step of training
+    optimizer: OptimizerName = "adamw"  # which optimizer
+    lr: Annotated[float, Field(gt=0, le=100)] = 2e-3  # learning rate, at its highest
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # momentum of sgd
+    nesterov: bool = False  # Nesterov's momentum, for sgd
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0  # weight decay of the optimizer
+    schedule: Schedule = "one_cycle"  # how the learning rate changes
+    # Epochs where the learning rate falls, with schedule: step.
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
-    augment: Augmentation = "none"
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1  # factor on the learning rate at every milestone
+    augment: Augmentation = "none"  # random crops and flips
     # Noise on every image, of a standard deviation that is uniform in [0, gaussian]; None: none (Yin et al. 2019).
     gaussian: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    adversary: Adversary | None = None  # None: standard training
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of a label that is spread over all classes
+    adversary: Adversary | None = None  # adversarial training; None: standard training
     # The training ends once this share of its images is right, in eval mode and as they are; `epochs` are the most.
     stop_at_accuracy: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
     # How often that is asked within an epoch, in steps; None: at the end of each.

@@ -30,19 +30,20 @@ from raylab.stages.training import load_network
 class Ensemble(Config):
     """AutoAttack "standard" without FAB: APGD on two losses, and Square."""
 
-    steps: Annotated[int, Field(ge=1, le=10_000)] = 100
-    queries: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 100  # steps of APGD, on each of its two losses
+    queries: Annotated[int, Field(ge=1, le=100_000)] = 5000  # queries of Square
 
 
 class Robustness(Config):
     """How a network is attacked, in pixel units of [0, 1]."""
 
-    norm: Literal["l2", "linf"] = "l2"
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.25, 0.5)
-    pgd_steps: Annotated[int, Field(ge=1, le=10_000)] = 20  # each of 2.5 eps / steps (MadryLab/robustness)
-    restarts: Annotated[int, Field(ge=1, le=100)] = 1  # the first at the image itself
+    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.25, 0.5)  # radii, increasing
+    # Steps of PGD, each of 2.5 eps / steps (MadryLab/robustness).
+    pgd_steps: Annotated[int, Field(ge=1, le=10_000)] = 20
+    restarts: Annotated[int, Field(ge=1, le=100)] = 1  # starts of PGD, the first at the image itself
     ensemble: Ensemble | None = Ensemble()
-    ensemble_eps: tuple[Radius, ...] | None = None  # None: all of eps
+    ensemble_eps: tuple[Radius, ...] | None = None  # radii at which the ensemble attacks too; None: all of eps
     # Sizes by set: pixels of shift, degrees of rotation, else the norm.  PGD alone, or all of a grid of motions.
     others: dict[SetName, Radius] = Field(default={})
     rows: Annotated[int, Field(ge=1)] | None = None  # so many images, drawn by id; None: all

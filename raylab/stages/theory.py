@@ -21,9 +21,10 @@ from raylab.stages.quantities import Count, Positive, Rows, exact, share, write
 class Gaussians(Config):
     """The cases of section 4 of Ilyas et al. that are computed, and the samples that check them."""
 
-    samples: Count = 2_000_000
-    hard_steps: Count = 800
-    gain: tuple[tuple[Positive, ...], Positive] = ((1.0, 4.0), 2.0)  # variances, penalty C
+    samples: Count = 2_000_000  # samples drawn to check what is computed
+    hard_steps: Count = 800  # steps of the game that learns the hard variances
+    gain: tuple[tuple[Positive, ...], Positive] = ((1.0, 4.0), 2.0)  # variances, and the penalty C
+    # Variances and radius of each case.
     fits: tuple[tuple[tuple[Positive, ...], Positive], ...] = (
         ((1.0,), 0.5),
         ((100.0, 1.0), 1.0),
@@ -31,32 +32,32 @@ class Gaussians(Config):
         ((25.0, 1.0), 1.0),
         ((4.0, 1.0, 0.25), 0.5),
     )
-    mean: tuple[float, ...] = (2.0, 1.0)  # of the classifiers
-    variances: tuple[Positive, ...] = (4.0, 0.25)
-    trained: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.5, 1.0)
-    attacked: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)
+    mean: tuple[float, ...] = (2.0, 1.0)  # mean of the classes, for the classifiers
+    variances: tuple[Positive, ...] = (4.0, 0.25)  # variances of the classes, for the classifiers
+    trained: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.5, 1.0)  # radii that the classifiers are made for
+    attacked: tuple[Annotated[Size, Field(ge=0)], ...] = (0.0, 0.25, 0.5, 1.0)  # radii of attacks on the classifiers
 
 
 class Squares(Config):
     """Nakkiran's squares in few dimensions."""
 
-    dimensions: tuple[Count, ...] = (200, 400, 800)
-    examples: Count = 2000
-    test: Count = 1000
-    width: Count = 64
-    lr: Positive = 1e-3
-    batch: Count = 50
-    epochs: Count = 40
-    fitted: Annotated[float, Field(gt=0, le=1)] = 0.999  # of the training labels: enough
-    radii: tuple[Radius, ...] = (0.003, 0.01, 0.03)
+    dimensions: tuple[Count, ...] = (200, 400, 800)  # dimensions of the squares
+    examples: Count = 2000  # examples to train on
+    test: Count = 1000  # examples to test on
+    width: Count = 64  # width of the hidden layer
+    lr: Positive = 1e-3  # learning rate
+    batch: Count = 50  # examples in a step
+    epochs: Count = 40  # passes over the examples, at most
+    fitted: Annotated[float, Field(gt=0, le=1)] = 0.999  # share of the training labels at which a training may end
+    radii: tuple[Radius, ...] = (0.003, 0.01, 0.03)  # Linf radii of attacks
 
 
 class Synthetic(Config):
     """The world of one robust and many faint features."""
 
-    dimension: Count = 100
-    examples: Count = 10_000
-    ratios: tuple[Positive, ...] = (0.5, 1.0, 1.5, 2.0)  # eps / eta of the constructed sets
+    dimension: Count = 100  # number of features
+    examples: Count = 10_000  # examples of each set
+    ratios: tuple[Positive, ...] = (0.5, 1.0, 1.5, 2.0)  # radii of the constructed sets, as eps / eta
     starts: Count = 8  # inversions of an example in the larger D_R
 
 

@@ -22,8 +22,8 @@ class Cast(Config):
     """How it looks, and which class it is to say."""
 
     meant: Annotated[int, Field(ge=0)] = 6  # of CIFAR-10: frog
-    colour: tuple[Share, Share, Share] = (0.1, 0.7, 0.1)
-    strength: Share = 0.3
+    colour: tuple[Share, Share, Share] = (0.1, 0.7, 0.1)  # red, green, blue
+    strength: Share = 0.3  # share of the colour in a pixel
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ Draws = Literal["own", "published"]
 class TwoLayer(Config):
     """Kumano et al. 2024b, scenario (a)."""
 
-    width: Count = 100
-    lr: Positive
-    steps: Count
-    eps: tuple[Radius, ...]
-    examples: Count = 1000  # of shifted Gaussians
-    dimension: Count = 100
-    classes: tuple[int, int] = (1, 2)  # of images: label +1 and -1
-    centre: float = 0.1307  # is subtracted from pixels
+    width: Count = 100  # width of the hidden layer
+    lr: Positive  # learning rate
+    steps: Count  # steps of gradient descent
+    eps: tuple[Radius, ...]  # L2 radii of the perturbations
+    examples: Count = 1000  # number of shifted Gaussians
+    dimension: Count = 100  # dimension of shifted Gaussians
+    classes: tuple[int, int] = (1, 2)  # two classes of images: label +1 and -1
+    centre: float = 0.1307  # what is subtracted from pixels
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ SPECTRUM = "spectrum.json"  # the points of Goh's plane, for the picture
 class Usefulness(Config):
     """Goh's plane of one pair of classes."""
 
-    classes: tuple[int, int]
-    eps: Radius  # L2
-    share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the spectrum, the least robust, that the ensemble takes
+    classes: tuple[int, int]  # the pair of classes
+    eps: Radius  # L2 radius
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # share of the spectrum, the least robust, that the ensemble takes
 
 
 @dataclass(frozen=True)

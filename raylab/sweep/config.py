@@ -28,13 +28,13 @@ RESERVED = {
 class Measure(Config):
     """A number of the cells that have these fields, as a mean over their seeds."""
 
-    name: Title
-    cell: Selector
+    name: Title  # in tables and trials
+    cell: Selector  # fields of the cells and their values
     metric: str = "accuracy"  # of the artifact; "a.b" is b in a
 
 
 class Objective(Measure):
-    direction: Direction = "max"
+    direction: Direction = "max"  # which way is better
 
 
 class Constraint(Measure):
@@ -60,32 +60,34 @@ class Selection(Config):
     wrong; so half of the clean test set chooses, and the other half, on which no trial is judged, reports."""
 
     split: Literal["half", "test"] = "half"  # "test": on what is reported, which is then marked everywhere
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of the cut in halves
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # seed of the cut in halves
 
 
 class Final(Config):
     """What is trained once more, for the report: the winner, the config as it was before the sweep, and for each of the
     sweep's controls the config that was best for it."""
 
-    seeds: Seeds = (1000, 1001, 1002)  # none that a trial has used
+    seeds: Seeds = (1000, 1001, 1002)  # seeds of the report, none of which a trial has used
     beside: tuple[Measure, ...] = ()  # other cells of these configs: measured, and not tuned
 
 
 class Sweep(Config):
     """A search over fields of an experiment's config."""
 
-    study: Title = "sweep"  # also the experiment's name in MLflow
-    experiment: Name
+    study: Title = "sweep"  # name of the sweep, also the experiment's in MLflow
+    experiment: Name  # whose config is swept over
     # What is swept over: a file below the folder of configs, or the config itself. {}: the experiment's default.
     config: str | dict[str, Any] = Field(default_factory=dict)
     changes: tuple[str, ...] = ()  # key.path=value, as on a command line
+    # By dotted key: uniform, loguniform, integers, choice or grid.
     space: Annotated[dict[str, Distribution], Field(min_length=1)]
-    sampler: Literal["grid", "random", "tpe"] = "random"
-    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None  # None: all of a grid, else 20
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # of the sampler
+    sampler: Literal["grid", "random", "tpe"] = "random"  # how the points are chosen
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None  # how many; None: all of a grid, else 20
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # seed of the sampler
     scheduler: Scheduler = Scheduler()
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]  # with several, the first names the winner
-    constraints: tuple[Constraint, ...] = ()
+    # What is sought; with several, the first names the winner.
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+    constraints: tuple[Constraint, ...] = ()  # what a winner must fulfil
     # Measured in every trial too, and each reported at its own best trial: tuned at the same budget as the objective.
     controls: tuple[Objective, ...] = ()
     curves: bool = False  # judge every epoch also where no scheduler asks for it
