@@ -8,7 +8,6 @@ Exit codes: 0 done; 1 something could not be built (all else is kept); 2 bad inp
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import signal
@@ -18,14 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from textwrap import indent
 from types import FrameType
 from typing import NoReturn
 
-from raylab import provenance, runner
+from raylab import command_line, provenance, runner
 from raylab.artifact import StoreError
 from raylab.backend import Backend
-from raylab.config import Config, ConfigError, load, to_yaml
+from raylab.config import ConfigError
+from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.remote import check_reachable
 from raylab.report.experiment import AnyExperiment, Experiment, Results
@@ -88,9 +87,9 @@ def job(
         before = signal.signal(signal.SIGTERM, _interrupt)
     command, site = _command(argv), None
     try:
-        arguments = _parser(config, doc).parse_intermixed_args(argv)
+        arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
         site_path = arguments.site or os.environ.get("RAYLAB_SITE")
-        configs, file = _loaded(config, arguments.settings, site_path)
+        configs, file = command_line.loaded(config, arguments.settings, site_path)
         studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
         yield studies, site
     except ConfigError as error:
@@ -110,26 +109,6 @@ def job(
             signal.signal(signal.SIGTERM, before)
 
 
-def _loaded(config: type[Given], settings: Sequence[str], site_path: str | None) -> tuple[dict[str, Given], SiteFile]:
-    """The configs by where they come from, all with the same changes, and the site file. Raises ConfigError."""
-    changes = [text for text in settings if _is_change(text)]
-    files: dict[str, Path | str] = {text: Path(os.path.expanduser(text)) for text in settings if not _is_change(text)}
-    configs, file = dict[str, Given](), SiteFile()
-    problems: dict[str, None] = {}  # as an ordered set: a wrong change is wrong in every file
-    for origin, source in (files or {"embedded default": "{}"}).items():
-        try:
-            configs[origin] = load(config, source, changes, origin)
-        except ConfigError as error:
-            problems |= dict.fromkeys(error.problems)
-    try:
-        file = load(SiteFile, Path(os.path.expanduser(site_path))) if site_path else file
-    except ConfigError as error:
-        problems |= dict.fromkeys(error.problems)
-    if problems:
-        raise ConfigError(list(problems))
-    return configs, file
-
-
 def _ready(
     configs: Mapping[str, Given],
     plan: Callable[[Given], Mapping[Cell, Stage]],
@@ -144,7 +123,7 @@ def _ready(
         try:
             studies.append(Study(given, plan(given)))
         except ValueError as error:
-            problems.append(f"{origin}: {error}")
+            problems.append(f"{origin}: {reason(error)}")
     site: Site | None = None
     try:
         site = _site(file, dry_run)
@@ -159,11 +138,6 @@ def _ready(
     if problems or site is None:
         raise ConfigError(problems)
     return studies, site
-
-
-def _is_change(text: str) -> bool:
-    """key.path=value, where a file's name may hold a "=" too."""
-    return "=" in text and not text.endswith((".yaml", ".yml"))
 
 
 def _site(file: SiteFile, dry_run: bool) -> Site:
@@ -205,29 +179,6 @@ def _tracker(file: SiteFile) -> Tracker:
     from raylab.mlflow_tracker import MlflowTracker  # seconds, as above
 
     return MlflowTracker(uri, str(home() / "mlartifacts"))
-
-
-def _parser(config: type[Config], doc: str | None) -> argparse.ArgumentParser:
-    try:
-        defaults = f"keys and their defaults:\n{indent(to_yaml(config()), '  ')}"
-    except ValueError:  # a config with a required key has no default to show
-        defaults = None
-    parser = argparse.ArgumentParser(
-        description=doc, epilog=defaults, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument(
-        "settings",
-        nargs="*",
-        metavar="CONFIG.yaml | key.path=value",
-        help="experiment configs (several make several studies in one run), and changes to all of them",
-    )
-    parser.add_argument(
-        "--site", metavar="SITE.yaml", help="where and how to run (default: RAYLAB_SITE, or this machine)"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what exists and what would be built; build nothing"
-    )
-    return parser
 
 
 def _command(argv: Sequence[str] | None) -> str:

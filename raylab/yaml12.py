@@ -15,7 +15,6 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -26,6 +25,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.reader import ReaderError
 
+Event = Any  # ruamel types no attribute of its events
 Place = tuple[str | int, ...]  # keys and positions that lead to a value
 
 # Far beyond any config (the longest of this repository has 3,000 characters), and read within two seconds.

@@ -28,6 +28,7 @@ FLOORS = [
     ("raylab.mlflow_files", 3),
     ("raylab.mlflow_run", 3),
     ("raylab.cli", 5),
+    ("raylab.command_line", 5),
     ("raylab.suites", 5),
     ("raylab.scoreboard", 5),
     ("raylab", 1),

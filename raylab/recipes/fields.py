@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from raylab.core import networks
 from raylab.core.construct import Kind
 
-MOST_SEEDS = 100  # that a message writes out
+MOST_SEEDS = 10  # that a message writes out
 
 
 def _network(name: str) -> str:
