@@ -10,11 +10,12 @@ that reads such a field cannot be judged and is passed over, all others count.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
@@ -25,7 +26,7 @@ from raylab.identity import canonical
 from raylab.objections import RULE_FAILED, objections, reason
 from raylab.yaml12 import Place
 
-__all__ = ["Config", "ConfigError", "as_dict", "load", "to_yaml"]
+__all__ = ["AnyValue", "Config", "ConfigError", "as_dict", "load", "to_yaml"]
 
 Model = TypeVar("Model", bound=BaseModel)
 RULE_ERRORS = (ValueError, AssertionError)
@@ -39,6 +40,18 @@ class Config(BaseModel):
     """A frozen value that coerces nothing and refuses keys it does not know."""
 
     model_config = STRICT
+
+
+def _finite(value: Any) -> Any:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for item in items:
+        _finite(item)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value}; write one")
+    return value
+
+
+AnyValue = Annotated[Any, AfterValidator(_finite)]  # of a file, where the type is another config's affair
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:

@@ -26,6 +26,7 @@ RULES = {
     "none_required": "must be null",
     "finite_number": "must be a finite number",
 } | dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be `key: value` lines")
+NAME_PATTERN = re.compile(r"\^\[A-Za-z0-9_\. -\]\{1,(\d+)\}\$")  # of what a pattern allows, the usual case
 LONGEST = 60  # characters of a value in a message
 MOST_NAMES = 20
 
@@ -73,7 +74,8 @@ def _rule(error: ErrorDetails) -> str:
         count = details.get("min_length" if kind == "too_short" else "max_length")
         return f"must have {most} {count} item{'s' * (count != 1)}"
     if kind == "string_pattern_mismatch":
-        return f"must match {details['pattern']}"
+        named = NAME_PATTERN.fullmatch(details["pattern"])
+        return f'must be 1 to {named[1]} letters, digits, spaces or any of "_.-"' if named else str(error["msg"])
     return RULES.get(kind) or str(error["msg"]).replace("Input should", "must")
 
 

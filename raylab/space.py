@@ -15,14 +15,14 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from raylab.config import Config
+from raylab.config import AnyValue, Config
 from raylab.core import seeding
 from raylab.radius import Size
 
 Point = dict[str, Any]  # dotted path of a field -> value
 Pair = tuple[Size, Size]
 Wholes = tuple[int, int]
-Values = Annotated[tuple[Any, ...], Field(min_length=1)]
+Values = Annotated[tuple[AnyValue, ...], Field(min_length=1)]
 LISTED = ("choice", "grid")
 RANGES = ("uniform", "loguniform", "integers")
 

@@ -147,7 +147,15 @@ def test_a_dry_run_does_not_ask_for_the_gpus_of_the_site(site: Path) -> None:
 def test_help_tells_the_keys_and_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--help") == 0
     assert "Counts.  (A job in a few lines; 100 % of it.)" in (out := capsys.readouterr().out)
-    assert "keys and their defaults:\n  {count: 3, steps: 0, folder: '', fault: ''}\n" in out
+    assert "keys, of which --help KEY tells more:\n  count" in out
+    assert ended("--keys") == 0
+    keys = capsys.readouterr().out
+    assert [line for line in keys.splitlines() if not line.startswith("#")] == [
+        "count: 3",
+        "steps: 0",
+        "folder: ''",
+        "fault: ''",
+    ]
 
 
 # -- bad input: everything at once, before compute, without a traceback
@@ -160,7 +168,7 @@ BAD: dict[str, tuple[str, list[str], list[str]]] = {  # what: site, argv, what i
     "a bad change": ("", ["=3"], ["command line: must be key.path=value, got '=3'"]),
     "a missing file": ("", ["nope.yaml"], ["nope.yaml: no such file"]),
     "not a file at all": ("", ["dryrun"], ["dryrun: no such file"]),
-    "an unknown flag": ("", ["--dryrun"], ["unrecognized arguments: --dryrun"]),
+    "an unknown flag": ("", ["--dryrun"], ["--dryrun: no such option; did you mean --dry-run?"]),
     "a missing site": ("", ["--site", "nope.yaml"], ["nope.yaml: no such file"]),
     "an unknown key of a site": ("actors: {gpu: 1}", [], ["site.yaml:3: actors.gpu: unknown key; did you mean gpus?"]),
     "a rule of a site": ("actors: {min: 2, max: 1}", [], ["site.yaml:3: actors: max must be at least min, got 1 < 2"]),
@@ -171,7 +179,7 @@ BAD: dict[str, tuple[str, list[str], list[str]]] = {  # what: site, argv, what i
     "several at once": (
         "cpus: 0",
         ["coumt=3", "count=0", "oops=["],
-        ["coumt: unknown key", "count: must be greater", "oops: not a value of YAML", "site.yaml:3: cpus: must be"],
+        ["coumt: unknown key", "count: must be greater", "oops: not YAML 1.2", "site.yaml:3: cpus: must be"],
     ),
     "several missing files": ("", ["a", "b.yaml", "=3"], ["a: no such file", "b.yaml: no such file", "got '=3'"]),
     "a plan and a store at once": ("store: FILE/store", ["count=13"], ["this data set has no 13", "cannot be written"]),

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from raylab import yaml12
+from raylab import schema, yaml12
 from raylab.config import Config, ConfigError, as_dict, load, to_yaml
 from raylab.objections import reason
 from raylab.recipes import worlds
@@ -233,6 +234,23 @@ def test_random_changes_on_the_command_line_are_planned_or_refused_with_help(nam
         tried(name, "{}", given)
 
     holds()
+
+
+WRONG = [{"a": [1]}, {}, [[]], [], None, True, -1, 2**63 - 1, 0.0, 1.8e308, float("nan"), "", "x" * 99, "8/255"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:16])
+def test_a_config_whose_every_key_holds_the_same_is_planned_or_refused_with_help(name: str, value: Any) -> None:
+    tried(name, as_yaml(everywhere(KINDS[name].config, value)))
+
+
+def everywhere(config: type[BaseModel], value: Any) -> dict[str, Any]:
+    """One value in all keys of a config and of its sections, those too that no file has."""
+    return {
+        name: everywhere(sections[0], value) if (sections := schema.models(field.annotation)) else value
+        for name, field in config.model_fields.items()
+    }
 
 
 @few(150)

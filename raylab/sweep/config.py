@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from raylab.config import Config
+from raylab.config import AnyValue, Config
 from raylab.recipes.fields import Seeds
 from raylab.report.experiments import Name
 from raylab.search import Aim, Direction, Scheduler
 from raylab.space import Distribution, grid
 
 Title = Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")]
-Selector = Annotated[dict[str, Any], Field(min_length=1)]  # field of a cell -> value, or several
+Selector = Annotated[dict[str, AnyValue], Field(min_length=1)]  # field of a cell -> value, or several
 MAX_TRIALS = 10_000
 # Ours in what a trial reports and in the frame, and Tune's.
 RESERVED = {
@@ -77,7 +77,7 @@ class Sweep(Config):
     study: Title = "sweep"  # name of the sweep, also the experiment's in MLflow
     experiment: Name  # whose config is swept over
     # What is swept over: a file below the folder of configs, or the config itself. {}: the experiment's default.
-    config: str | dict[str, Any] = Field(default_factory=dict)
+    config: str | dict[str, AnyValue] = Field(default_factory=dict)
     changes: tuple[str, ...] = ()  # key.path=value, as on a command line
     # By dotted key: uniform, loguniform, integers, choice or grid.
     space: Annotated[dict[str, Distribution], Field(min_length=1)]

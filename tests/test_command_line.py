@@ -1,0 +1,124 @@
+"""What is said of words that a newcomer types: one line each, with what to type instead."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from raylab import command_line, document
+from raylab.config import ConfigError
+from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.site import SiteFile
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def told(line: str) -> list[str]:
+    """What is wrong with a command line of the transfer matrix."""
+    with pytest.raises(ConfigError) as caught:
+        _read(shlex.split(line.replace("CONFIGS", str(CONFIGS))))
+    return [problem.replace(str(CONFIGS), "CONFIGS") for problem in caught.value.problems]
+
+
+def _read(words: list[str]) -> None:
+    arguments = command_line.parsed(TransferMatrix, None, words)
+    command_line.loaded(TransferMatrix, arguments.settings, arguments.site)
+
+
+LINES = {
+    "attack.norm=linf attack.eps=8": (
+        "command line: attack.eps: pixels lie in [0, 1], so an Linf radius is at most 1, got 8; for 8 of 255 levels "
+        "write 8/255"
+    ),
+    "--attack.eps 0.25": "command line: --attack.eps: no such option; a key is set by attack.eps=0.25",
+    "--study=x": "command line: --study: no such option; a key is set by study=x",
+    "--network-lr 1": "command line: --network-lr: no such option; a key is set by network_lr=1",
+    "--study --dry-run": "command line: --study: no such option; a key is set by study=VALUE",
+    "attack.eps 0.25": "command line: attack.eps: no such file; a key is set by attack.eps=0.25",
+    "--dryrun": "command line: --dryrun: no such option; did you mean --dry-run?",
+    "--site": "command line: argument --site: expected one argument; see --help",
+    "seeds=3": (
+        "command line: seeds: must be a list of seeds, got 3; write [0, 1, 2] for 3 seeds, or [3] for the one seed 3"
+    ),
+    "seeds=1000": (
+        "command line: seeds: must be a list of seeds, got 1000; write [0, 1, 2] for three, [1000] for this one"
+    ),
+    "data=mnist": 'command line: data: must be `key: value` lines, got "mnist"; write data.name=mnist',
+    "data=mnits": ('command line: data: must be `key: value` lines, got "mnits"; did you mean mnist, as data.name?'),
+    "train=small": 'command line: train: must be `key: value` lines, got "small"; write train.preset=small',
+    "train.preset='{a: 1}'": (
+        "command line: train.preset: must be 'ilyas2019_standard', 'ilyas2019_rand', 'ilyas2019_det', "
+        "'ilyas2019_adversarial', 'robustness_linf' or 'small', got {\"a\": 1}"
+    ),
+    "study=a/b": (
+        'command line: study: must be 1 to 60 letters, digits, spaces or any of "_.-", got "a/b"; the default is '
+        '"digits"'
+    ),
+    "--site inlin": "inlin: no such site file; did you mean inline?",
+    "CONFIGS/poison/digits.yaml": (
+        "CONFIGS/poison/digits.yaml: a config of poison (unknown here: robust, source, trigger, victim); run python "
+        "jobs/poison.py CONFIGS/poison/digits.yaml"
+    ),
+    "CONFIGS/site/inline.yaml": (
+        "CONFIGS/site/inline.yaml: a site file, not an experiment's (unknown here: backend); give it as --site "
+        "CONFIGS/site/inline.yaml"
+    ),
+    "CONFIGS/reproduce/small.yaml": (
+        "CONFIGS/reproduce/small.yaml: a suite, which lists configs; run python jobs/reproduce.py suite=small"
+    ),
+    "--site CONFIGS/erm/full.yaml": (
+        "CONFIGS/erm/full.yaml: a config of erm (no site file); run python jobs/erm.py CONFIGS/erm/full.yaml"
+    ),
+    "--help atack.eps": "command line: atack.eps: unknown key; did you mean attack.eps?",
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_one_line_says_what_to_type_instead(line: str) -> None:
+    assert told(line) == [LINES[line]]
+
+
+def test_a_key_that_is_there_several_times_is_the_nearest_to_the_top_with_the_others_beside_it() -> None:
+    (line,) = told("--eps 0.25")
+    assert line.startswith("command line: --eps: no such option; a key is set by attack.eps=0.25 (robustness.eps, ")
+
+
+def test_the_config_of_a_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for word in ("tiny", "tiny.yaml", "transfer_matrix/tiny.yaml"):
+        assert told(word) == [f"{word}: no such file; did you mean CONFIGS/transfer_matrix/tiny.yaml?"]
+    assert told("worlds") == ["worlds: no such file; check the path"]  # a config of another experiment alone
+
+
+def test_every_shipped_config_is_told_from_those_of_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONFIGS.parent)
+    owned = [path for path in sorted(Path("configs").rglob("*.yaml")) if path.parts[1] not in ("site", "reproduce")]
+    for path in owned:
+        if not document.read(path).values.keys() <= TransferMatrix.model_fields.keys():  # else it is a config of both
+            (line,) = told(str(path))
+            assert line.endswith(f"run python jobs/{path.parts[1]}.py {path}")
+
+
+def test_a_site_is_found_by_its_name_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command_line.loaded(TransferMatrix, [], "inline")[1].backend == "inline"
+    (tmp_path / "configs" / "site").mkdir(parents=True)
+    (tmp_path / "configs" / "site" / "inline.yaml").write_text("backend: inline\nfree_gb: 3\n")
+    assert command_line.loaded(TransferMatrix, [], "inline")[1].free_gb == 3  # the one that is nearer
+    (tmp_path / "inline").write_text("backend: ray\n")
+    assert command_line.loaded(TransferMatrix, [], "inline")[1] == SiteFile()  # a file is a file
+
+
+def test_help_is_short_and_tells_more_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, expected in {
+        "--help": "\n  attack      Projected gradient descent on an image",
+        "-h attack.eps": "attack.eps: number or fraction like 8/255",
+        "--keys": "\n# radius of the ball",
+    }.items():
+        with pytest.raises(SystemExit, match="0"):
+            command_line.parsed(TransferMatrix, "Doc.", ["seeds=[0]", *words.split()])
+        out = capsys.readouterr().out
+        assert expected.strip("\n") in out
+        assert [line for line in out.splitlines() if len(line) > 80] == []
