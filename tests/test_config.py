@@ -295,7 +295,7 @@ def test_what_is_no_mapping_in_yaml_is_refused(text: str, expected: str) -> None
     started = time.process_time()
     (problem,) = problems(text)
     assert problem.startswith(expected)
-    assert time.process_time() - started < 2.0  # [[[[... to the end of the stack took ten
+    assert time.process_time() - started < 4.0  # [[[[... to the end of the stack took ten
 
 
 def aliases(levels: int) -> str:
