@@ -141,7 +141,8 @@ def _strangers(parser: argparse.ArgumentParser, config: type[Config], words: Seq
         name, _, value = word.partition("=")
         key = name.strip("-").replace("-", "_")
         bare = name == word and not name.startswith("-") and before not in ("--site", "-h", "--help")
-        if name in options or not KEY.fullmatch(key) or not (bare or name.startswith("-")) or Path(expanduser(word)).exists():
+        strange = KEY.fullmatch(key) and (bare or name.startswith("-"))
+        if name in options or not strange or Path(expanduser(word)).exists():
             continue
         what = "no such file" if bare else "no such option"
         if keys := _called(config, key):

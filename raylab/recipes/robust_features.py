@@ -46,8 +46,7 @@ class RobustFeatures(Config):
     data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)  # where the images come from
     # Its penultimate layer must be narrower than the image: otherwise an inversion returns the image.
     source: NetworkName = "mlp_bottleneck16"
-    # Constructed sets, beside D; released ones are read from the data root of cifar10.
-    sets: tuple[SetName, ...] = SETS[:6]
+    sets: tuple[SetName, ...] = SETS[:6]  # constructed sets, beside D; released ones lie in the data root of cifar10
     # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
     # Any part of CIFAR-10 will do for it (per_class, fraction).
     released_network: str | None = None
@@ -71,8 +70,7 @@ class RobustFeatures(Config):
         others={"linf": 0.05, "l1": 5.0, "l2_low": 0.8, "l2_high": 0.8, "shift": 1.0, "rotate": 10.0},
         rows=300,
     )
-    # Robustness by layer, of the sources and of D_R's student of their architecture.
-    layers: LayerRobustness | None = LayerRobustness()
+    layers: LayerRobustness | None = LayerRobustness()  # robustness by layer, of the sources and of D_R's student
     compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
 
     @model_validator(mode="after")

@@ -228,7 +228,7 @@ def _apart(one: Examples, other: Examples) -> Examples:
 def _common(found: Sequence[Estimate]) -> float:
     """c of the rule: the mean covariance of two seeds' errors by their images; 0 where it is unknown or negative."""
     of, k = [one.examples for one in found if one.examples is not None], len(found)
-    if len(of) < k or len({one.images for one in of}) > 1:
+    if k < 2 or len(of) < k or len({one.images for one in of}) > 1:
         return 0.0
     _, together = _summed(of)
     own = sum(float(np.square(one.parts, dtype=np.float64).sum()) for one in of)

@@ -136,8 +136,15 @@ def train(
     )
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
-    version = 1 if recipe.adversary is None else 2
-    return Stage("network", version, training, inputs, TrainBody(training), name, recipe.passes * rows)
+    return Stage(
+        "network",
+        1 if recipe.adversary is None else 2,
+        training,
+        inputs,
+        TrainBody(training),
+        name,
+        recipe.passes * rows,
+    )
 
 
 def load_network(artifact: Artifact, device: str) -> Network:
