@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -14,6 +14,7 @@ from raylab.artifact import Artifact
 from raylab.backend import Outcome
 from raylab.stage import Stage, is_task, rounds
 
+NARROW = 20  # columns that the head of a bar keeps before what is left in all is shown beside it
 LINE_SECONDS = 10.0  # at least, between two lines about one round
 LONGEST = 300  # characters of an error; the whole of it comes at the end
 DOING = {
@@ -53,15 +54,66 @@ DOING = {
 }
 
 
+class Pace:
+    """How long a unit takes, from when units ended.
+
+    Whatever comes before the first one, as the start of workers, is no unit's cost. Those that ran beside the first end
+    with it, in a burst that says nothing of their cost: no estimate before it has taken as long again. From then on
+    units of equal cost are estimated within a factor of two, however many run at once and whatever the start took.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._started, self._first, self._ended = now, now, 0
+
+    def ended(self, now: float) -> None:
+        """A unit has ended well; one that failed says nothing of the others' cost."""
+        self._ended += 1
+        if self._ended == 1:
+            self._first = now
+
+    def seconds(self, now: float) -> float | None:
+        """Between two ends, at this pace; None where that cannot be known yet."""
+        if self._ended < 2 or now - self._started < 2 * (self._first - self._started):
+            return None
+        return (now - self._first) / (self._ended - 1)
+
+
+class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    """Count, rate and time left first; then, as far as the line goes, the head, what is left in all, and the bar."""
+
+    def __init__(self, head: str, seconds: Callable[[], float | None], **kwargs: Any) -> None:
+        self.head, self.seconds, self.in_all = head, seconds, ""
+        super().__init__(**kwargs)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        given = super().format_dict
+        left, seconds = given["total"] - given["n"], self.seconds()
+        numbers = f"{given['n']}/{given['total']}"
+        if seconds is None:
+            numbers += f" {duration(given['elapsed'])} so far"
+        else:
+            numbers += f" {rate(seconds, given['unit'])} {duration(seconds * left)} left"
+        # None where the width of the terminal is not known. Its last column stays empty: some would break the line.
+        room = (given["ncols"] or sys.maxsize) - len(numbers) - 2
+        head, in_all = self.head, f" ({self.in_all})" if self.in_all else ""
+        if room < min(len(head), NARROW) + len(in_all):
+            in_all = ""
+        head = shortened(head, room - len(in_all))
+        given["bar_format"] = f"{{spaced}}{numbers}{in_all}" + (" {bar}" if room - len(head + in_all) > 12 else "")
+        return {**given, "spaced": f"{head} " if head else ""}
+
+
 class Progress:
     """A listener that shows each round with what is done and left of it, what is left after it, and what failed."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream or sys.stderr
         self.clock = clock  # seconds
-        self._bar: tqdm[None] | None = None
+        self._bar: Bar | None = None
         self._head = ""
-        self._began = self._started = self._told = 0.0
+        self._began = self._told = 0.0
+        self._pace = Pace(0.0)
         self._missing = self._built = self._rounds = self._round = self._units = self._done = 0
 
     def begin(self, present: int, missing: Sequence[Stage]) -> None:
@@ -79,10 +131,11 @@ class Progress:
         self._round += 1
         self._head = f"[{self._round}/{max(self._round, self._rounds)}] {doing(stages)}"
         self._units, self._done = units, 0
-        self._started = self._told = self.clock()
+        self._told = self.clock()
+        self._pace = Pace(self._told)
         if self.stream.isatty():
             unit = "task" if is_task(stages[0]) else "shard"
-            self._bar = tqdm(total=units, desc=self._head, unit=unit, file=self.stream, dynamic_ncols=True)
+            self._bar = Bar(self._head, self._seconds, total=units, unit=unit, file=self.stream, dynamic_ncols=True)
             self._say_left()
         else:
             shards = "" if is_task(stages[0]) else f" ({counted(units, 'shard')})"
@@ -90,17 +143,20 @@ class Progress:
 
     def outcome(self, outcome: Outcome) -> None:
         self._done += 1
-        if outcome.error is not None:
+        if outcome.error is None:
+            self._pace.ended(self.clock())
+        else:
             where = "" if outcome.shard is None else f", shard {outcome.shard}"
             why = " ".join(outcome.error.split())
             self._write(f"failed: {outcome.stage.label}{where}: {why[:LONGEST]}")
-        now, left = self.clock(), self._units - self._done
+        left = self._units - self._done
         if self._bar is not None:
             self._bar.update()
-        elif left > 0 and now - self._told >= LINE_SECONDS:
-            self._told = now
-            remaining = duration((now - self._started) / self._done * left)
-            self._write(f"{self._head}: {self._done} done, {left} left, about {remaining} left")
+        elif left > 0 and self.clock() - self._told >= LINE_SECONDS:
+            self._told = self.clock()
+            seconds = self._seconds()
+            remaining = "" if seconds is None else f", about {duration(seconds * left)} left"
+            self._write(f"{self._head}: {self._done} done, {left} left{remaining}")
 
     def built(self, artifact: Artifact) -> None:
         del artifact
@@ -114,7 +170,11 @@ class Progress:
 
     def _say_left(self) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{counted(self._missing - self._built, 'artifact')} left in all")
+            self._bar.in_all = f"{counted(self._missing - self._built, 'artifact')} left in all"
+            self._bar.refresh()
+
+    def _seconds(self) -> float | None:
+        return self._pace.seconds(self.clock())
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -136,6 +196,20 @@ def doing(stages: Sequence[Stage]) -> str:
 
 def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def shortened(text: str, width: int) -> str:
+    """At most so many characters; empty rather than a stump that says nothing."""
+    if len(text) <= width:
+        return text
+    return f"{text[: width - 2].rstrip()}.." if width > 5 else ""
+
+
+def rate(seconds: float, unit: str) -> str:
+    """4.2 s/shard, or 3.5 shards/s."""
+    if seconds >= 1 or seconds <= 0:
+        return f"{seconds:.{0 if seconds >= 9.95 else 1}f} s/{unit}"
+    return f"{1 / seconds:.{0 if seconds <= 0.1 else 1}f} {unit}s/s"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import io
+import math
+import os
+import pty
 import re
+import struct
+import termios
 from pathlib import Path
 
 import pytest
@@ -9,7 +15,7 @@ from toy import faulty, numbers, squares
 
 from raylab.artifact import Artifact
 from raylab.backend import Outcome
-from raylab.progress import Progress, doing, duration
+from raylab.progress import Pace, Progress, doing, duration, rate, shortened
 from raylab.runner import BuildFailed, InlineBackend, build
 from raylab.stage import Stage
 from raylab.store import Store
@@ -117,10 +123,106 @@ def test_a_terminal_gets_one_bar_a_round_with_what_is_left_in_all(tmp_path: Path
         progress.built(an_artifact(tmp_path))
     progress.end()
     text = stream.getvalue()
-    assert "[1/1] training 3 networks: 100%" in text
-    assert "3/3" in text
+    assert "[1/1] training 3 networks 3/3" in text
     assert "3 artifacts left in all" in text
     assert "0 artifacts left in all" in text
+
+
+KINDS = ("evaluation", "robustness", "neighbours", "constructed", "patterned")  # a head of 130 characters
+ROUND = [Stage(kind, 1, i, {}, numbers(1).body, f"{kind} {i}") for kind in KINDS for i in range(240)]
+
+
+def on_a_terminal(columns: int) -> list[str]:
+    """The lines of a bar over a round of many kinds, one end every 4 s, on a terminal of so many columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    read, clock = [], Clock()
+    with os.fdopen(slave, "w") as stream:
+        progress = Progress(stream, clock)
+        progress.begin(0, ROUND)
+        progress.start(ROUND, len(ROUND))
+        for stage in ROUND[:5]:
+            clock.now += 4.0
+            progress.outcome(Outcome(stage))
+            assert progress._bar is not None
+            progress._bar.refresh()
+            read.append(os.read(master, 65536).decode())
+        progress.end()
+    os.close(master)
+    return re.split(r"[\r\n]+", "".join(read))
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 200])
+def test_count_rate_and_time_left_are_seen_at_any_width(columns: int) -> None:
+    lines = [line for line in on_a_terminal(columns) if line.startswith("[1/1]")]
+    assert all(len(line.rstrip()) < columns for line in lines)
+    assert re.search(r" 5/1200 4.0 s/task 80 min left", lines[-1]), lines[-1]
+    assert ("artifacts left in all" in lines[-1]) == (columns > 80)
+
+
+def test_before_there_is_an_estimate_the_bar_says_how_long_it_has_taken() -> None:
+    stream, stages = Terminal(), networks(3)
+    progress = Progress(stream)
+    progress.begin(0, stages)
+    progress.start(stages, 3)
+    assert "[1/1] training 3 networks 0/3 0 s so far" in stream.getvalue()
+
+
+def first_estimate(start: float, cost: float, workers: int, together: int, units: int) -> tuple[float, float]:
+    """(estimated, true) seconds left when an estimate first exists: workers take `start` to come up, and hand in so
+    many units together."""
+    pace, handed_in = Pace(0.0), []
+    for worker in range(workers):
+        for turn in range(math.ceil(units / (workers * together))):
+            at = start + (turn + 1) * together * cost * (1 + 0.02 * worker / workers)  # they do not end all at once
+            handed_in += [at] * together
+    ends = sorted(handed_in)[:units]
+    for done, at in enumerate(ends, start=1):
+        pace.ended(at)
+        if done < units and (seconds := pace.seconds(at)) is not None:
+            return seconds * (units - done), ends[-1] - at
+    return math.nan, math.nan
+
+
+@pytest.mark.parametrize("start", [0.0, 10.0, 60.0])
+@pytest.mark.parametrize("workers", [1, 4, 64])
+@pytest.mark.parametrize("together", [1, 8])
+def test_the_first_estimate_is_right_within_three_whatever_the_start_took(
+    start: float, workers: int, together: int
+) -> None:
+    estimated, true = first_estimate(
+        start, cost=2.0, workers=workers, together=together, units=100 * workers * together
+    )
+    assert true / 3 < estimated < true * 3
+
+
+def test_a_task_that_fails_at_once_is_no_measure_of_the_others() -> None:
+    pace = Pace(0.0)
+    pace.ended(100.0)
+    assert pace.seconds(100.0) is None
+    pace.ended(200.0)
+    assert pace.seconds(200.0) == 100.0
+    stream, clock, stages = io.StringIO(), Clock(), networks(9)
+    progress = Progress(stream, clock)
+    progress.begin(0, stages)
+    progress.start(stages, 9)
+    for stage in stages[:3]:
+        progress.outcome(Outcome(stage, error="ValueError: at once"))
+    clock.now = 100.0
+    progress.outcome(Outcome(stages[3]))
+    assert stream.getvalue().splitlines()[-1] == "[1/1] training 9 networks: 4 done, 5 left"
+
+
+def test_words_are_cut_where_they_say_something() -> None:
+    assert shortened("training 3 networks", 19) == "training 3 networks"
+    assert shortened("training 3 networks", 12) == "training 3.."
+    assert shortened("training 3 networks", 4) == ""
+    assert [rate(s, "task") for s in (12.34, 4.2, 0.4, 0.01)] == [
+        "12 s/task",
+        "4.2 s/task",
+        "2.5 tasks/s",
+        "100 tasks/s",
+    ]
 
 
 def test_words_follow_counts() -> None:
