@@ -5,8 +5,11 @@ python jobs/controls.py configs/controls/seefar.yaml configs/controls/digits.yam
 ray job submit --working-dir . -- python jobs/controls.py configs/controls/digits.yaml
 """
 
-from raylab import cli
-from raylab.report.controls.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.controls.experiment import EXPERIMENT
 
 
 def main() -> None:

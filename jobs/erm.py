@@ -5,8 +5,11 @@ python jobs/erm.py configs/erm/worlds.yaml               # the lab's verdict aga
 python jobs/erm.py configs/erm/no_toogits.yaml           # the planted truth: a world where nobody can use them
 """
 
-from raylab import cli
-from raylab.report.erm.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.erm.experiment import EXPERIMENT
 
 
 def main() -> None:

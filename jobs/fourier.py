@@ -5,8 +5,11 @@ python jobs/fourier.py configs/fourier/digits.yaml heat_map.norm=1.5
 ray job submit --working-dir . -- python jobs/fourier.py configs/fourier/cifar10.yaml
 """
 
-from raylab import cli
-from raylab.report.fourier.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.fourier.experiment import EXPERIMENT
 
 
 def main() -> None:

@@ -5,8 +5,11 @@ python jobs/learning_from_errors.py configs/learning_from_errors/mnist_to_fashio
 ray job submit --working-dir . -- python jobs/learning_from_errors.py toy=null errors.rounds=5
 """
 
-from raylab import cli
-from raylab.report.errors.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.errors.experiment import EXPERIMENT
 
 
 def main() -> None:

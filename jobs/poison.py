@@ -5,8 +5,11 @@ python jobs/poison.py configs/poison/digits.yaml attack.eps=1.25
 ray job submit --working-dir . -- python jobs/poison.py configs/poison/cifar10.yaml
 """
 
-from raylab import cli
-from raylab.report.poison.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.poison.experiment import EXPERIMENT
 
 
 def main() -> None:

@@ -9,8 +9,11 @@ ray job submit --working-dir . -- python jobs/reproduce.py suite=full --site con
 from functools import partial
 from pathlib import Path
 
-from raylab import cli, scoreboard, suites
-from raylab.suites import Reproduce
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli, scoreboard, suites
+    from raylab.suites import Reproduce
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

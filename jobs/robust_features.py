@@ -5,8 +5,11 @@ python jobs/robust_features.py configs/robust_features/digits.yaml robustness.ro
 ray job submit --working-dir . -- python jobs/robust_features.py configs/robust_features/cifar10.yaml
 """
 
-from raylab import cli
-from raylab.report.robust.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.robust.experiment import EXPERIMENT
 
 
 def main() -> None:

@@ -13,10 +13,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from raylab import cli
-from raylab.sweep.config import Sweep
-from raylab.sweep.prepare import prepare
-from raylab.sweep.run import check, run
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.sweep.config import Sweep
+    from raylab.sweep.prepare import prepare
+    from raylab.sweep.run import check, run
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT = CONFIGS / "sweep" / "det_digits.yaml"

@@ -5,8 +5,11 @@ python jobs/theory.py configs/theory/cifar10.yaml         # Goh's plane of truck
 python jobs/theory.py squares.dimensions="[100]" seeds="[0, 1, 2]"
 """
 
-from raylab import cli
-from raylab.report.theory.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.theory.experiment import EXPERIMENT
 
 
 def main() -> None:

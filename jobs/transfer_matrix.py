@@ -5,8 +5,11 @@ python jobs/transfer_matrix.py configs/transfer_matrix/mnist.yaml attack.eps=1.5
 ray job submit --working-dir . -- python jobs/transfer_matrix.py configs/transfer_matrix/cifar10.yaml
 """
 
-from raylab import cli
-from raylab.report.transfer.experiment import EXPERIMENT
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli
+    from raylab.report.transfer.experiment import EXPERIMENT
 
 
 def main() -> None:

@@ -5,12 +5,15 @@ python jobs/worlds.py thresholds=true                                 # and what
 python jobs/worlds.py split=held_out without=110 having=110           # worlds that the thresholds never saw
 """
 
-from raylab import cli, runner
-from raylab.progress import Progress
-from raylab.recipes.worlds import Worlds, plan
-from raylab.report import worlds_thresholds
-from raylab.report.terminal import preview
-from raylab.report.worlds import as_csv, as_text, judged, page, publication, record
+from raylab.stop import importing
+
+with importing():
+    from raylab import cli, runner
+    from raylab.progress import Progress
+    from raylab.recipes.worlds import Worlds, plan
+    from raylab.report import worlds_thresholds
+    from raylab.report.terminal import preview
+    from raylab.report.worlds import as_csv, as_text, judged, page, publication, record
 
 
 def main() -> None:

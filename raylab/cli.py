@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from raylab import command_line, provenance, runner
@@ -32,11 +31,12 @@ from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
 from raylab.stage import Stage
+from raylab.stop import STOPPED, interruptible
 from raylab.store import Store
 from raylab.study import AnyStudy, Cell, Given, Study, together
 from raylab.tracking import NullTracker, Run, Tracker, TrackerError
 
-FAILED, BAD_INPUT, STOPPED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
@@ -82,31 +82,27 @@ def job(
 
     All that can be known to be wrong is found on entering: configs, data, networks, store, tracker, GPUs.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread:  # `ray job stop` and Kubernetes ask with SIGTERM: the same clean stop as after Ctrl-C
-        before = signal.signal(signal.SIGTERM, _interrupt)
     command, site = _command(argv), None
-    try:
-        arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
-        site_path = arguments.site or os.environ.get("RAYLAB_SITE")
-        configs, file = command_line.loaded(config, arguments.settings, site_path)
-        studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
-        yield studies, site
-    except ConfigError as error:
-        _end(BAD_INPUT, str(error))
-    except (BuildFailed, StoreError, TrackerError) as error:
-        _end(FAILED, str(error))
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # While Ray starts, its own handler of SIGTERM stands in the place of ours: it exits with the signal's number.
-        if isinstance(stop, SystemExit) and stop.code != signal.SIGTERM:
-            raise
-        if in_main_thread:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the clean-up too; nothing can be torn
-        kept = f" What is finished is kept in {site.store.uri}." if site else ""
-        _end(STOPPED, f"Stopped.{kept} To go on:\n  {command}")
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, before)
+    with interruptible():
+        try:
+            arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
+            site_path = arguments.site or os.environ.get("RAYLAB_SITE")
+            configs, file = command_line.loaded(config, arguments.settings, site_path)
+            studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
+            yield studies, site
+        except ConfigError as error:
+            _end(BAD_INPUT, str(error))
+        except (BuildFailed, StoreError, TrackerError) as error:
+            _end(FAILED, str(error))
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # While Ray starts, its own handler of SIGTERM stands in the place of ours: it exits with the signal's
+            # number.
+            if isinstance(stop, SystemExit) and stop.code != signal.SIGTERM:
+                raise
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the clean-up: nothing can be torn
+            kept = f" What is finished is kept in {site.store.uri}." if site else ""
+            _end(STOPPED, f"Stopped.{kept} To go on:\n  {command}")
 
 
 def _ready(
@@ -186,11 +182,6 @@ def _command(argv: Sequence[str] | None) -> str:
     said = [f"{name}={shlex.quote(os.environ[name])} " for name in SAID_BEFORE if name in os.environ]
     words = sys.orig_argv if argv is None else [Path(sys.executable).name, sys.argv[0], *argv]
     return "".join(said) + shlex.join(words)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def _end(code: int, message: str) -> NoReturn:

@@ -1,0 +1,106 @@
+"""A stop is quiet and is not lost, wherever it falls."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from pathlib import Path
+
+import pytest
+
+from raylab.stop import STOPPED, importing, interruptible
+
+ROOT = Path(__file__).parent.parent
+JOBS = sorted((ROOT / "jobs").glob("*.py"))
+
+
+def hear_interrupts() -> None:
+    """Also where the tests run in a background that does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
+def test_ctrl_c_during_a_job_s_imports_ends_it_without_a_word(job: Path, tmp_path: Path) -> None:
+    """One library takes for ever; what it makes of an interruption of its import is an error of its own."""
+    (tmp_path / "torch.py").write_text(
+        "import pathlib, sys, time\n"
+        f"pathlib.Path({str(tmp_path / 'began')!r}).touch()\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt as stop:\n    raise ImportError('no backend') from stop\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    process = subprocess.Popen(
+        [sys.executable, str(job)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
+    end = time.monotonic() + 100
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("", STOPPED)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.stem)
+def test_a_job_imports_nothing_of_raylab_outside_that_guard(job: Path) -> None:
+    outside = [node for node in ast.parse(job.read_text()).body if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in outside if str(node.module).startswith("raylab")] == ["raylab.stop"]
+
+
+def test_after_the_imports_ctrl_c_is_what_it_was() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with importing():
+        assert (signal.getsignal(signal.SIGINT) is before) == (before is not signal.default_int_handler)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+class Node:
+    """Something that can be referred to weakly."""
+
+
+def stopped_in_a_callback(number: signal.Signals) -> None:
+    with interruptible():
+        node = Node()
+        kept = weakref.ref(node, lambda _: signal.raise_signal(number))
+        del node
+        assert kept() is None
+        time.sleep(30)  # lost, were it not asked for again
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.filterwarnings("error")
+def test_a_stop_inside_the_callback_of_a_weak_reference_is_neither_printed_nor_lost(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also in a background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped_in_a_callback(number)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "ignored" not in capfd.readouterr().err
+
+
+def test_other_errors_in_finalisers_are_printed_as_ever() -> None:
+    seen: list[object] = []
+    hook, sys.unraisablehook = sys.unraisablehook, lambda what: seen.append(what.exc_type)
+    try:
+        with interruptible():
+            node = Node()
+            kept = weakref.ref(node, lambda _: 1 / 0)
+            del node
+            assert kept() is None
+    finally:
+        sys.unraisablehook = hook
+    assert seen == [ZeroDivisionError]
