@@ -28,6 +28,10 @@ class BackendFailed(Exception):
     """The execution itself failed, not one of its stages: no progress for too long, or workers that cannot start."""
 
 
+class BackendAbsent(Exception):
+    """The backend cannot be started or reached, so that no stage can be computed; the message names the remedy."""
+
+
 class Backend(Protocol):
     """Where stages run. Outcomes are reported in the driver's thread; an error of one stage does not end the others."""
 

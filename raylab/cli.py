@@ -21,10 +21,11 @@ from typing import NoReturn
 
 from raylab import command_line, provenance, runner
 from raylab.artifact import StoreError
-from raylab.backend import Backend
+from raylab.backend import Backend, BackendAbsent
 from raylab.config import ConfigError
 from raylab.objections import reason
 from raylab.progress import Progress
+from raylab.redaction import redacted
 from raylab.remote import check_reachable
 from raylab.report.experiment import AnyExperiment, Experiment, Results
 from raylab.report.terminal import preview
@@ -82,18 +83,19 @@ def job(
 
     All that can be known to be wrong is found on entering: configs, data, networks, store, tracker, GPUs.
     """
-    command, site = _command(argv), None
+    command, site, uris = _command(argv), None, tuple[str, ...]()
     with interruptible():
         try:
             arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
             site_path = arguments.site or os.environ.get("RAYLAB_SITE")
             configs, file = command_line.loaded(config, arguments.settings, site_path)
+            uris = (file.store_uri, file.tracking_uri)
             studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
             yield studies, site
         except ConfigError as error:
-            _end(BAD_INPUT, str(error))
-        except (BuildFailed, StoreError, TrackerError) as error:
-            _end(FAILED, str(error))
+            _end(BAD_INPUT, redacted(str(error), *uris))
+        except (BuildFailed, BackendAbsent, StoreError, TrackerError) as error:
+            _end(FAILED, redacted(str(error), *uris))
         except (KeyboardInterrupt, SystemExit) as stop:
             # While Ray starts, its own handler of SIGTERM stands in the place of ours: it exits with the signal's
             # number.
@@ -101,8 +103,8 @@ def job(
                 raise
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the clean-up: nothing can be torn
-            kept = f" What is finished is kept in {site.store.uri}." if site else ""
-            _end(STOPPED, f"Stopped.{kept} To go on:\n  {command}")
+            kept = f" What is finished is kept in {site.store.shown}." if site else ""
+            _end(STOPPED, f"Stopped.{kept} To go on:\n  {redacted(command, *uris)}")
 
 
 def _ready(
@@ -122,9 +124,10 @@ def _ready(
             problems.append(f"{origin}: {reason(error)}")
     site: Site | None = None
     try:
-        site = _site(file, dry_run)
+        names = [str(getattr(given, "study", "")) for given in configs.values()]
+        site = _site(file, dry_run, f"{Path(sys.argv[0]).stem}: {', '.join(names)}")
         if not dry_run:
-            where = f"store     {site.store.uri}\ntracking  {site.tracker.describe()}\nreports   {site.reports}"
+            where = f"store     {site.store.shown}\ntracking  {site.tracker.describe()}\nreports   {site.reports}"
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
             print(f"{where}{note}", file=sys.stderr, flush=True)
@@ -136,13 +139,14 @@ def _ready(
     return studies, site
 
 
-def _site(file: SiteFile, dry_run: bool) -> Site:
-    """Opens, but does not start or write. Of a store that is far away it asks whether it answers."""
+def _site(file: SiteFile, dry_run: bool, work: str) -> Site:
+    """Opens, but does not start or write. Of a store that is far away it asks whether it answers. `work`: what a
+    cluster's list of jobs calls this one."""
     check_reachable(file.store_uri)
     store, reports = Store(file.store_uri), home() / "reports"
     if dry_run:  # shows and does nothing: neither Ray nor MLflow is worth its seconds of importing
         return Site(file, store, InlineBackend(), NullTracker(), reports, dry_run)
-    return Site(file, store, _backend(file), _tracker(file), reports)
+    return Site(file, store, _backend(file, work), _tracker(file), reports)
 
 
 def _obstacles(site: Site) -> Iterator[str]:
@@ -156,11 +160,11 @@ def _obstacles(site: Site) -> Iterator[str]:
             yield from str(error).splitlines()
 
 
-def _backend(file: SiteFile) -> Backend:
+def _backend(file: SiteFile, work: str) -> Backend:
     if file.backend == "ray":
         from raylab.cluster.backend import RayBackend  # Ray takes a second to import: not for a misspelt key
 
-        return RayBackend(file)
+        return RayBackend(file, work=work)
     import torch
 
     if file.device == "cuda" and not torch.cuda.is_available():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import sqlalchemy
 from mlflow import MlflowClient
 
 from raylab.mlflow_database import check_schema, make_whole, with_driver
+from raylab.redaction import public, redacted
 from raylab.tracking import TrackerError
 
 SERVERS = ("http", "https", "databricks")
@@ -77,7 +77,9 @@ def explained(uri: str, what: str, remedy: str) -> Iterator[None]:
     except TrackerError as error:
         raise TrackerError(f"MLflow at {public(uri)}: {error}") from error
     except Exception as error:
-        raise TrackerError(f"MLflow at {public(uri)}: {what} ({_cause(error, outside)}); {remedy}") from error
+        raise TrackerError(
+            f"MLflow at {public(uri)}: {what} ({redacted(_cause(error, outside), uri)}); {remedy}"
+        ) from error
 
 
 @contextmanager
@@ -93,11 +95,6 @@ def quick() -> Iterator[None]:
             del os.environ[name]
             if value is not None:
                 os.environ[name] = value
-
-
-def public(uri: str) -> str:
-    """The URI without its password."""
-    return re.sub(r"://([^/@:]*):[^/@]*@", r"://\1:***@", uri)
 
 
 def _cause(error: BaseException, outside: BaseException | None) -> str:

@@ -33,6 +33,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 
 from raylab.mlflow_content import MAX_TAG, NOTE, Content, Point, content
 from raylab.mlflow_files import missing, write
+from raylab.redaction import redacted
 from raylab.tracking import DataRef, Publication, Record
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class OpenRun:
 
     def fail(self, error: BaseException) -> None:
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self._client.set_tag(self.run_id, ERROR, told[:MAX_TAG])
+        self._client.set_tag(self.run_id, ERROR, redacted(told, self._uri)[:MAX_TAG])
         # What is no Exception is a wish to stop: Ctrl-C, or SIGTERM, for which Ray's handler raises SystemExit.
         self._client.set_terminated(self.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
 

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raylab.mlflow_connection import DATABASES, connect, explained, public, quick, scheme
+from raylab.mlflow_connection import DATABASES, connect, explained, quick, scheme
 from raylab.mlflow_files import follow, writable
 from raylab.mlflow_run import AGAIN, OpenRun
+from raylab.redaction import public
 from raylab.tracking import Record, TrackerError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class MlflowTracker:
     def describe(self) -> str:
         """Where to look, for SQLite with the exact command; once a run was opened, its page."""
         if scheme(self.uri) == "sqlite":
-            command = f"{_mlflow_command()} ui --backend-store-uri {shlex.quote(self.uri)}"
+            command = f"{_mlflow_command()} ui --backend-store-uri {shlex.quote(public(self.uri))}"
             return f"MLflow; to look: {command}" + (self._page and f"  then http://127.0.0.1:5000{self._page}")
         server = public(self.uri).rstrip("/") if scheme(self.uri).startswith("http") else ""
         return f"MLflow at {server}{self._page}" if server else f"MLflow in {public(self.uri)}"

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from raylab import code, commit
+from raylab.redaction import redacted
 
 PACKAGES = ("raylab", "torch", "torchvision", "numpy", "pyarrow", "ray", "mlflow", "scikit-learn")
 
@@ -23,7 +24,7 @@ def collect() -> dict[str, object]:
         "dirty": known.dirty,
         "commit_note": known.note,
         "code": code.digest(),  # which code it was, also where nobody knows the commit
-        "argv": " ".join(sys.argv),
+        "argv": redacted(" ".join(sys.argv)),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {_processor()}",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from raylab.artifact import StoreError
+from raylab.redaction import public, redacted
 
 SECONDS = 25.0  # a start of Python, a lookup of credentials, and a request with Arrow's own 6 s of retries
 # The first thing that a run asks: for a manifest that may be there or not.
@@ -47,4 +48,4 @@ def check_reachable(uri: str, seconds: float = SECONDS) -> None:
             return
     else:
         return
-    raise StoreError(f"store {uri!r}: cannot be reached ({why}); {REMEDY}")
+    raise StoreError(f"store {public(uri)!r}: cannot be reached ({redacted(why, uri)}); {REMEDY}")

@@ -13,6 +13,7 @@ from raylab import provenance
 from raylab.artifact import Artifact
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
+from raylab.redaction import redacted
 from raylab.stage import Reporter, Stage, closure, is_task, rounds
 from raylab.store import Store
 from raylab.worker import Silent, Worker, shard_count, source_of
@@ -77,7 +78,7 @@ def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = l
 
 
 def describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return redacted(f"{type(error).__name__}: {error}")
 
 
 def present(wanted: Iterable[Stage], store: Store) -> tuple[dict[str, Artifact], dict[str, Stage]]:

@@ -35,7 +35,7 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
     if site.dry_run:
         print(preview(wanted, site.store))
         return
-    folder = Store(config.folder or f"{site.store.uri.rstrip('/')}/results/{config.suite}")
+    folder = Store(config.folder) if config.folder else site.store.below(f"results/{config.suite}")
     folder.check_writable()
     opened = parent(config.suite, fingerprint(tuple(part.study.key for part in parts)))
     with site.tracker.job(f"scoreboard/{config.suite}", opened) as board:
@@ -146,4 +146,4 @@ def _keep(place: Store, files: Mapping[str, bytes]) -> str:
     place.delete(f"{place.root}/{INDEX}")
     for path in sorted(files, key=lambda name: name == INDEX):
         place.put(f"{place.root}/{path}", files[path])
-    return place.root if place.is_local else place.uri
+    return place.root if place.is_local else place.shown

@@ -24,6 +24,7 @@ from raylab import manifest
 from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
 from raylab.files import replace_file, rows_of_parquet, told
 from raylab.identity import canonical, short
+from raylab.redaction import logs_in, public, redacted
 from raylab.sealed import seal, unseal
 from raylab.stage import Stage
 
@@ -41,17 +42,33 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        if logs_in(uri):
+            raise StoreError(
+                f"store {self.shown!r}: credentials in a URI end up in files that Ray Tune writes, in the store itself "
+                "too; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your store reads"
+            )
         try:
             if re.match(r"^[a-z][a-z0-9+.-]+://", uri):
                 self.filesystem, self.root = pafs.FileSystem.from_uri(_one_put(uri))
             else:
                 self.filesystem, self.root = pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(uri))
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            raise StoreError(f"store {uri!r}: not a path or URI that can be opened ({error})") from error
+            why = redacted(str(error), uri)
+            raise StoreError(f"store {self.shown!r}: not a path or URI that can be opened ({why})") from error
         self.root = self.root.rstrip("/")
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.uri,)  # file systems hold sockets: a worker opens its own
+
+    @property
+    def shown(self) -> str:
+        """The URI as people may see it."""
+        return public(self.uri)
+
+    def below(self, path: str) -> Store:
+        """The store in a folder of this one, with the same options."""
+        place, mark, options = (self.uri, "", "") if self.is_local else self.uri.partition("?")
+        return Store(f"{place.rstrip('/')}/{path}{mark}{options}")
 
     @property
     def is_local(self) -> bool:
@@ -81,7 +98,7 @@ class Store:
         """As `find`, but StoreError where there is none."""
         artifact = self.find(stage)
         if artifact is None:
-            raise StoreError(f"{stage.label}: not in the store {self.uri}, though something needs it now")
+            raise StoreError(f"{stage.label}: not in the store {self.shown}, though something needs it now")
         return artifact
 
     def unfinished(self, stage: Stage, parts: Sequence[Part], metrics: Mapping[str, object]) -> Artifact:
@@ -257,8 +274,9 @@ class Store:
             self._put(path, b"ok")
             self.filesystem.delete_file(path)
         except OSError as error:
+            why = redacted(str(error), self.uri)
             raise StoreError(
-                f"store {self.uri!r}: cannot be written ({error}); choose another with `store:` in the site file, or "
+                f"store {self.shown!r}: cannot be written ({why}); choose another with `store:` in the site file, or "
                 "RAYLAB_HOME for the default"
             ) from error
 

@@ -14,6 +14,8 @@ from raylab import mlflow_connection
 from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import Tracker, TrackerError
 
+PATIENCE_SECONDS = 30  # MLflow's own is minutes; a loaded machine may take many seconds for what takes one
+
 
 def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
     tracker: Tracker = MlflowTracker(f"sqlite:///{tmp_path}/deep/mlflow.db", None)
@@ -23,7 +25,7 @@ def test_nothing_is_opened_before_it_is_used(tmp_path: Path) -> None:
 
 def test_a_password_is_not_shown() -> None:
     tracker = MlflowTracker("http://me:secret@127.0.0.1:9", None)
-    assert tracker.describe() == "MLflow at http://me:***@127.0.0.1:9"
+    assert tracker.describe() == "MLflow at http://***@127.0.0.1:9"
     with pytest.raises(TrackerError) as caught:
         tracker.check()
     assert "secret" not in str(caught.value)
@@ -33,7 +35,7 @@ def test_a_server_that_is_down_is_an_error_within_seconds() -> None:
     started = time.monotonic()
     with pytest.raises(TrackerError) as caught:
         MlflowTracker("http://127.0.0.1:9", None).check()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < PATIENCE_SECONDS
     text = str(caught.value)
     assert text.startswith("MLflow at http://127.0.0.1:9: it cannot be used (ConnectionRefusedError:")
     assert "`tracking:` in the site file or MLFLOW_TRACKING_URI" in text
@@ -46,7 +48,7 @@ def test_a_server_that_never_answers_is_an_error_within_seconds(monkeypatch: pyt
         started = time.monotonic()
         with pytest.raises(TrackerError, match="timed out"):
             MlflowTracker(f"http://127.0.0.1:{silent.getsockname()[1]}", None).check()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("uri", ["htp://host", "runs", "/tmp/runs", "file:///tmp/runs", "mongodb://host/x"])

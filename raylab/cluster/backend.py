@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from raylab import provenance
-from raylab.backend import OnOutcome
+from raylab.backend import BackendAbsent, OnOutcome
 from raylab.cluster import preflight
 from raylab.cluster.connect import connect
 from raylab.search import Body, OnEnded, Search
@@ -18,15 +18,19 @@ from raylab.store import Store
 class RayBackend:
     """Tasks through Ray Tune, shards through Ray Data, on the cluster of RAY_ADDRESS or one of this machine."""
 
-    def __init__(self, site: SiteFile, gpus: int | None = None) -> None:
-        """`gpus`: how many a cluster that is started here says it has (None: those present); for tests without any."""
-        self.site, self.gpus = site, gpus
+    def __init__(self, site: SiteFile, gpus: int | None = None, work: str = "") -> None:
+        """`gpus`: how many a cluster that is started here says it has (None: those present); for tests without any.
+        `work`: what Ray calls the job."""
+        self.site, self.gpus, self.work = site, gpus, work
 
     def check(self) -> None:
         """Refuse what the machine or the cluster cannot give. Raises preflight.SiteError; without RAY_ADDRESS nothing
         is started for it."""
         if os.environ.get("RAY_ADDRESS"):
-            self._connect()
+            try:
+                self._connect()
+            except BackendAbsent as error:
+                raise preflight.SiteError(str(error)) from error
             preflight.check_cluster(self.site)
         else:
             preflight.check_machine(self.site, self.gpus)
@@ -57,7 +61,7 @@ class RayBackend:
         from raylab.cluster import tune_sweep
 
         share = preflight.gpu_share(self.site.trials.gpus)
-        tune_sweep.run_trials(search, body, store, self.site.trials, share, on_ended, on_line)
+        tune_sweep.run_trials(search, body, store, self.site.trials, share, on_ended, on_line, self.work or "a sweep")
 
     def forget_trials(self, search: Search, store: Store) -> None:
         from raylab.cluster import tune_sweep
@@ -66,6 +70,6 @@ class RayBackend:
 
     def _connect(self) -> None:
         try:
-            connect(self.site.cpus, self.gpus)
+            connect(self.site.cpus, self.gpus, self.work)
         except ConnectionError as error:
-            raise preflight.SiteError(str(error)) from error
+            raise BackendAbsent(str(error)) from error

@@ -18,12 +18,14 @@ from ray.data import ActorPoolStrategy
 
 from raylab.backend import BackendFailed, OnOutcome, Outcome
 from raylab.cluster.connect import assigned_device
+from raylab.progress import doing, shortened
 from raylab.runner import attempt_shard, describe
 from raylab.site import Actors
 from raylab.stage import Stage
 from raylab.store import Store
 from raylab.worker import Worker
 
+LONGEST = 80  # characters of a name on Ray's dashboard
 TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
 
 
@@ -66,8 +68,10 @@ def map_shards(
     rows = [{"shards": json.dumps(pointers[low : low + size])} for low in range(0, len(pointers), size)]
     least = min(actors.min, limit)
     options = {"memory": actors.memory_gb * 2**30} if actors.memory_gb else {}
+    # A class of its own, for Ray calls the actors after it.
+    work = type(shortened(doing(list(by_key.values())), LONGEST), (ShardActor,), {})
     outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        ShardActor,
+        work,
         fn_constructor_kwargs={
             "stages": cloudpickle.dumps(by_key),
             "store": store,
@@ -80,6 +84,7 @@ def map_shards(
         num_gpus=gpus or None,
         **options,
     )
+    outcomes.set_name(work.__name__)
     rows_of_outcomes = iter(outcomes.iter_rows())
     while True:
         try:

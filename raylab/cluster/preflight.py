@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import ray
 from ray._private.utils import estimate_available_memory
 
-from raylab.cluster import probe
+from raylab.cluster import probe, reach
 from raylab.cluster.connect import OBJECT_STORE_BYTES
 from raylab.cluster.probe import Sight
+from raylab.redaction import public
 from raylab.site import SiteFile, too_full
 
 NAMED = 3  # nodes in a message
@@ -33,7 +34,12 @@ def check_machine(site: SiteFile, gpus: int | None) -> None:
     # what is free of it as Ray counts it (a container's limit too; there is no public way), less the object store.
     memory = float(estimate_available_memory() - OBJECT_STORE_BYTES)
     here = {"CPU": cpus, "GPU": float(_gpus_here() if gpus is None else gpus), "memory": memory}
-    if problems := _shortfalls(site, [here], "this machine has for Ray"):
+    problems = _shortfalls(site, [here], "this machine has for Ray")
+    try:
+        reach.check_temporary_folder()
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
         raise SiteError("\n".join(problems))
 
 
@@ -99,7 +105,7 @@ def _loose_ends(site: SiteFile) -> list[str]:
     """A store that outlives the head, and a tracker that does not."""
     if "://" in site.store_uri and site.tracking_uri.startswith("sqlite:"):
         return [
-            f"tracking: {site.tracking_uri} lies on the head's own disk, though the store does not; set "
+            f"tracking: {public(site.tracking_uri)} lies on the head's own disk, though the store does not; set "
             "MLFLOW_TRACKING_URI or `tracking:` to a server, or to none"
         ]
     return []

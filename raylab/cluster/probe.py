@@ -46,6 +46,7 @@ def ask(nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mappin
     with _note(uri) as note:
         asked = {
             remote_look.options(
+                name="check of a node",
                 num_cpus=0,  # also where others are at work
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),

@@ -19,7 +19,9 @@ from raylab.artifact import CorruptArtifact
 from raylab.backend import OnOutcome, Outcome
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
+from raylab.cluster.trainable import LONGEST, trainable
 from raylab.identity import short
+from raylab.progress import doing, shortened
 from raylab.runner import describe
 from raylab.site import Trials
 from raylab.stage import Stage
@@ -124,7 +126,8 @@ def run_tasks(
     need = {"cpu": trials.cpus, "gpu": gpus}
     if trials.memory_gb:
         need["memory"] = trials.memory_gb * 2**30
-    tuner = _tuner(name, by_key, store, tune.with_resources(trial, need), trials)
+    work = shortened(doing(stages), LONGEST)
+    tuner = _tuner(name, by_key, store, trainable(trial, need, work), trials)
     _Callback.told = told
     try:
         results = tuner.fit()
@@ -162,13 +165,13 @@ def _listed(store: Store, folder: str) -> set[str]:
     return {str(key) for key in listed} if isinstance(listed, list) else set()
 
 
-def _tuner(name: str, stages: Mapping[str, Stage], store: Store, trainable: Any, trials: Trials) -> tune.Tuner:
+def _tuner(name: str, stages: Mapping[str, Stage], store: Store, ran: type, trials: Trials) -> tune.Tuner:
     """The Tuner of an interrupted run where it covers these tasks, otherwise a new one."""
     folder = f"{_folder(store)}/{short(name)}"
     if stages.keys() <= _listed(store, folder) and tune.Tuner.can_restore(folder, storage_filesystem=store.filesystem):
         return tune.Tuner.restore(
             folder,
-            trainable=trainable,
+            trainable=ran,
             storage_filesystem=store.filesystem,
             resume_unfinished=True,
             restart_errored=True,
@@ -177,7 +180,7 @@ def _tuner(name: str, stages: Mapping[str, Stage], store: Store, trainable: Any,
     store.put_json(f"{folder}/{TASKS}", {"tasks": sorted(stages)})
     tasks = [{"key": stage.key, "name": stage.name} for stage in stages.values()]
     return tune.Tuner(
-        trainable,
+        ran,
         param_space={"task": tune.grid_search(tasks)},
         tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=trials.max_concurrent),
         run_config=tune.RunConfig(

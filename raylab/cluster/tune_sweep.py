@@ -30,7 +30,9 @@ from ray.tune.search import Searcher
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.population import NUMBER, RETURNED, Population
+from raylab.cluster.trainable import LONGEST, trainable
 from raylab.identity import short
+from raylab.progress import shortened
 from raylab.runner import describe
 from raylab.search import PROGRESS, Body, Ended, Numbers, OnEnded, Search
 from raylab.site import Trials
@@ -114,8 +116,11 @@ def run_trials(
     gpus: float,
     on_ended: OnEnded,
     on_line: OnEnded,
+    work: str = "a sweep",
 ) -> None:
     """Run or go on with a search, and tell of every trial that has ended; `on_line` hears of each as it happens.
+
+    `work`: what Ray's dashboard says that they are trials of.
 
     One driver of a sweep at a time: two would share a folder of Tune's.
     """
@@ -140,7 +145,7 @@ def run_trials(
     need = {"cpu": trials.cpus, "gpu": gpus}
     if trials.memory_gb:
         need["memory"] = trials.memory_gb * 2**30
-    tuner = _tuner(search, store, tune.with_resources(trial, need), trials)
+    tuner = _tuner(search, store, trainable(trial, need, shortened(f"trial of {work}", LONGEST)), trials)
     _Line.tell = lambda one: on_line(_ended(one.config, one.last_result, one.last_result.get(RAISED), listed))
     try:
         results = tuner.fit()
@@ -192,13 +197,13 @@ def _ended(config: Mapping[str, Any], numbers: Mapping[str, Any], lost: str | No
     return Ended(number, point, dict(numbers), lost)
 
 
-def _tuner(search: Search, store: Store, trainable: Any, trials: Trials) -> tune.Tuner:
+def _tuner(search: Search, store: Store, ran: type, trials: Trials) -> tune.Tuner:
     """The Tuner of an interrupted search, otherwise a new one."""
     folder = folder_of(search, store)
     if tune.Tuner.can_restore(folder, storage_filesystem=store.filesystem):
         return tune.Tuner.restore(
             folder,
-            trainable=trainable,
+            trainable=ran,
             param_space=_listed(search) if search.scheduler.changes else None,
             storage_filesystem=store.filesystem,
             resume_unfinished=True,
@@ -212,7 +217,7 @@ def _tuner(search: Search, store: Store, trainable: Any, trials: Trials) -> tune
 
         callbacks.append(TBXLoggerCallback())
     return tune.Tuner(
-        trainable,
+        ran,
         param_space=_listed(search) if search.scheduler.changes else None,
         tune_config=tune.TuneConfig(
             **single,

@@ -31,7 +31,7 @@ def preview(cells: Mapping[Any, Stage], store: Store) -> str:
     todo = f"{len(absent)} to build, about {work} image passes" if absent else "all are there"
     lines = [
         f"{len(set(cells.values()))} results from {len(stages)} stages; {todo}.",
-        f"Store: {store.uri}",
+        f"Store: {store.shown}",
         "",
         table(["stage", "all", "to build", "image passes"], rows),
     ]

@@ -1,0 +1,86 @@
+"""What people, logs and trackers may see of a URI: never the credentials in it.
+
+Passwords are written into URIs raw, with "/", "@" or "?" in them, so that no parser agrees with another on where they
+end. Where it is in doubt more is hidden, not less.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+HIDDEN = "***"
+# Of a query: parameters of stores and of database drivers whose values say where and how, never who. All others hide.
+SHOWN = {
+    "scheme",
+    "endpoint_override",
+    "region",
+    "allow_bucket_creation",
+    "allow_bucket_deletion",
+    "allow_delayed_open",
+    "connect_timeout",
+    "timeout",
+    "charset",
+    "driver",
+    "sslmode",
+}
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+KEY_ID = 16  # characters: AWS' have 20
+SHORTEST = 6  # characters of a credential that is searched for by itself: a shorter one is part of ordinary words
+
+
+def public(uri: str) -> str:
+    """The URI without user, password, token, fragment and the values of unknown parameters; a path as it is."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    user, place, query, fragment = _parts(rest)
+    shown = f"{HIDDEN}@{place}" if user else place
+    if query:
+        shown += "?" + "&".join(map(_parameter, query.split("&")))
+    return f"{scheme}://{shown}{f'#{HIDDEN}' if fragment else ''}"
+
+
+def redacted(text: str, *uris: str) -> str:
+    """The text with every URI in it made public, and without what these URIs hide."""
+    for uri in uris:
+        if uri == public(uri):
+            continue
+        for spelt in dict.fromkeys((uri, repr(uri)[1:-1])):
+            text = text.replace(spelt, public(uri))
+        for secret in sorted(_secrets(uri), key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+    return URI.sub(lambda found: public(found[0]), text)
+
+
+def logs_in(uri: str) -> bool:
+    """Whether the URI holds a password or keys, and not just a name (gs://anonymous@bucket, hdfs://me@host)."""
+    scheme, _, rest = uri.partition("://")
+    user = _parts(rest)[0]
+    return ":" in user or (scheme == "s3" and bool(user))
+
+
+def _parts(rest: str) -> tuple[str, str, str, str]:
+    """User with password, place (host and path), query, fragment of what follows "://"."""
+    # A password may hold anything, so that it ends at the last "@"; without a host nobody logs in (sqlite:////a@b/c).
+    user, _, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    place, _, fragment = place.partition("#")
+    place, _, query = place.partition("?")
+    return user, place, query, fragment
+
+
+def _parameter(text: str) -> str:
+    name, separator, value = text.partition("=")
+    if name in SHOWN and separator and "@" not in unquote(value):
+        return text
+    return f"{name}={HIDDEN}" if separator else HIDDEN
+
+
+def _secrets(uri: str) -> set[str]:
+    """What is hidden of a URI, each piece alone: libraries quote the pieces in their errors."""
+    user, _, query, fragment = _parts(uri.partition("://")[2])
+    name, _, password = user.partition(":")
+    values = [text.partition("=")[2] or text for text in query.split("&") if HIDDEN in _parameter(text)]
+    # A user's name beside a password is no secret and may be a word of any message, unless it is as long as a key's id.
+    pieces = [password, fragment, *values, *([name] if not password or len(name) >= KEY_ID else [])]
+    return {form for piece in pieces for form in (piece, unquote(piece)) if len(form) >= SHORTEST}

@@ -1,0 +1,86 @@
+"""No credentials of a URI where people, logs and trackers read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raylab import scoreboard
+from raylab.redaction import public, redacted
+from raylab.runner import describe
+from raylab.store import Store, StoreError
+
+SECRET = "hunter2-hunter2"
+
+HIDING = {
+    f"s3://AKIAIOSFODNN7EXAMPLE:{SECRET}@bucket/raylab": "s3://***@bucket/raylab",
+    f"http://me:{SECRET}@host:5000": "http://***@host:5000",
+    f"http://{SECRET}@host:5000/path": "http://***@host:5000/path",
+    f"https://{SECRET}:x-oauth-basic@host": "https://***@host",
+    f"postgresql+psycopg2://me:a/{SECRET}/b@host/runs": "postgresql+psycopg2://***@host/runs",
+    f"postgresql://me:a@{SECRET}@b@host:5432/runs": "postgresql://***@host:5432/runs",
+    f"postgresql://me:a?{SECRET}#b@host/runs": "postgresql://***@host/runs",
+    f"postgresql://host/runs?user=me&password={SECRET}&sslmode=require": "postgresql://host/runs?user=***&password=***&sslmode=require",
+    f"s3://bucket/raylab?region=eu&{SECRET}": "s3://bucket/raylab?region=eu&***",
+    f"s3://bucket?endpoint_override=http://me:{SECRET}@host:9000": "s3://***@host:9000",
+    f"s3://bucket?endpoint_override=me%3A{SECRET}%40host&scheme=http": "s3://bucket?endpoint_override=***&scheme=http",
+    f"https://host/mlflow#access_token={SECRET}": "https://host/mlflow#***",
+}
+KEEPING = (
+    "/home/me@work/store",
+    "sqlite:////home/me@work/mlflow.db",
+    "file:///home/me@work/store",
+    "s3://bucket/raylab?region=eu-west-1&scheme=http&endpoint_override=minio:9000",
+    "http://mlflow:5000",
+    "none",
+)
+
+
+@pytest.mark.parametrize("uri", HIDING)
+def test_credentials_are_hidden_wherever_they_stand_in_a_uri(uri: str) -> None:
+    assert public(uri) == HIDING[uri]
+    assert SECRET not in redacted(f"cannot open {uri!r} ({uri}), giving up", uri)
+    assert SECRET not in redacted(f"cannot open {uri!r}: host unknown")  # nobody says which URI it is
+
+
+@pytest.mark.parametrize("uri", KEEPING)
+def test_what_tells_only_where_is_shown_as_it_is(uri: str) -> None:
+    assert public(uri) == uri
+    assert redacted(f"at {uri} there is nothing", uri) == f"at {uri} there is nothing"
+
+
+def test_pieces_that_a_library_quotes_alone_are_hidden_and_ordinary_words_are_not() -> None:
+    uri = "postgresql://raylab:hunter%2F2-hunter@host/raylab?options=-csecret"
+    said = redacted('user "raylab": hunter/2-hunter or hunter%2F2-hunter is wrong (-csecret)', uri)
+    assert said == 'user "raylab": *** or *** is wrong (***)'
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [f"s3://key:{SECRET}/x@bucket", f"s3://bucket/x?password={SECRET}", f"nonsense://me:{SECRET}@host/x#{SECRET}"],
+)
+def test_a_store_that_cannot_be_opened_is_told_of_without_its_credentials(uri: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(uri)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in describe(ValueError(f"{uri} is no store"))
+
+
+def test_a_store_whose_keys_are_in_its_uri_is_refused_before_tune_writes_them_down() -> None:
+    with pytest.raises(StoreError, match=r"store 's3://\*\*\*@bucket': credentials in a URI .* set AWS_ACCESS_KEY_ID"):
+        Store(f"s3://key:{SECRET}@bucket")
+    assert Store("gs://anonymous@bucket").root == "bucket"  # a name alone logs nobody in
+
+
+def test_where_pages_are_is_told_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Store("s3://bucket/pages?region=eu&tls_ca_file_path=/me/hunter2.pem")
+    monkeypatch.setattr(place, "put", lambda *_: None)
+    monkeypatch.setattr(place, "delete", lambda *_: None)
+    assert scoreboard._keep(place, {}) == "s3://bucket/pages?region=eu&tls_ca_file_path=***"
+
+
+def test_a_folder_of_a_store_keeps_the_options_of_its_uri(tmp_path: Path) -> None:
+    far = Store("s3://bucket/raylab?region=eu").below("results/small")
+    assert (far.root, far.uri) == ("bucket/raylab/results/small", "s3://bucket/raylab/results/small?region=eu")
+    assert Store(str(tmp_path / "why?")).below("results").root == str(tmp_path / "why?" / "results")
