@@ -59,7 +59,10 @@ def faulty(fault: str, folder: Path, name: str = "faulty") -> Stage:
 
 @dataclass(frozen=True)
 class CountingBody:
-    """A task that counts to `steps`, reporting after each, and writes down the steps that it really took."""
+    """A task that counts to `steps`, reporting after each, and writes down the steps that it really took.
+
+    Not beyond the number in `folder`/hold while there is such a file, so that a test that ends it is never too late.
+    """
 
     steps: int
     folder: str
@@ -71,6 +74,9 @@ class CountingBody:
         at = int(resumed) if resumed else 0
         for step in range(at + 1, self.steps + 1):
             time.sleep(self.pause)
+            hold = Path(self.folder) / "hold"
+            while hold.exists() and step > int(hold.read_text()):
+                time.sleep(0.05)
             with (Path(self.folder) / "steps").open("a") as log:
                 log.write(f"{step}\n")
             context.reporter.report({"step": step}, lambda step=step: str(step).encode())

@@ -99,9 +99,9 @@ def test_a_driver_that_hangs_counts_as_no_gpu(tmp_path: Path, monkeypatch: pytes
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(preflight, "SMI_SECONDS", 2)
     monkeypatch.setenv("WAIT", "true")
     preflight.check_machine(SiteFile(actors=Actors(gpus=1)), gpus=None)
+    monkeypatch.setattr(preflight, "SMI_SECONDS", 2)
     monkeypatch.setenv("WAIT", "exec sleep 60")
     with pytest.raises(preflight.SiteError, match="0 GPU"):
         preflight.check_machine(SiteFile(actors=Actors(gpus=1)), gpus=None)

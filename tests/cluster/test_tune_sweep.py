@@ -156,7 +156,7 @@ def test_trials_that_raise_are_killed_or_have_nan_end_no_other_and_tunes_folder_
     assert sorted(ended) == [0, 1, 2, 3, 4, 5]
     starts = {number: len((tmp_path / f"starts-{number}").read_text()) for number in ended}
     assert starts == {0: 1, 1: 3, 2: 2, 3: 1, 4: 1, 5: 1}
-    assert [number for number, told in ended.items() if told.lost] == [1, 5]
+    assert sorted(number for number, told in ended.items() if told.lost) == [1, 5]  # in whatever order they end
     assert "nobody expected this" in str(ended[5].lost)
     assert ended[3].numbers["error"] == "it went wrong"
     assert {number: ended[number].numbers["y"] for number in (0, 2, 4)} == {0: 0.0, 2: 2.0, 4: 4.0}
@@ -175,7 +175,8 @@ def test_median_stopping_makes_no_trial_begin_again_for_those_that_wait(tmp_path
     one = toys(5, key="d" * 64, scheduler=Scheduler(name="median", grace=1, min_samples=4))
     told: list[Ended] = []
     body = sweeps.CountingBody(str(tmp_path))
-    sweeps.ray().run_trials(one, body, Store(str(tmp_path / "store")), told.append, nothing)
+    # One at a time: beside others the first, which is the worst, might be overtaken by four that it is compared with.
+    sweeps.ray(max_concurrent=1).run_trials(one, body, Store(str(tmp_path / "store")), told.append, nothing)
     assert sorted(ended.number for ended in told) == [0, 1, 2, 3, 4]
     epochs = [(tmp_path / f"epochs-{number}").read_text().split() for number in range(5)]
     assert all(list(map(int, seen)) == [*range(1, len(seen) + 1)] for seen in epochs)  # none from the first epoch again
