@@ -52,8 +52,8 @@ def ray_cluster() -> Iterator[None]:
             log_to_driver=False,
             _temp_dir=folder,
             namespace="raylab",
-            # Workers import the toy stages of tests/toy.py.
-            runtime_env={"env_vars": {"PYTHONPATH": str(TESTS)}},
+            # Workers import the toy stages of tests/toy.py, and this checkout where another one is installed.
+            runtime_env={"env_vars": {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}},
         )
         yield
         ray.shutdown()
@@ -96,6 +96,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""
     names = ("backend", "kills", "submission", "jobs", "cli", "tune_sweep", "local_cluster", "rendered_processes")
+    names += ("connect", "secrets")
     alone = {f"test_{name}.py" for name in names}
     for item in items:
         meets = "ray_cluster" in getattr(item, "fixturenames", ()) or item.path.name in alone

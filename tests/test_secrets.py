@@ -24,7 +24,7 @@ JOB = ["jobs/transfer_matrix.py", "study=secret", "sources=[mlp]", "targets=[mlp
 JOB += ["data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false", "neighbours=0"]
 JOB += ["controls.random_labels=false", "controls.robust=null", "controls.leakage=null", "robustness=null"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Bucket:
@@ -114,7 +114,7 @@ def test_nothing_that_a_local_run_on_ray_writes_holds_a_credential(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

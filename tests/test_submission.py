@@ -56,7 +56,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
         address = f"http://127.0.0.1:{dashboard}"
         try:
             wait_until_it_answers(address, process, folder / "head.log")
-            yield environment | {"RAY_API_SERVER_ADDRESS": address}
+            own = {"RAY_API_SERVER_ADDRESS": address, "HEAD": f"127.0.0.1:{ports['--port']}", "FOLDER": temporary}
+            yield environment | own
         finally:
             started = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(
@@ -106,6 +107,53 @@ def test_a_job_with_its_working_directory_succeeds_and_its_runs_are_tracked(
     assert len(names) == 2  # the matrix and its one cell
     assert any("mlp -> mlp" in name for name in names)
     assert (tmp_path / "reports" / "transfer_matrix.html").stat().st_size > 10_000
+    for noise in ("logging.cc", "Exception ignored", "Traceback", "DeprecationWarning"):
+        assert noise not in done.stdout
+    actors = listed(head, "actors")
+    assert {"MapWorker(Map(ShardActor))", "wrap_function.<locals>.ImplicitFunc"}.isdisjoint(actors)
+    assert any(name.startswith("training ") for name in actors)
+    assert any(name.startswith("MapWorker(Map(evaluating ") for name in actors)
+
+
+def listed(head: Mapping[str, str], what: str) -> list[str]:
+    """The names of Ray's state API."""
+    command = ["ray", "list", what, "--address", head["RAY_API_SERVER_ADDRESS"], "--format", "json", "--detail"]
+    found = subprocess.run(
+        [*command, "--limit", "1000"], env=dict(head), capture_output=True, text=True, timeout=120, check=True
+    )
+    entries = json.loads(found.stdout[found.stdout.index("[") :])
+    return [str(one["class_name"] if what == "actors" else (one["metadata"] or {}).get("job_name")) for one in entries]
+
+
+DRIVER = """
+import os, sys, ray
+from raylab.cluster.connect import connect
+connect(None, work="erm: named")
+worker = ray.remote(lambda: [os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "RAYLAB_DATA", "OTHER")])
+print(ray.get(worker.remote()))
+"""
+
+
+def test_a_driver_hands_its_credentials_to_the_workers_of_a_cluster_and_to_none_of_its_logs(
+    head: Mapping[str, str],
+) -> None:
+    secret = secrets.token_hex(20)
+    environment = {
+        **head,
+        "RAY_ADDRESS": head["HEAD"],
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "RAYLAB_DATA": "/d",
+        "OTHER": "x",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER], env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.stdout == f"{[secret, '/d', None]}\n", done.stderr
+    assert "logging.cc" not in done.stderr
+    assert "erm: named" in listed(head, "jobs")
+    logs = [path for path in Path(head["FOLDER"]).rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in logs if path.name == "runtime_env_agent.log"]
+    assert [path for path in logs if secret.encode() in path.read_bytes()] == []
 
 
 def test_in_an_installed_checkout_the_bare_command_is_enough_and_resumes(

@@ -37,19 +37,18 @@ OBJECT_STORE_BYTES = 200 * 2**20  # rows are pointers to shards: a local cluster
 def connect(cpus: int | None, gpus: int | None = None, work: str = "") -> None:
     """Join the cluster of RAY_ADDRESS, or start one with `cpus` (None: all) and `gpus` (None: those present).
 
-    `work`: what the driver computes, for Ray's list of jobs; "": the name of its script. A session that this process
-    already has is used as it is. Raises ConnectionError with a remedy where no cluster can be joined or started.
+    `work`: what the driver computes, for Ray's list of jobs; "": the name of its script. A submitted job keeps the name
+    of its submission. A session that this process already has is used as it is. Raises ConnectionError with a remedy
+    where no cluster can be joined or started.
     """
     if ray.is_initialized():
         return
     address = os.environ.get("RAY_ADDRESS")
     handler = signal.getsignal(signal.SIGTERM)
-    # Where the job was submitted Ray keeps the name that `ray job submit` gave it; the second name is ours alone.
-    work = work or Path(sys.argv[0]).stem
     common = {
         "namespace": "raylab",
         "logging_level": "warning",
-        "job_config": JobConfig(metadata={"job_name": work, "raylab": work}),
+        "job_config": JobConfig(metadata={"job_name": work or Path(sys.argv[0]).stem}),
     }
     if address:
         _join(address, common)

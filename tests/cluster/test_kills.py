@@ -69,7 +69,7 @@ def start_driver() -> Iterator[Start]:
     with ExitStack() as drivers:
 
         def start(store: Path, actors: int, *arguments: str) -> subprocess.Popen[bytes]:
-            environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+            environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
             command = [sys.executable, str(TESTS / "sets.py"), str(store), str(actors), *arguments]
             with (store.parent / "driver.log").open("ab") as log:
                 driver = drivers.enter_context(subprocess.Popen(command, env=environment, stdout=log, stderr=log))

@@ -240,7 +240,7 @@ def test_the_site_says_what_a_trial_is_given_and_so_how_many_run_at_once(tmp_pat
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
     with (folder / "driver.log").open("ab") as log:
         command = [sys.executable, str(TESTS / "sweeps.py"), str(folder), "slow"]
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
