@@ -8,6 +8,7 @@ import sys
 
 from raylab.artifact import StoreError
 from raylab.redaction import public, redacted
+from raylab.store import refuse_credentials
 
 SECONDS = 25.0  # a start of Python, a lookup of credentials, and a request with Arrow's own 6 s of retries
 # The first thing that a run asks: for a manifest that may be there or not.
@@ -34,6 +35,7 @@ def check_reachable(uri: str, seconds: float = SECONDS) -> None:
     99 s, those to Google's storage for a quarter of an hour; the thread that waits cannot be ended, and the interpreter
     waits for it as it exits. The URI goes there by a pipe, since it may hold keys.
     """
+    refuse_credentials(uri)
     if not is_remote(uri):
         return
     try:

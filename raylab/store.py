@@ -37,16 +37,21 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
+def refuse_credentials(uri: str) -> None:
+    """Raises StoreError where a store's URI holds any."""
+    if logs_in(uri):
+        raise StoreError(
+            f"store {public(uri)!r}: credentials in a URI end up in files that Ray Tune writes, also in the store; "
+            "leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your store reads"
+        )
+
+
 class Store:
     """Find, begin and commit artifacts on a local path or any URI that `pyarrow.fs` knows (s3://, gs://, hdfs://)."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        if logs_in(uri):
-            raise StoreError(
-                f"store {self.shown!r}: credentials in a URI end up in files that Ray Tune writes, in the store itself "
-                "too; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your store reads"
-            )
+        refuse_credentials(uri)
         try:
             if re.match(r"^[a-z][a-z0-9+.-]+://", uri):
                 self.filesystem, self.root = pafs.FileSystem.from_uri(_one_put(uri))
