@@ -93,6 +93,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook, and used to come before this one
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""
     names = ("backend", "kills", "submission", "jobs", "cli", "tune_sweep", "local_cluster", "rendered_processes")
@@ -103,3 +104,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         group = "processes" if meets else folder if folder == "report" else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """pytest-xdist 3.8 loses the groups under pytest 9.2, without a word."""
+    lost = [item.nodeid for item in session.items if "@" not in item.nodeid]
+    if getattr(session.config.option, "loadgroup", False) and lost:
+        raise pytest.UsageError(f"{lost[0]}: it is in no group of pytest-xdist; install what constraints.txt pins")
