@@ -192,7 +192,7 @@ class Parquet:
 
 
 def _check_parts(paths: list[Path], split: str) -> None:
-    """Raise DataError unless these are one file, or parts of which none is there twice or known to be absent."""
+    """Raise DataError unless these are one file, or parts numbered from 0 or 1 on, each once and none absent."""
     found = {path.name: PART.fullmatch(path.name.removeprefix(split)) for path in paths}
     strange = [name for name, match in found.items() if match is None]
     strange += [f"{path.name} (no regular file)" for path in paths if not path.is_file()]
@@ -202,8 +202,8 @@ def _check_parts(paths: list[Path], split: str) -> None:
         problem = f"{listed(strange)} would be read as {split} too"
     elif len(totals) > 1 or len(set(numbers)) < len(numbers) or (len(found) > 1 and f"{split}.parquet" in found):
         problem = f"{listed(list(found))} overlap"
-    elif (total := totals.pop()) and numbers not in ([*range(total)], [*range(1, total + 1)]):
-        problem = f"{len(numbers)} of {total} parts are there: {listed(list(found))}"
+    elif numbers not in ([*range(total := totals.pop() or len(numbers))], [*range(1, total + 1)]):
+        problem = f"{len(numbers)} of {max(total, numbers[-1])} parts are there: {listed(list(found))}"
     else:
         return
     raise DataError(

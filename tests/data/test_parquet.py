@@ -187,6 +187,15 @@ def test_a_part_that_is_not_there_is_missed(tmp_path: Path) -> None:
         data.describe("parquet", tmp_path)
 
 
+@pytest.mark.parametrize("names", [["train-0.parquet", "train-2.parquet"], ["train-5.parquet"], ["train2024.parquet"]])
+def test_parts_that_do_not_say_how_many_they_are_have_no_gaps(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write_parquet(tmp_path / name, PNGS[:3], [0, 1, 2])
+    write_parquet(tmp_path / "test.parquet", PNGS[7:], [0, 1])
+    with pytest.raises(data.DataError, match=rf"{len(names)} of \d+ parts are there: {names[0]}"):
+        data.describe("parquet", tmp_path)
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -148,7 +148,8 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
     for seed in (0, 1):
         add(Cell("source", seed, "mlp", control="robust"), evaluated([0, 1, 2, 0]))  # 3 right
         add(Cell("attacked", seed, "mlp", "", "untargeted"), success=(0.75, 1.0)[seed])
-        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), success=0.25)
+        blind = ((), ("zero gradients",))[seed]
+        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), success=0.25, warnings=blind)
         add(Cell("set", seed, "mlp", "", "det", "robust"), success=(0.0, 0.5)[seed])
         add(Cell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
         add(Cell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
@@ -161,7 +162,7 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
     assert row.robust is not None
     assert (row.robust.accuracy.mean, row.robust.withstands.mean) == (0.75, 0.75)
     assert (row.robust.success.mean, row.robust.p1.mean) == (0.25, 0.75)
-    assert row.robust.warnings == ("seed 1: it collapsed",)
+    assert row.robust.warnings == ("seed 1: it collapsed", "seed 1: zero gradients")
     assert row.controls["robust"].mean == 0.25
     assert row.above["robust"].mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
     assert row.above_p1 is not None

@@ -32,7 +32,8 @@ class RobustSource:
     success: Estimate  # of the attack that made the set, on this source
     p1: Estimate  # of the student of its set, whose accuracy is the control "robust"
     above: Estimate | None = None  # that p1 minus that accuracy, paired by seed
-    warnings: tuple[str, ...] = ()  # of its training: a collapsed network withstands everything and sees nothing
+    # Of its training and its attacks: a collapsed network withstands everything and sees nothing.
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,8 @@ def _robust_source(reader: Reader, source: str, target: str, kind: str, chance: 
     students = [Cell("student", seed, source, target, kind, "robust") for seed in seeds]
     if not reader.has(students):
         return None
+    sets = [Cell("set", seed, source, "", kind, "robust") for seed in seeds]
+    probes = [Cell("attacked", seed, source, "", "untargeted", "robust") for seed in seeds]
     accuracy = reader.accuracy([Cell("source", seed, source, control="robust") for seed in seeds])
     needed = chance + LEARNED * (reader.accuracy([Cell("source", seed, source) for seed in seeds]).mean - chance)
     weak = f"it is right on {percent(accuracy)} of clean images only, where {share(needed, 0)} % are asked"
@@ -236,12 +239,13 @@ def _robust_source(reader: Reader, source: str, target: str, kind: str, chance: 
     return RobustSource(
         accuracy,
         reader.withstands(source, "robust"),
-        reader.metric([Cell("set", seed, source, "", kind, "robust") for seed in seeds], "success"),
+        reader.metric(sets, "success"),
         mean(list(p1.values())),
         difference(p1, by_seed),
         (
             *reader.collapses([Cell("network", seed, source, control="robust") for seed in seeds]),
             *([weak] if accuracy.mean < needed else []),
+            *reader.doubts([*sets, *probes]),  # a source whose attacks met no gradient does not stand for that
         ),
     )
 
