@@ -17,7 +17,7 @@ from raylab import runner
 from raylab.core.statistics import Estimate
 from raylab.recipes.controls import Bugs, Cell, ControlStudy, RobustCurve, plan
 from raylab.report.controls.page import files, page, parent, publication, section
-from raylab.report.controls.rows import measured
+from raylab.report.controls.rows import Reader, measured
 from raylab.report.controls.table import BADGES, Check, Controls, Row
 from raylab.report.controls.text import as_csv, as_text
 from raylab.report.estimates import interval
@@ -118,6 +118,17 @@ def test_every_control_is_measured_from_its_own_cells(tiny: Controls) -> None:
     assert robust.beside[1].mean == pytest.approx(accuracy("student", "robust", "det", "p1", eps=0.3))
     for one in tiny.rows:
         assert one.difference.mean == pytest.approx(one.measured[1].mean - one.beside[1].mean)
+
+
+def test_the_success_of_bugs_is_counted_by_training_image(tiny: Controls) -> None:
+    """Seeds of digits share training images, which their interval has to know."""
+    reader = Reader(TINY, tiny.artifacts, 10)
+    for seed in TINY.seeds:
+        one, made = reader.success(seed, "bugs"), tiny.artifacts[Cell("set", seed, "bugs", "det")]
+        assert (one.mean, one.n) == (pytest.approx(made.metrics["success"]), made.metrics["n"])
+        assert one.examples is not None
+        assert one.examples.images == "train"
+        assert set(one.examples.ids.tolist()) == set(made.without_images()["id"].tolist())
 
 
 def test_det_must_not_be_explained_by_robust_features_and_rand_must(tiny: Controls) -> None:

@@ -47,6 +47,23 @@ def judged(said: list[int], label: list[int], source_says: list[int]) -> dict[st
     return rows | {"source_label": np.array([0, 1, 2, 3]), "source_prediction": np.array(source_says)}
 
 
+def attacked(success: int, other: int = 1, aim: str = "det") -> dict[str, Any]:
+    """Four images, so many of which were led to the next class (untargeted: to another one) by each iterate."""
+    label = np.arange(4)
+    target = label if aim == "untargeted" else (label + 1) % 4
+    said = {
+        name: np.where(label < led, (label + 1) % 4, label) for name, led in (("source", success), ("other", other))
+    }
+    predictions = {f"{name}_prediction": one for name, one in said.items()}
+    return {"id": np.array(IDS), "label": target, "source_label": label, **predictions}
+
+
+def margins(*stands: bool) -> dict[str, Any]:
+    """Of four images under PGD, which stand under the ensemble too."""
+    ensemble = np.where(stands, 1.0, -1.0)[:, None]
+    return {"id": np.array(IDS), "pgd_margin": np.ones((4, 1)), "ensemble_margin": ensemble}
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> dict[Cell, Artifact]:
     store = Store(str(tmp_path))
@@ -64,12 +81,11 @@ def made(tmp_path: Path) -> dict[Cell, Artifact]:
         add(Cell("student", seed, "", "linear", "det", "unperturbed"), evaluated(unperturbed[seed]))
         add(Cell("standard", seed, target="linear"), evaluated(standard[seed]), accuracy=(0.75, 1.0)[seed])
         add(Cell("source", seed, "mlp"), evaluated([0, 1, 2, 3]), accuracy=1.0)
-        success = {"success": (0.5, 0.75)[seed], "success_of_the_other_iterate": 0.25}
-        add(Cell("set", seed, "mlp", "", "det"), {"id": IDS}, **success)
+        add(Cell("set", seed, "mlp", "", "det"), attacked((2, 3)[seed]))
         # Towards label + 1: the source gives in on images 0, 1 and 3, the independent network on 0 and 2; it also
         # errs on 3.
-        attacked = judged([1, 1, 3, 2], label=[1, 2, 3, 0], source_says=[1, 2, 2, 0])
-        add(Cell("transfer", seed, "mlp", "linear", "det"), attacked)
+        towards = judged([1, 1, 3, 2], label=[1, 2, 3, 0], source_says=[1, 2, 2, 0])
+        add(Cell("transfer", seed, "mlp", "linear", "det"), towards)
         # Away from the label: the source errs on 0, 1 and 2; the network makes its error on 0, another on 1.
         away = judged([3, 0, 2, 3], label=[0, 1, 2, 3], source_says=[3, 2, 1, 3])
         add(Cell("transfer", seed, "mlp", "linear", "untargeted"), away)
@@ -147,13 +163,14 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
 
     for seed in (0, 1):
         add(Cell("source", seed, "mlp", control="robust"), evaluated([0, 1, 2, 0]))  # 3 right
-        add(Cell("attacked", seed, "mlp", "", "untargeted"), success=(0.75, 1.0)[seed])
+        add(Cell("attacked", seed, "mlp", "", "untargeted"), attacked((3, 4)[seed], aim="untargeted"))
         blind = ((), ("zero gradients",))[seed]
-        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), success=0.25, warnings=blind)
-        add(Cell("set", seed, "mlp", "", "det", "robust"), success=(0.0, 0.5)[seed])
+        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), attacked(1, aim="untargeted"), warnings=blind)
+        add(Cell("set", seed, "mlp", "", "det", "robust"), attacked((0, 2)[seed]))
         add(Cell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
         add(Cell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
-        add(Cell("robustness", seed, "mlp", "linear", "det"), eps=(0.5,), robust=(0.25,), warnings=("masked",))
+        stands = margins(True, False, False, seed == 0)
+        add(Cell("robustness", seed, "mlp", "linear", "det"), stands, eps=(0.5,), warnings=("masked",))
         add(Cell("set", seed, "mlp", "", "det", "leakage"), rows=4, unperturbed=1)
         add(Cell("student", seed, "mlp", "linear", "det", "leakage"), evaluated([0, 2, 3, 0]))
     (row,) = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).rows
@@ -167,7 +184,13 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
     assert row.above["robust"].mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
     assert row.above_p1 is not None
     assert row.above_p1.mean == pytest.approx((0.75 - 0.25 + 0.25 - 0.75) / 2)
-    assert row.robustness[0.5].mean == 0.25
+    assert row.robustness[0.5].mean == 0.375
+    # Spread of .5 and .25, and the covariance of two networks that both have the first image alone of the same four.
+    assert row.robustness[0.5].se == pytest.approx(math.sqrt(0.125**2 + 0.125 / 4), rel=1e-5)
+    # .25 and 0 withstand: nobody errs in the second, so nothing is in common.
+    assert row.withstands.se == pytest.approx(0.125)
+    # Both leave three of the same four images: each counts once, not twice (and rounding may hide a difference).
+    assert row.robust.withstands.se == pytest.approx(math.sqrt(0.1875 / 4 + 1 / (18 * 4**2 * 2)), rel=1e-5)
     assert row.doubts == ("seed 0: masked", "seed 1: masked")
     assert row.untouched is not None
     assert row.untouched.mean == 0.25

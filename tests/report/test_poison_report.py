@@ -146,6 +146,17 @@ def test_answers_are_counted_from_the_examples(found: Poisons) -> None:
     assert heldout_accuracy.n == 120
 
 
+def test_what_is_seen_of_a_set_is_counted_by_training_image(found: Poisons) -> None:
+    for name in ("p1", "p2"):
+        looks, metrics = found.looks[name], [found.artifacts[Cell("attack", seed, name)].metrics for seed in (0, 1)]
+        assert looks.success is not None
+        assert looks.success.mean == pytest.approx(np.mean([one["success"] for one in metrics]))
+        assert looks.success.n == sum(one["n"] for one in metrics)
+        near = [found.artifacts[Cell("neighbours", seed, name)].metrics["says_original"] for seed in (0, 1)]
+        assert looks.own is not None
+        assert looks.own.mean == pytest.approx(np.mean(near))
+
+
 def test_usage_counts_no_answer_twice(found: Poisons) -> None:
     hits = []
     for seed in (0, 1):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raylab import columns
 from raylab.core.statistics import Estimate, proportion, sampled
 from raylab.recipes.controls import Cell, ControlStudy
+from raylab.report import hits
 from raylab.report.controls.table import SUCCESS, TRANSFER, Artifacts, Check, Controls, Curve, Row
 from raylab.report.estimates import BySeed, above, difference, mean, negated
 from raylab.report.made import newest_provenance
@@ -207,11 +209,12 @@ class Reader:
         return _mean(self.shares(role, of, kind, eps, column))
 
     def success(self, seed: int, of: str, eps: float = 0.0) -> Estimate:
-        metrics = self.artifacts[Cell("set", seed, of, "det", eps)].metrics
-        return proportion(round(metrics["success"] * metrics["n"]), metrics["n"])
+        """Of a set: of the training images that are attacked."""
+        rows = columns.to_batch(self.artifacts[Cell("set", seed, of, "det", eps)].table(without=hits.UNREAD))
+        return hits.share(rows, "success", self.config.data.images_of(seed, "train"))
 
     def _metric(self, role: str, name: str, of: str, kind: str) -> Estimate:
-        """A share of the test images."""
+        """A share of the test images, whose single answers are not kept: as if no seed shared an image."""
         found: Sequence[Mapping[str, Any]] = [
             self.artifacts[Cell(role, seed, of, kind)].metrics for seed in self.config.seeds
         ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, over_seeds, proportion, sampled
-from raylab.recipes.poison import CLEAN, DEFENCES, Cell, Defence, PoisonStudy
+from raylab.recipes.poison import AIMS, CLEAN, DEFENCES, Cell, Defence, PoisonStudy
+from raylab.report import hits
 from raylab.report.estimates import BySeed, mean
 from raylab.report.made import newest_provenance
 from raylab.report.names import NAMES
@@ -144,15 +145,19 @@ class _Reader:
         return {seed: artifact for seed, artifact in found.items() if artifact is not None}
 
     def shares(
-        self, cell: Cell, hit: Callable[[Columns], Any], among: Callable[[Columns], Any] | None = None
+        self,
+        cell: Cell,
+        hit: Callable[[Columns], Any],
+        among: Callable[[Columns], Any] | None = None,
+        split: Literal["train", "test"] = "test",
     ) -> dict[int, Estimate]:
         """By seed, of the examples (`among` them): those that are `hit`."""
         found = {}
         for seed, artifact in self.of_seeds(cell).items():
             rows = artifact.without_images()
             kept = slice(None) if among is None else among(rows)
-            hits: NDArray[Any] = np.asarray(hit(rows), dtype=bool)[kept]
-            found[seed] = sampled(hits, rows["id"][kept], self.config.data.images_of(seed))
+            mask: NDArray[Any] = np.asarray(hit(rows), dtype=bool)[kept]
+            found[seed] = sampled(mask, rows["id"][kept], self.config.data.images_of(seed, split))
         return found
 
     def victim(self, key: Key) -> Victim:
@@ -178,28 +183,35 @@ class _Reader:
 
     def _robust(self, seed: int, rows: Columns) -> Estimate:
         """At the first radius, of each image the worst of all attacks."""
-        stands = np.fmin(rows["pgd_margin"][:, 0], rows["ensemble_margin"][:, 0]) > 0
-        return sampled(stands, rows["id"], self.config.data.images_of(seed))
+        return sampled(hits.stands(rows, 0), rows["id"], self.config.data.images_of(seed))
+
+    def _trained_on(self, cell: Cell, metric: str, aim: str = "") -> dict[int, Estimate]:
+        """By seed, a share of training images."""
+        return {
+            seed: hits.share(artifact.without_images(), metric, self.config.data.images_of(seed, "train"), aim)
+            for seed, artifact in self.of_seeds(cell).items()
+        }
 
     def looks(self, of: str) -> Looks:
         sets = _metrics(self.of_seeds(Cell("set", 0, of)))
-        asked = self.of_seeds(Cell("neighbours", 0, of))
-        own = [_share(m["says_original"], m["n"]) for m in _metrics(asked)]
-        attack = [_share(m["success"], m["n"]) for m in _metrics(self.of_seeds(Cell("attack", 0, of)))]
+        own = self._trained_on(Cell("neighbours", 0, of), "says_original")
+        attack = self._trained_on(Cell("attack", 0, of), "success", AIMS.get(of, ""))
         read = Cell("oracles", 0, of)
         classes = len(self.artifacts[Cell("data", self.config.seeds[0])].metrics["class_names"])
         oracles = {
-            "shape kept": self.shares(read, lambda rows: rows["shape_read"] == rows["shape_class"]),
-            "toogit of the label": self.shares(read, lambda rows: rows["toogit_read"] == rows["label"]),
-            "toogit of label + 1": self.shares(read, lambda rows: rows["toogit_read"] == (rows["label"] + 1) % classes),
+            "shape kept": self.shares(read, lambda rows: rows["shape_read"] == rows["shape_class"], split="train"),
+            "toogit of the label": self.shares(read, lambda rows: rows["toogit_read"] == rows["label"], split="train"),
+            "toogit of label + 1": self.shares(
+                read, lambda rows: rows["toogit_read"] == (rows["label"] + 1) % classes, split="train"
+            ),
         }
         return Looks(
             over_seeds([m["l2"] for m in sets], 0).mean if sets else 0.0,
             over_seeds([m["linf"] for m in sets], 0).mean if sets else 0.0,
             sum(m["poisoned"] for m in sets),
-            mean(own) if own else None,
+            _mean(own) if own else None,
             {name: _mean(by_seed) for name, by_seed in oracles.items() if by_seed},
-            mean(attack) if attack else None,
+            _mean(attack) if attack else None,
         )
 
     def obeyed(self, cell: Cell) -> Obeyed:
@@ -254,10 +266,6 @@ def _defence(cell: Cell) -> Defence:
 
 def _metrics(artifacts: Mapping[int, Artifact]) -> list[Mapping[str, Any]]:
     return [artifact.metrics for artifact in artifacts.values()]
-
-
-def _share(value: float, n: int) -> Estimate:
-    return proportion(round(value * n), n)
 
 
 def _mean(by_seed: BySeed) -> Estimate:

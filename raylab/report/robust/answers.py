@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, sampled
 from raylab.recipes.robust_features import Cell, RobustFeatures
+from raylab.report import hits
 from raylab.report.estimates import BySeed
 
 
@@ -32,17 +32,17 @@ class Answers:
         found = {"clean": rows["clean_margin"] > 0}
         for place in range(pgd.shape[1]):
             margins = {"pgd": pgd[:, place], "ensemble": ensemble[:, place]}
-            margins["robust"] = np.fmin(margins["pgd"], margins["ensemble"])
             found |= {f"{name} {place}": margin > 0 for name, margin in margins.items()}
+            found[f"robust {place}"] = hits.stands(rows, place)
         found |= {
             name: rows[f"{name}_margin"] > 0 for name in self.config.robustness.others if f"{name}_margin" in rows
         }
         return {name: self._sampled(cell, rows["id"], stands) for name, stands in found.items()}
 
-    def _sampled(self, cell: Cell, ids: NDArray[Any], hits: NDArray[Any]) -> Estimate:
+    def _sampled(self, cell: Cell, ids: NDArray[Any], hit: NDArray[Any]) -> Estimate:
         """A student's own images are training images."""
         split = "train" if cell.role == "own" else "test"
-        return sampled(hits.astype(bool), ids, self.config.data.images_of(cell.seed, split))
+        return sampled(hit.astype(bool), ids, self.config.data.images_of(cell.seed, split))
 
     def follows(self, cell: Cell, feature: str) -> Estimate:
         rows = self.artifacts[cell].without_images()

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from raylab import columns
 from raylab.artifact import Artifact
 from raylab.core import evaluate as measures
 from raylab.core.statistics import Estimate, proportion, sampled
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix
+from raylab.report import hits
 from raylab.report.estimates import difference, mean, negated
 from raylab.report.per_seed import PerSeed, shifted
 
@@ -101,11 +103,13 @@ class Reader:
         """Robust accuracy by radius, the worst of all attacks; empty where it was not measured."""
         if not self.has(cells):
             return {}
-        found = [self.artifacts[cell].metrics for cell in cells]
-        return {
-            eps: mean([proportion(round(m["robust"][k] * m["n"]), m["n"]) for m in found])
-            for k, eps in enumerate(found[0]["eps"])
-        }
+
+        def stands(cell: Cell, place: int) -> Estimate:
+            rows = self.columns(cell)
+            return self._sampled(cell.seed, rows["id"], hits.stands(rows, place))
+
+        radii = self.artifacts[cells[0]].metrics["eps"]
+        return {eps: mean([stands(cell, place) for cell in cells]) for place, eps in enumerate(radii)}
 
     def doubts(self, cells: Sequence[Cell]) -> Iterator[str]:
         """Why those numbers may be too high."""
@@ -113,28 +117,23 @@ class Reader:
             yield from (f"seed {cell.seed}: {said}" for said in self.artifacts[cell].metrics.get("warnings", ()))
 
     def metric(self, cells: Sequence[Cell], name: str) -> Estimate:
-        """A share that the artifacts' manifests have, over seeds."""
-        found = []
-        for cell in cells:
-            metrics = self.artifacts[cell].metrics
-            n = int(metrics.get(f"n_{name}", metrics["n"]))  # a share of some examples only has an n of its own
-            value = metrics[name]
-            if value is None:
-                found.append(proportion(0, 0))
-            else:
-                found.append(proportion(round(value * n), n))
-        return mean(found)
+        """A share that the artifacts' manifests have, over seeds: of test images where those were attacked, else of
+        training images."""
+
+        def share(cell: Cell) -> Estimate:
+            split, aim = ("test", cell.kind) if cell.role == "attacked" else ("train", "")
+            return hits.share(self.columns(cell), name, self.config.data.images_of(cell.seed, split), aim)
+
+        return mean([share(cell) for cell in cells])
 
     def share(self, cell: Cell, column: str) -> Estimate:
         rows = self.columns(cell)
         return self._sampled(cell.seed, rows["id"], rows[column].astype(bool))
 
-    def _sampled(self, seed: int, ids: Any, hits: Any) -> Estimate:
-        return sampled(hits, ids, self.config.data.images_of(seed))
+    def _sampled(self, seed: int, ids: Any, hit: Any) -> Estimate:
+        return sampled(hit, ids, self.config.data.images_of(seed))
 
     def columns(self, cell: Cell) -> Mapping[str, Any]:
         if cell not in self._columns:
-            table = self.artifacts[cell].table()
-            kept = [name for name in table.column_names if name not in ("logits", "image")]
-            self._columns[cell] = {name: table.column(name).to_numpy() for name in kept}
+            self._columns[cell] = columns.to_batch(self.artifacts[cell].table(without=hits.UNREAD))
         return self._columns[cell]
