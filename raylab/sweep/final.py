@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raylab import runner
-from raylab.core.statistics import Estimate
 from raylab.progress import Progress
+from raylab.report.estimates import BySeed
 from raylab.site import Site
 from raylab.stage import closure
-from raylab.sweep.measure import estimate
+from raylab.sweep.measure import over, seed_by_seed
 from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, Final, Results, best_for
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Needs, Prepared, measured
@@ -40,17 +40,17 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
     }
     artifacts = runner.build(cells, site.store, site.backend, Progress())
 
-    def estimates(name: str, where: str) -> dict[str, Estimate]:
-        return {
-            measure.name: estimate(
-                {cell: artifacts[name, where, measure.name, cell] for cell in needs[name, where][measure.name]},
-                measure.metric,
-            )
-            for measure in results.measures
-            if (name, where) in needs
-        }
+    def by_seed(name: str, where: str) -> dict[str, BySeed]:
+        found = {}
+        for measure in results.measures if (name, where) in needs else ():
+            asked = needs[name, where][measure.name]
+            made = {cell: artifacts[name, where, measure.name, cell] for cell in asked}
+            found[measure.name] = seed_by_seed(asked, made, measure.metric)
+        return found
 
     for name, point in points.items():
         made_from = closure(stage for of in needs[name, "whole"].values() for stage in of.values())
         passes = sum(stage.passes for stage in made_from)
-        yield Final(name, point, estimates(name, "held_out"), estimates(name, "whole"), passes)
+        held_out, whole = by_seed(name, "held_out"), by_seed(name, "whole")
+        means = ({measure: over(seeds) for measure, seeds in found.items()} for found in (held_out, whole))
+        yield Final(name, point, *means, passes, held_out or whole)

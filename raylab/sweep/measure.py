@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, over_seeds
+from raylab.core.statistics import Estimate, sampled
 from raylab.document import did_you_mean
-from raylab.stage import Stage
+from raylab.report import hits
+from raylab.report.estimates import mean
+from raylab.stage import Stage, closure
 from raylab.stages.data_config import DigitsData
 from raylab.stages.half import Side, half_of
 from raylab.sweep.config import Measure
@@ -18,6 +22,12 @@ from raylab.sweep.config import Measure
 Cells = Mapping[Any, Stage]
 SEED = "seed"  # the field of a cell that a measure is a mean over
 METRICS = {"evaluation": ("accuracy", "n", "p1")}  # what is known of a kind before one is built
+# Shares of images, by kind and metric: which images are hit. Of a curve the last value counts, as everywhere here.
+BY_IMAGE: Mapping[tuple[str, str], Callable[[hits.Columns], Any]] = {
+    ("evaluation", "accuracy"): lambda rows: rows["correct"],
+    ("evaluation", "p1"): lambda rows: rows["next_class"],
+    ("robustness", "robust"): lambda rows: hits.stands(rows, -1),
+}
 
 
 def chosen(measure: Measure, cells: Cells) -> dict[Hashable, Stage]:
@@ -96,16 +106,51 @@ def value(artifact: Artifact, metric: str) -> float:
     return float(found)
 
 
-def estimate(artifacts: Mapping[Hashable, Artifact], metric: str) -> Estimate:
-    """Mean over the seeds of the cells; cells of one seed are averaged first. The standard error is that over seeds,
-    nan with one."""
+def estimate(artifacts: Mapping[Hashable, Artifact], metric: str) -> float:
+    """Mean over the seeds of the cells; cells of one seed are averaged first."""
     by_seed: dict[object, list[float]] = {}
-    n = 0
     for cell, artifact in artifacts.items():
         by_seed.setdefault(getattr(cell, SEED, 0), []).append(value(artifact, metric))
-        n += int(artifact.metrics.get("n", 0))
     means = [sum(values) / len(values) for values in by_seed.values()]
-    return Estimate(means[0], math.nan, n, 1) if len(means) == 1 else over_seeds(means, n)
+    return sum(means) / len(means)
+
+
+def over(by_seed: Mapping[int, Estimate]) -> Estimate:
+    """Mean over seeds. The standard error is that over seeds, nan with one: another run would have other networks."""
+    found = mean(list(by_seed.values()))
+    return replace(found, se=math.nan) if found.seeds == 1 else found
+
+
+def seed_by_seed(cells: Cells, artifacts: Mapping[Any, Artifact], metric: str) -> dict[int, Estimate]:
+    """The metric by seed, cells of one seed averaged: by image where it is a share of images whose answers are at hand,
+    so that seeds and configs which were tested on the same images can be compared on them."""
+    by_seed: dict[int, list[Hashable]] = {}
+    for cell in cells:
+        by_seed.setdefault(getattr(cell, SEED, 0), []).append(cell)
+    return {seed: _of_seed(seed, [(cells[c], artifacts[c]) for c in of], metric) for seed, of in by_seed.items()}
+
+
+def _of_seed(seed: int, of: Sequence[tuple[Stage, Artifact]], metric: str) -> Estimate:
+    values = [value(artifact, metric) for _, artifact in of]  # raises where there is no such number
+    names = {_images(stage, seed) for stage, _ in of if (stage.kind, metric) in BY_IMAGE}
+    if len(names) == 1 and all((stage.kind, metric) in BY_IMAGE for stage, _ in of):
+        rows = [artifact.without_images() for _, artifact in of]
+        ids = rows[0]["id"]
+        if all(np.array_equal(one["id"], ids) for one in rows):
+            hit = [BY_IMAGE[stage.kind, metric](one) for (stage, _), one in zip(of, rows, strict=True)]
+            shares = np.mean(hit, axis=0) if len(hit) > 1 else np.asarray(hit[0], dtype=bool)
+            return sampled(shares, ids, names.pop(), (0.0, 1.0))
+    n = sum(int(artifact.metrics.get("n", 0)) for _, artifact in of)
+    return Estimate(sum(values) / len(values), math.nan, n, 1)
+
+
+def _images(stage: Stage, seed: int) -> str:
+    """What the ids of its data are of: the images of a data set that seeds may share, or data of its own."""
+    data = stage.inputs["data"]
+    for one in closure([data]):
+        if is_test_data(one):
+            return str(one.config.data.images_of(seed, "test"))  # type: ignore[attr-defined]
+    return data.key
 
 
 def _meant(selector: Mapping[str, Any], cell: Any) -> bool:

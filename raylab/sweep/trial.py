@@ -83,7 +83,7 @@ class TrialBody:
         # Objectives first: a scheduler may end the trial in them, and what only a constraint needs is then never built.
         for measure in self.sweep.measures:
             artifacts = _build(needs[measure.name], self.store, device, self.provenance, on)
-            found[measure.name] = estimate(artifacts, measure.metric).mean
+            found[measure.name] = estimate(artifacts, measure.metric)
         if self.sweep.watched and not lineage.curve:  # the network was there
             kept = judge.book.read()
             lineage.curve = kept if len(kept) == epochs else []  # a stopped trial at this point left only a beginning

@@ -101,6 +101,19 @@ def test_the_winner_is_reported_on_the_other_half_with_seeds_that_no_trial_used(
     assert [final.name for final in results.finals] == ["winner", "before the sweep"]
 
 
+def test_finals_are_compared_on_the_same_images_of_the_same_seeds(done: tuple[Path, Results]) -> None:
+    _, results = done
+    winner, before = results.finals
+    for seed in (7, 8):
+        one, other = winner.by_seed["D_det"][seed], before.by_seed["D_det"][seed]
+        assert one.examples is not None
+        assert other.examples is not None
+        assert one.examples.images == other.examples.images == "test"
+        assert one.examples.ids.tolist() == other.examples.ids.tolist()
+        assert one.n == len(one.examples.ids)
+    assert winner.held_out["D_det"].mean == pytest.approx(sum(winner.by_seed["D_det"][s].mean for s in (7, 8)) / 2)
+
+
 def test_a_second_run_computes_nothing_and_says_the_same(
     done: tuple[Path, Results], capsys: pytest.CaptureFixture[str]
 ) -> None:

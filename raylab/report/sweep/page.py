@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from raylab.config import to_yaml
 from raylab.core.statistics import Estimate
 from raylab.identity import short
+from raylab.report.estimates import BySeed, difference, exceeds, interval, negated
 from raylab.report.frame import render
 from raylab.report.sweep import figures, patience
 from raylab.sweep import words
@@ -76,7 +77,7 @@ def _compared(results: Results) -> Iterator[str]:
         yield (
             f"With fresh seeds, on {where}: {one.name} {_estimate(a)}, against {_estimate(b)} before the sweep "
             f"({a.seeds} seed{'s' * (a.seeds != 1)}, n = {a.n})."
-            + (f" {_verdict(one, a, b)}" if not results.broken(ours) else "")
+            + (f" {_verdict(one, ours.by_seed, before.by_seed)}" if not results.broken(ours) else "")
         )
     for final in (ours, before):
         if broken := results.broken(final):
@@ -88,16 +89,21 @@ def _reported(final: Final, one: Objective) -> Estimate:
     return (final.held_out or final.whole)[one.name]
 
 
-def _verdict(objective: Objective, ours: Estimate, before: Estimate) -> str:
-    """By rule: two standard errors of the difference, the seeds taken as independent."""
-    error = math.hypot(ours.se, before.se)
-    gain = (ours.mean - before.mean) * (1 if objective.direction == "max" else -1)
-    if math.isnan(error) or math.isnan(gain):
-        return "One seed gives no standard error, so nothing is said of the difference."
-    if abs(gain) <= 2 * error:
-        return f"The difference, {gain:+.4f} ± {error:.4f}, is within two of its standard errors: no gain is shown."
-    found = "a gain" if gain > 0 else "a loss: what was better on the half that chose is worse here"
-    return f"The difference, {gain:+.4f} ± {error:.4f}, is more than two of its standard errors: {found}."
+def _verdict(objective: Objective, ours: Mapping[str, BySeed], before: Mapping[str, BySeed]) -> str:
+    """By the house's rule: both have the same seeds and images, so the difference is paired by both."""
+    gain = difference(ours[objective.name], before[objective.name])
+    if objective.direction == "min":
+        gain = negated(gain)
+    low, high = interval(gain)
+    if math.isnan(low):
+        few = "One seed has" if gain.seeds < 2 else "Seeds that agree in a number of no images have"
+        return f"{few} no interval, so nothing is said of the difference."
+    said = f"The difference, seed by seed, is {gain.mean:+.4f} (95 %: {low:+.4f} to {high:+.4f})"
+    if exceeds(gain):
+        return f"{said}: a gain."
+    if exceeds(negated(gain)):
+        return f"{said}: a loss: what was better on the half that chose is worse here."
+    return f"{said}: no gain is shown."
 
 
 def _counts(results: Results) -> list[tuple[str, int, int, float]]:
