@@ -42,6 +42,15 @@ def test_each_limit_is_said_where_it_applies(changed: dict[str, object], said: s
     assert said not in notes()
 
 
+def test_seeds_that_share_images_are_asked_at_most_students_t(digits: Matrix, seefar: Matrix) -> None:
+    """Digits' seeds draw from one set, and what their images cost is known better; a seed of See-Far is a world."""
+    assert "exceeds at most 4.3 of its standard errors (Student's t; fewer where" in notes(seeds=3, shared=True)
+    assert "at most" not in notes(seeds=3)
+    assert size_of(digits).shared
+    two = replace(seefar, config=seefar.config.model_copy(update={"seeds": (0, 1)}))
+    assert not size_of(two).shared
+
+
 def test_the_whole_data_set_is_no_limit() -> None:
     assert notes(full_train=50_000) == notes()
 

@@ -28,6 +28,7 @@ class Size:
     able: float  # test accuracy of the best ordinary network, independent or a source
     full_train: int | None = None  # of the whole data set, where it is known
     robust: bool = True  # every det row has a robust source
+    shared: bool = False  # seeds share test images, or may: their ids are of one data set
 
 
 def size_of(matrix: Matrix) -> Size:
@@ -43,6 +44,7 @@ def size_of(matrix: Matrix) -> Size:
         able=max(estimate.mean for found in (matrix.standard, matrix.sources) for estimate in found.values()),
         full_train=FULL_TRAIN.get(config.data.name),
         robust=all(row.robust is not None for row in det),
+        shared=len({config.data.images_of(seed) for seed in config.seeds}) < len(config.seeds),
     )
 
 
@@ -58,9 +60,10 @@ def size_notes(size: Size) -> tuple[str, ...]:
         notes.append("One seed says nothing about another network, split or world: no row can be judged.")
     else:
         t = student(size.seeds - 1)
+        least = "Student's t" + ("; fewer where the images that seeds share decide, and not networks" * size.shared)
         notes.append(
-            f"With {size.seeds} seeds a difference counts here when it exceeds {t:.1f} of its standard errors "
-            f"(Student's t): {'small effects' if size.seeds < 5 else 'effects below that'} stay unseen."
+            f"With {size.seeds} seeds a difference counts here when it exceeds {'at most ' * size.shared}{t:.1f} of "
+            f"its standard errors ({least}): {'small effects' if size.seeds < 5 else 'effects below that'} stay unseen."
         )
     if size.full_train is not None and size.train < size.full_train:
         notes.append(
