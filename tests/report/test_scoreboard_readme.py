@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scoreboard_lines import ABOUT, MADE, STUDY, evidence, lines
 
+from raylab.report.estimates import interval
 from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.readme import (
     BEGIN,
@@ -181,6 +182,30 @@ def test_studies_of_one_experiment_have_their_own_provenance() -> None:
     made = {**MADE, (STUDY[0], "cifar10"): ABOUT._replace(commit="f" * 40)}
     found = merged([], entries(lines(other, evidence(10, "robust above D_NR", 0.3)), made))
     assert [(one.study, one.commit) for one in found] == [("cifar10", "f" * 12), ("embedded", "0123456789ab")]
+
+
+def test_an_interval_that_was_kept_is_believed_however_wide_its_number_errs(kept: list[Entry]) -> None:
+    """Of two seeds .5 and .9 the interval is [0, 1], narrower than 1.9 standard errors: bounds cut it."""
+    one = next(one for one in kept if one.quantity == "clean")
+    two = replace(one, ours="0.7", se="0.2", seeds="2", interval_low="0", interval_high="1")
+    wide = replace(two, ours="0.5", se="0.45")
+    assert two.measured.evidence.ours.interval == wide.measured.evidence.ours.interval == (0.0, 1.0)
+    assert wide.measured.evidence.ours.mean == 0.5
+    assert replace(wide, interval_low="", interval_high="").measured.evidence.ours.interval is None
+
+
+def test_a_line_without_an_interval_has_students_within_what_its_unit_allows(kept: list[Entry]) -> None:
+    share, points = (next(one for one in kept if one.quantity == name) for name in ("clean", "above relabelled"))
+    alone = {"se": "0.3", "seeds": "2", "interval_low": "", "interval_high": ""}
+    assert interval(replace(share, ours="0.5", **alone).measured.evidence.ours) == (0.0, 1.0)
+    assert interval(replace(points, ours="0.5", **alone).measured.evidence.ours) == (-1.0, 1.0)
+
+
+def test_an_interval_beside_its_number_is_refused(kept: list[Entry]) -> None:
+    one = next(one for one in kept if one.quantity == "clean")
+    moved = replace(one, ours="0.7", se="0.01", seeds="3", interval_low="0.1", interval_high="0.2")
+    with pytest.raises(ValueError, match=r"row 1, clean: interval_low and interval_high hold the mean, got 0.1 to 0.2"):
+        _ = moved.measured
 
 
 def test_only_what_stands_between_the_marks_is_written_anew(kept: list[Entry]) -> None:

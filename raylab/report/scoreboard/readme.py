@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from string import ascii_lowercase
 
-from raylab.core.statistics import Estimate
+from raylab.core.statistics import ANYTHING, Estimate, Range
 from raylab.report.comparison import basis
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import asked, ours
@@ -38,6 +38,9 @@ RULE = (
     "others had a part in it."
 )
 
+
+# Between which values lie, by unit: what an interval of Student's, of a line without one of its own, is cut to.
+WITHIN: Mapping[str, Range] = {"share": (0.0, 1.0), "points": (-1.0, 1.0)}
 
 Place = tuple[str, str, str, str, str]  # of a run: row, experiment, study, on, protocol
 
@@ -84,7 +87,10 @@ class Entry:
         published, gate = row.published.get(self.quantity), row.gates.get(self.quantity)
         if published is None and gate is None:
             raise ValueError(f"row {self.row}: one of {[*row.published, *row.gates]}, got {self.quantity!r}")
-        ours = Estimate(_number(self.ours), _number(self.se), int(self.n), int(self.seeds), self._over_seeds)
+        value, unit = _number(self.ours), (published or gate).unit  # type: ignore[union-attr]  # one is there
+        low, high = WITHIN.get(unit, ANYTHING)
+        within = (low, high) if low <= value <= high else ANYTHING
+        ours = Estimate(value, _number(self.se), int(self.n), int(self.seeds), self._over_seeds, within)
         protocol = "" if self.as_published == "yes" else self.protocol
         bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
         of = (self.remark, self.experiment, self.study)
@@ -93,13 +99,16 @@ class Entry:
 
     @property
     def _over_seeds(self) -> tuple[float, float] | None:
-        """None where it is not kept, or is that of another number: an interval holds its mean, and is no narrower than
-        1.96 standard errors where a bound does not cut it."""
+        """As kept; None where it is not. Raises ValueError where it does not hold its own number."""
         if not (self.interval_low and self.interval_high) or int(self.seeds) < 2:
             return None
-        mean, se, low, high = map(float, (self.ours, self.se or "nan", self.interval_low, self.interval_high))
-        reach = max(mean - low, high - mean)
-        return (low, high) if low <= mean <= high and not reach < 1.9 * se else None
+        low, high, slack = float(self.interval_low), float(self.interval_high), 1e-9  # both were rounded
+        if not low - slack <= float(self.ours) <= high + slack:
+            raise ValueError(
+                f"row {self.row}, {self.quantity}: interval_low and interval_high hold the mean, got {low:g} to "
+                f"{high:g} around {self.ours}; run the suite again, which writes them anew"
+            )
+        return low, high
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
