@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from raylab import runner
+from raylab.core.statistics import Estimate
 from raylab.progress import Progress
 from raylab.report.estimates import BySeed
 from raylab.site import Site
@@ -41,7 +42,7 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
     artifacts = runner.build(cells, site.store, site.backend, Progress())
 
     def by_seed(name: str, where: str) -> dict[str, BySeed]:
-        found = {}
+        found: dict[str, BySeed] = {}
         for measure in results.measures if (name, where) in needs else ():
             asked = needs[name, where][measure.name]
             made = {cell: artifacts[name, where, measure.name, cell] for cell in asked}
@@ -52,5 +53,8 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
         made_from = closure(stage for of in needs[name, "whole"].values() for stage in of.values())
         passes = sum(stage.passes for stage in made_from)
         held_out, whole = by_seed(name, "held_out"), by_seed(name, "whole")
-        means = ({measure: over(seeds) for measure, seeds in found.items()} for found in (held_out, whole))
-        yield Final(name, point, *means, passes, held_out or whole)
+        yield Final(name, point, _means(held_out), _means(whole), passes, held_out or whole)
+
+
+def _means(by_seed: Mapping[str, BySeed]) -> dict[str, Estimate]:
+    return {measure: over(seeds) for measure, seeds in by_seed.items()}

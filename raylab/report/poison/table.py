@@ -195,7 +195,9 @@ class _Reader:
     def looks(self, of: str) -> Looks:
         sets = _metrics(self.of_seeds(Cell("set", 0, of)))
         own = self._trained_on(Cell("neighbours", 0, of), "says_original")
-        attack = self._trained_on(Cell("attack", 0, of), "success", AIMS.get(of, ""))
+        attack = self._trained_on(
+            Cell("attack", 0, of), "success", next((aim for name, aim in AIMS.items() if name == of), "")
+        )
         read = Cell("oracles", 0, of)
         classes = len(self.artifacts[Cell("data", self.config.seeds[0])].metrics["class_names"])
         oracles = {
