@@ -1,12 +1,14 @@
 """Tables of named quantities: what a stage of a small world writes, one row each.
 
 Columns: quantity, value, se (of sampling within this stage; 0 of what is exact, nan where only other
-seeds would tell), n (samples or test examples behind it; 0: closed form).
+seeds would tell), n (samples or test examples behind it; 0: closed form), low and high (between which
+its values lie: 0 and 1 of a share, else infinite).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from raylab import columns
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, proportion
+from raylab.core.statistics import ANYTHING, Estimate, Range, proportion
 from raylab.stage import Metrics, TaskContext
 from raylab.stages.images import to_tensor
 
@@ -29,15 +31,18 @@ Rows = Iterator[tuple[str, Estimate]]
 def read_quantities(artifact: Artifact) -> dict[str, Estimate]:
     """What a stage of this file wrote, by quantity."""
     rows = artifact.batch()
-    values = zip(rows["quantity"], rows["value"], rows["se"], rows["n"], strict=True)
-    return {str(name): _estimate(float(value), float(se), int(n)) for name, value, se, n in values}
+    found = zip(rows["value"], rows["se"], rows["n"], strict=True)
+    estimates = [Estimate(float(value), float(se), int(n), 1) for value, se, n in found]
+    bounds = zip(rows["low"], rows["high"], strict=True) if "low" in rows else map(_within, estimates)
+    within = [(float(low), float(high)) for low, high in bounds]
+    bounded = (replace(one, within=of) for one, of in zip(estimates, within, strict=True))
+    return dict(zip(map(str, rows["quantity"]), bounded, strict=True))
 
 
-def _estimate(value: float, se: float, n: int) -> Estimate:
-    """A share is known by its error, which no other quantity has: its interval ends at 0 and 1."""
-    if n and 0.0 <= value <= 1.0 and se == proportion(round(value * n), n).se:
-        return proportion(round(value * n), n)
-    return Estimate(value, se, n, 1)
+def _within(one: Estimate) -> Range:
+    """Of a table from before bounds were written: a share is then known by its error alone."""
+    share = one.n > 0 and 0.0 <= one.mean <= 1.0 and one.se == proportion(round(one.mean * one.n), one.n).se
+    return (0.0, 1.0) if share else ANYTHING
 
 
 def write(context: TaskContext, rows: Rows) -> Metrics:
@@ -48,6 +53,8 @@ def write(context: TaskContext, rows: Rows) -> Metrics:
             "value": np.array([e.mean for e in found.values()]),
             "se": np.array([e.se for e in found.values()]),
             "n": np.array([e.n for e in found.values()], dtype=np.int64),
+            "low": np.array([e.within[0] for e in found.values()], dtype=np.float64),
+            "high": np.array([e.within[1] for e in found.values()], dtype=np.float64),
         }
     )
     context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate
 from raylab.recipes.theory import Cell, Theory, absent_images
 from raylab.report.comparison import WORDS, Comparison, Group, basis, got, tally, wanted
 from raylab.report.estimates import mean
 from raylab.report.made import newest_provenance
+from raylab.report.per_seed import shifted
 from raylab.report.theory import targets
 from raylab.report.theory.targets import Asked, Found
 from raylab.stages.quantities import read_quantities
@@ -72,7 +72,7 @@ def together(seeds: Mapping[int, Found]) -> Found:
 def _with_excess(found: Found) -> Found:
     """Beside every accuracy with a closed form of its own: how far it lies from it, seed by seed."""
     excess = {
-        f"{name} excess": Estimate(found[name].mean - found[f"{name} expected"].mean, found[name].se, found[name].n, 1)
+        f"{name} excess": shifted(found[name], -found[f"{name} expected"].mean)
         for name in found
         if f"{name} expected" in found
     }
