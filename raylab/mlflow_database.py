@@ -57,7 +57,7 @@ def check_schema(connection: sqlalchemy.Connection) -> None:
     if found in (None, wanted):
         return
     installed = f"MLflow {mlflow.__version__}"
-    if found not in {script.revision for script in _scripts().walk_revisions()}:
+    if found not in _known():
         raise TrackerError(f"its schema {found} is of a newer version than {installed} here; install that one")
     uri = connection.engine.url.render_as_string()
     raise TrackerError(
@@ -96,15 +96,18 @@ def _make(path: Path) -> None:
 
 
 def _is_half_made(path: Path) -> bool:
-    """Whether its schema is not complete and it holds nothing but what MLflow puts in by itself.
+    """Whether no MLflow, of whatever version, has finished making it.
 
-    Raises TrackerError where its tables are not MLflow's.
+    An MLflow writes its first experiment when its schema is complete, so that an older one's database holds a row. And
+    a revision that is not known here is beyond the last one of the installed version. Raises TrackerError where its
+    tables are not MLflow's.
     """
     engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
     try:
         with engine.connect() as connection:
             tables = set(sqlalchemy.inspect(connection).get_table_names())
-            if _revision(connection) == _head():
+            revision = _revision(connection)
+            if revision == _head() or (revision is not None and revision not in _known()):
                 return False
             if tables and not tables & {"experiments", "_alembic_tmp_experiments", "alembic_version"}:
                 raise TrackerError(f"{path} is another program's database (table {min(tables)}); name another file")
@@ -116,9 +119,7 @@ def _is_half_made(path: Path) -> bool:
 def _holds_rows(connection: sqlalchemy.Connection, table: str) -> bool:
     if table in ("alembic_version", "workspaces"):
         return False  # migrations fill them
-    default = "WHERE experiment_id != 0" if table == "experiments" else ""  # MLflow's own first experiment
-    query = f'SELECT EXISTS (SELECT 1 FROM "{table}" {default})'
-    return bool(connection.exec_driver_sql(query).scalar())
+    return bool(connection.exec_driver_sql(f'SELECT EXISTS (SELECT 1 FROM "{table}")').scalar())
 
 
 def _is_quiet(path: Path) -> bool:
@@ -153,6 +154,11 @@ def _revision(connection: sqlalchemy.Connection) -> str | None:
 def _head() -> str | None:
     """The revision of the schema that the installed MLflow wants."""
     return _scripts().get_current_head()
+
+
+def _known() -> set[str]:
+    """All revisions up to that one."""
+    return {script.revision for script in _scripts().walk_revisions()}
 
 
 def _scripts() -> ScriptDirectory:

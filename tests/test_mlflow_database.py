@@ -239,6 +239,42 @@ def test_an_old_schema_with_runs_in_it_is_left_as_it_is_and_has_one_remedy(tmp_p
         MlflowTracker(f"sqlite:///{path}", None).check()
 
 
+def refused_untouched(path: Path, told: str) -> None:
+    """Nothing is written, renamed or made: `mlflow ui` of another version may have it open."""
+    before = path.read_bytes()
+    with pytest.raises(TrackerError, match=told):
+        MlflowTracker(f"sqlite:///{path}", None).check()
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("first_experiment", [True, False])  # `mlflow db upgrade` makes a database without it
+def test_a_database_without_runs_of_a_newer_mlflow_is_no_half_made_one(
+    empty_database: Path, tmp_path: Path, first_experiment: bool
+) -> None:
+    path = tmp_path / "mlflow.db"
+    shutil.copy(empty_database, path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        if not first_experiment:
+            connection.execute("DELETE FROM experiments")
+        connection.commit()
+    refused_untouched(path, r"its schema ffffffffffff is of a newer version than MLflow [\d.]+ here; install that one")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_without_runs_that_an_older_mlflow_finished_is_no_half_made_one(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    half_made(path, OLD)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (0, 'Default', 'active')"
+        )
+        connection.commit()
+    refused_untouched(path, rf"its schema {OLD} is of an older version, .* run `mlflow db upgrade sqlite:///{path}`")
+
+
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
