@@ -44,7 +44,7 @@ def test_a_store_that_says_nothing_is_given_up(silent: int) -> None:
     began = time.monotonic()
     with pytest.raises(StoreError, match=r"cannot be reached \(no answer within 3 s\); check address, network"):
         check_reachable(uri(silent), seconds=3)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # Arrow's own patience is 99 s
 
 
 @pytest.mark.slow
