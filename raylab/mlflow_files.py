@@ -11,8 +11,6 @@ from urllib.request import url2pathname
 
 import sqlalchemy
 
-from raylab.mlflow_database import with_driver
-
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -23,30 +21,48 @@ PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_mo
 def follow(uri: str, location: str, place: str) -> str:
     """Where the files of an experiment are: `location`, which its database names, or `place`, which its home names.
 
-    They were moved to `place` where two of three signs say so: the database lies in the same folder as the files would,
-    the files are in `place`, `location` is gone. Then whatever the database has below the old root is told to be below
-    the new one, files of all experiments and of runs that people added too.
+    They were moved to `place`, or copied, where the database lies in the same folder as they would, and they are in
+    `place` or no longer in `location`. A database that lies elsewhere is shared: what is gone from here may well be on
+    another machine, and stays as it is told. Once they were moved, the database is told so, of the other experiments
+    beside this one too where their files came along, and of runs that people added.
     """
     here, there = _local(place), _local(location)
     if here is None or there is None or here == there or (here.exists() and there.exists() and here.samefile(there)):
         return location
-    url = with_driver(sqlalchemy.make_url(uri))
-    home = here.parent.parent.resolve()
-    beside = url.get_backend_name() == "sqlite" and Path(str(url.database)).parent.resolve() == home
-    if beside + here.exists() + (not there.exists()) < 2:
+    url, home = sqlalchemy.make_url(uri), here.parent.parent.resolve()
+    # Through links: two homes may link to one database.
+    beside = url.get_backend_name() == "sqlite" and Path(str(url.database)).resolve().parent == home
+    if not beside or (there.exists() and not here.exists()):
         return location
-    old, new = location.rsplit("/", 1)[0], place.rsplit("/", 1)[0]
     engine = sqlalchemy.create_engine(url)
     try:
         with engine.begin() as connection:
-            for name, column_name in PLACES.items():
-                column = sqlalchemy.column(column_name, sqlalchemy.String)
-                table = sqlalchemy.table(name, column)
-                below = sqlalchemy.update(table).where(column.startswith(f"{old}/", autoescape=True))
-                connection.execute(below.values({column_name: sqlalchemy.func.replace(column, f"{old}/", f"{new}/")}))
+            for old, new in [(location, place), *_came_along(connection, location, place)]:
+                _repoint(connection, old, new)
     finally:
         engine.dispose()
     return place
+
+
+def _came_along(connection: sqlalchemy.Connection, location: str, place: str) -> list[tuple[str, str]]:
+    """Old and new place of the other experiments whose files lay beside those in `location` and lie beside `place`."""
+    (old, name), (new, new_name) = location.rsplit("/", 1), place.rsplit("/", 1)
+    if name != new_name:  # a person named this place: it does not say where the others' are
+        return []
+    column = sqlalchemy.column(PLACES["experiments"], sqlalchemy.String)
+    query = sqlalchemy.select(column).select_from(sqlalchemy.table("experiments"))
+    parts = [known.rpartition("/") for known in connection.scalars(query) if known and known != location]
+    pairs = [(f"{old}/{other}", f"{new}/{other}") for root, _, other in parts if root == old]
+    return [(was, now) for was, now in pairs if (folder := _local(now)) and folder.exists()]
+
+
+def _repoint(connection: sqlalchemy.Connection, old: str, new: str) -> None:
+    for name, column_name in PLACES.items():
+        column = sqlalchemy.column(column_name, sqlalchemy.String)
+        # Not LIKE, for which SQLite takes large and small letters as the same.
+        below = sqlalchemy.func.substr(column.concat("/"), 1, len(old) + 1) == f"{old}/"
+        moved = sqlalchemy.literal(new).concat(sqlalchemy.func.substr(column, len(old) + 1))
+        connection.execute(sqlalchemy.update(sqlalchemy.table(name, column)).where(below).values({column_name: moved}))
 
 
 def writable(location: str) -> None:

@@ -16,6 +16,7 @@ from mlflow_runs import PARENT_RECORD, SHA, cells, child, database, opened, publ
 
 from raylab.identity import fingerprint
 from raylab.mlflow_content import NOTE, content
+from raylab.mlflow_files import follow
 from raylab.mlflow_run import CONTENT, KEY, PARENT
 from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import DataRef, Publication, Record, TrackerError
@@ -235,6 +236,65 @@ def test_a_database_that_two_homes_share_keeps_the_place_of_its_files(home: Path
     run_id = publish(MlflowTracker(shared, str(tmp_path / "mine" / "mlartifacts")), study())
     assert opened(home_of(home)).info.artifact_uri.startswith((home / "mlartifacts").as_uri())
     assert (home / f"mlartifacts/study/{run_id}/artifacts/page.html").exists()
+
+
+def locations(tracker: MlflowTracker) -> dict[str, str]:
+    """Where the database says that the files of experiments, and of their runs, are."""
+    client = MlflowClient(tracker.uri)
+    found = {one.name: one.artifact_location for one in client.search_experiments()}
+    runs_of = {one.name: client.search_runs([one.experiment_id]) for one in client.search_experiments()}
+    for name, several in runs_of.items():
+        assert all(run.info.artifact_uri.startswith(f"{found[name]}/") for run in several)
+    return found
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_home_never_takes_over_the_files_that_another_machine_has_in_a_shared_database(
+    empty_database: Path, tmp_path: Path, linked: bool
+) -> None:
+    """The other machine's folders are not seen from here, and this home has one of the same name."""
+    shared, alice, bob = (tmp_path / name for name in ("shared", "alice", "bob"))
+    for folder in (shared, alice, bob / "mlartifacts" / "study"):
+        folder.mkdir(parents=True)
+    shutil.copy(empty_database, shared / "mlflow.db")
+    uris = [f"sqlite:///{shared}/mlflow.db"] * 2
+    if linked:
+        for home in (alice, bob):
+            (home / "mlflow.db").symlink_to(shared / "mlflow.db")
+        uris = [f"sqlite:///{home}/mlflow.db" for home in (alice, bob)]
+    of_alice, of_bob = (
+        MlflowTracker(uri, str(home / "mlartifacts")) for uri, home in zip(uris, (alice, bob), strict=True)
+    )
+    publish(of_alice, study())
+    publish(of_alice, study(), "another")
+    before = locations(of_alice)
+    shutil.rmtree(alice / "mlartifacts")
+    utils._artifact_repos_cache.clear()
+    publish(of_bob, study())
+    assert locations(of_bob) == before
+    assert before["another"] == (alice / "mlartifacts/another").as_uri()
+
+
+def test_a_database_server_is_never_told_that_files_were_moved(tmp_path: Path) -> None:
+    here, there = tmp_path / "mlartifacts/study", tmp_path / "gone/mlartifacts/study"
+    here.mkdir(parents=True)
+    found = follow("postgresql://nobody@127.0.0.1:9/none", there.as_uri(), here.as_uri())
+    assert found == there.as_uri()
+
+
+def test_experiments_whose_files_did_not_come_along_stay_where_they_are(home: Path, tmp_path: Path) -> None:
+    for name in ("left", "Study", "study-2"):
+        publish(home_of(home), study(), name)
+    new = tmp_path / "new"
+    (new / "mlartifacts").mkdir(parents=True)
+    for part in ("mlflow.db", "mlartifacts/study", "mlartifacts/study-2"):
+        (home / part).rename(new / part)
+    publish(home_of(new), study())
+    found = locations(home_of(new))
+    came = {name for name, place in found.items() if place == (new / "mlartifacts" / name).as_uri()}
+    assert came == {"study", "study-2"}
+    run = opened(home_of(new), "left")
+    assert Path(MlflowClient(home_of(new).uri).download_artifacts(run.info.run_id, "page.html")).exists()
 
 
 def test_a_place_of_files_that_cannot_be_written_is_told_before_anything_is_computed(
