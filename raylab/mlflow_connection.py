@@ -20,7 +20,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import sqlalchemy
 from mlflow import MlflowClient
 
-from raylab.mlflow_database import check_schema, make_whole, with_driver
+from raylab.mlflow_database import DRIVERS, check_schema, make_whole, with_driver
 from raylab.redaction import public, redacted
 from raylab.tracking import TrackerError
 
@@ -109,7 +109,9 @@ def _cause(error: BaseException, outside: BaseException | None) -> str:
 @contextmanager
 def _opened(url: sqlalchemy.URL) -> Iterator[sqlalchemy.Connection]:
     """One attempt, seconds: MLflow itself retries for most of an hour."""
-    timeout = DATABASES[url.get_backend_name()]
+    kind = url.get_backend_name()
+    # A driver that is not in the table spells it in its own way, and would refuse this one.
+    timeout = DATABASES[kind] if kind not in DRIVERS or url.get_driver_name() in DRIVERS[kind] else ""
     engine = sqlalchemy.create_engine(url, connect_args={timeout: QUICK_SECONDS} if timeout else {})
     try:
         with engine.connect() as connection:

@@ -38,12 +38,15 @@ _log = logging.getLogger(__name__)
 
 
 def with_driver(url: sqlalchemy.URL) -> sqlalchemy.URL:
-    """The same with the name of a driver that is installed, where it names none. Raises TrackerError without one."""
+    """The same with the name of a driver that is installed, where it names none. Raises TrackerError without one.
+
+    A driver that is named and not in DRIVERS is SQLAlchemy's to find: its module may have any name.
+    """
     database, _, named = url.drivername.partition("+")
-    if database not in DRIVERS:
+    known = DRIVERS.get(database, {})
+    if not known or (named and named not in known):
         return url
-    known = DRIVERS[database]
-    candidates = {named: known.get(named, named)} if named else known
+    candidates = {named: known[named]} if named else known
     for driver, module in candidates.items():
         if importlib.util.find_spec(module) is not None:
             return url.set(drivername=f"{database}+{driver}")

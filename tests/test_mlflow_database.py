@@ -16,7 +16,7 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 from mlflow_runs import publish, runs, study
 from test_mlflow_processes import process
 
-from raylab import mlflow_database
+from raylab import mlflow_connection, mlflow_database
 from raylab.mlflow_connection import explained
 from raylab.mlflow_database import _revision, _scripts, make_whole, with_driver
 from raylab.mlflow_tracker import MlflowTracker
@@ -299,6 +299,8 @@ def test_a_long_cause_ends_at_a_word() -> None:
         ("postgresql://h/x", {"psycopg"}, "postgresql+psycopg"),
         ("postgresql+psycopg://h/x", {"psycopg2", "psycopg"}, "postgresql+psycopg"),
         ("mysql://h/x", {"pymysql"}, "mysql+pymysql"),
+        ("mysql+mysqlconnector://h/x", {"mysql.connector"}, "mysql+mysqlconnector"),
+        ("postgresql+pg8000://h/x", {"pg8000"}, "postgresql+pg8000"),
         ("sqlite:////x", set(), "sqlite"),
     ],
 )
@@ -323,3 +325,32 @@ def test_a_driver_that_is_not_installed_is_told_with_what_brings_it(
     monkeypatch.setattr(mlflow_database.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(TrackerError, match=told):
         MlflowTracker(uri, None).check()
+
+
+def test_a_driver_that_sqlalchemy_does_not_know_is_told_in_its_words() -> None:
+    with pytest.raises(TrackerError, match=r"cannot be used \(NoSuchModuleError: .*mysql\.nosuch"):
+        MlflowTracker("mysql+nosuch://h/x", None).check()
+
+
+@pytest.mark.parametrize(
+    ("uri", "given"),
+    [
+        ("mysql+mysqlconnector://h/x", {}),
+        ("postgresql+pg8000://h/x", {}),  # has no connect_timeout
+        ("postgresql+psycopg2://h/x", {"connect_timeout": 5}),
+        ("sqlite:////x", {"timeout": 5}),
+    ],
+)
+def test_only_drivers_that_are_known_get_a_timeout_in_their_words(
+    uri: str, given: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, int]] = []
+
+    def create(_: sqlalchemy.URL, connect_args: dict[str, int]) -> None:
+        asked.append(connect_args)
+        raise OSError("no database")
+
+    monkeypatch.setattr(mlflow_connection.sqlalchemy, "create_engine", create)
+    with pytest.raises(OSError, match="no database"), mlflow_connection._opened(sqlalchemy.make_url(uri)):
+        pass
+    assert asked == [given]
