@@ -83,8 +83,10 @@ def test_nothing_that_a_local_run_on_ray_writes_holds_a_credential(
         "AWS session": secrets.token_hex(20),
         "GCP key": secrets.token_hex(20),
         "MLflow token": secrets.token_hex(20),
+        "MLflow password": secrets.token_hex(20),
         "Ray token": secrets.token_hex(32),
         "tracker password": secrets.token_hex(20),
+        "database password": secrets.token_hex(20),
     }
     gcp, home, site = tmp_path / "gcp.json", tmp_path / "home", tmp_path / "site.yaml"
     gcp.write_text(json.dumps({"type": "service_account", "private_key": planted["GCP key"]}))
@@ -102,6 +104,10 @@ def test_nothing_that_a_local_run_on_ray_writes_holds_a_credential(
             "AWS_SESSION_TOKEN": planted["AWS session"],
             "GOOGLE_APPLICATION_CREDENTIALS": str(gcp),
             "MLFLOW_TRACKING_TOKEN": planted["MLflow token"],
+            "MLFLOW_TRACKING_USERNAME": "me",
+            "MLFLOW_TRACKING_PASSWORD": planted["MLflow password"],
+            # The site file names another tracker; the variable goes wherever the environment goes.
+            "MLFLOW_TRACKING_URI": f"postgresql://me:{planted['database password']}@{bucket.place}/mlflow",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": planted["Ray token"],
             "RAY_TMPDIR": folder,
