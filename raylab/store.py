@@ -174,7 +174,9 @@ class Store:
 
     def tidy(self, stage: Stage) -> None:
         """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
-        with contextlib.suppress(OSError):  # somebody else tidies too, or still writes: nothing depends on it
+        with contextlib.suppress(
+            FileNotFoundError, StoreError
+        ):  # somebody else tidies too, or still writes: nothing depends on it
             self.remove_folder(self._progress(stage))
 
     def _progress(self, stage: Stage) -> str:
@@ -250,8 +252,9 @@ class Store:
             self.filesystem.delete_file(path)
 
     def remove_folder(self, folder: str) -> None:
-        """Raises FileNotFoundError where there is none."""
-        self.filesystem.delete_dir(folder)
+        """Raises FileNotFoundError where there is none, StoreError where it cannot be removed."""
+        with told(folder, "cannot be removed"):
+            self.filesystem.delete_dir(folder)
 
     def at_once(self, ask: Callable[[Asked], Answer], about: Sequence[Asked]) -> list[Answer]:
         """The answers in order. Of a store that is far away thousands of them would take minutes one by one."""

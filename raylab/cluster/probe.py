@@ -105,7 +105,7 @@ def _note(uri: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        with suppress(OSError):  # keys that may not delete: told of by the check of the store
+        with suppress(StoreError):  # keys that may not delete: told of by the check of the store
             store.delete(f"{store.root}/{name}")
 
 

@@ -148,7 +148,7 @@ def run_tasks(
 
 def _remove(store: Store, folder: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        store.filesystem.delete_dir(folder)
+        store.remove_folder(folder)
 
 
 def _folder(store: Store) -> str:

@@ -31,6 +31,7 @@ from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.population import NUMBER, RETURNED, Population
 from raylab.cluster.trainable import LONGEST, trainable
+from raylab.files import told
 from raylab.identity import short
 from raylab.progress import shortened
 from raylab.runner import describe
@@ -168,15 +169,17 @@ def _cause(result: Any) -> str | None:
 
 def _remove_checkpoints(folder: str, store: Store) -> None:
     """All were kept, for any trial might have gone on from any."""
-    for info in store.filesystem.get_file_info(pafs.FileSelector(folder, recursive=True)):
+    with told(folder, "cannot be listed"):
+        found = store.filesystem.get_file_info(pafs.FileSelector(folder, recursive=True))
+    for info in found:
         if info.type == pafs.FileType.Directory and info.base_name.startswith("checkpoint_"):
-            store.filesystem.delete_dir(info.path)
+            store.remove_folder(info.path)
 
 
 def forget(search: Search, store: Store) -> None:
     """Remove Tune's folder: what is to be tried again starts afresh."""
     with contextlib.suppress(FileNotFoundError):
-        store.filesystem.delete_dir(folder_of(search, store))
+        store.remove_folder(folder_of(search, store))
 
 
 def folder_of(search: Search, store: Store) -> str:

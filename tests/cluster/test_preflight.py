@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import fs
 from pydantic import ValidationError
+from test_tune_sweep import toys
+from toy import numbers
 
-from raylab.cluster import preflight, probe
+from raylab.artifact import StoreError
+from raylab.cluster import preflight, probe, sweep, tune_sweep
 from raylab.cluster.backend import RayBackend
 from raylab.cluster.probe import Sight
 from raylab.site import Actors, SiteFile, Trials
@@ -107,17 +111,49 @@ def test_a_driver_that_hangs_counts_as_no_gpu(tmp_path: Path, monkeypatch: pytes
         preflight.check_machine(SiteFile(actors=Actors(gpus=1)), gpus=None)
 
 
+class WithoutDelete(fs.LocalFileSystem):  # type: ignore[misc]  # Arrow has no types
+    """Answers as a bucket does to keys that may write and not delete."""
+
+    def delete_file(self, path: str) -> None:
+        raise OSError(f"AccessDenied: DeleteObject {path}")
+
+    def delete_dir(self, path: str) -> None:
+        raise OSError(f"AccessDenied: DeleteObjects {path}")
+
+
 def test_keys_that_may_write_and_not_delete_are_named_and_not_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(store: Store, path: str) -> None:
-        del store
-        raise OSError(f"AccessDenied: DeleteObject {path}")
-
-    monkeypatch.setattr(probe.Store, "delete", refused)
+    monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
     with probe._note(str(tmp_path)) as note:
         assert (tmp_path / note).is_file()
         assert "AccessDenied: DeleteObject" in probe._store_obstacle(str(tmp_path), note)
+
+
+def test_a_folder_of_tunes_that_cannot_be_removed_is_told_of_with_path_and_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
+    store, one = Store(str(tmp_path)), toys(1)
+    folder = tune_sweep.folder_of(one, store)
+    store.put(f"{folder}/trial-00000/checkpoint_000000/state", b"")
+    for remove in (
+        lambda: sweep._remove(store, folder),
+        lambda: tune_sweep.forget(one, store),
+        lambda: tune_sweep._remove_checkpoints(folder, store),
+    ):
+        with pytest.raises(StoreError, match=rf"^{folder}.*: cannot be removed \(AccessDenied: .*\); mend this, then"):
+            remove()
+
+
+def test_what_cannot_be_tidied_away_after_a_commit_fails_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
+    store, stage = Store(str(tmp_path)), numbers(3)
+    store.put_shard(stage, 0, b"", 0)
+    store.tidy(stage)
+    assert store.names(store._progress(stage)) == ["part-00000.parquet.json"]
 
 
 def test_a_worker_that_sees_what_the_driver_sees_is_no_problem() -> None:
