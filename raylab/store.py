@@ -174,9 +174,8 @@ class Store:
 
     def tidy(self, stage: Stage) -> None:
         """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
-        with contextlib.suppress(
-            FileNotFoundError, StoreError
-        ):  # somebody else tidies too, or still writes: nothing depends on it
+        # Somebody else tidies too, or still writes: nothing depends on it.
+        with contextlib.suppress(FileNotFoundError, StoreError):
             self.remove_folder(self._progress(stage))
 
     def _progress(self, stage: Stage) -> str:
