@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import glob
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import expanduser
 from pathlib import Path
@@ -91,7 +91,7 @@ def _read(config: type[Given], source: Path | str, origin: str = "", changes: Se
         return load(config, source, changes, origin)
     except ConfigError:
         if isinstance(source, Path):
-            if not source.exists() and (meant := _meant(config, str(source))):
+            if not os.path.exists(source) and (meant := _meant(config, str(source))):
                 raise ConfigError([f"{source}: no such file; {meant}"]) from None
             if other := _of_another(config, source):
                 raise ConfigError([other]) from None
@@ -101,7 +101,7 @@ def _read(config: type[Given], source: Path | str, origin: str = "", changes: Se
 def site_path(site: str) -> Path:
     """A file, or one of `configs/site` by its name. Raises ConfigError."""
     path = Path(expanduser(site))
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if os.path.exists(path) or path.suffix or len(path.parts) > 1:
         return path
     known = {path.stem: path for folder in reversed(FOLDERS) for path in sorted((folder / "site").glob("*.yaml"))}
     if site not in known:
@@ -142,7 +142,7 @@ def _strangers(parser: argparse.ArgumentParser, config: type[Config], words: Seq
         key = name.strip("-").replace("-", "_")
         bare = name == word and not name.startswith("-") and before not in ("--site", "-h", "--help")
         strange = KEY.fullmatch(key) and (bare or name.startswith("-"))
-        if name in options or not strange or Path(expanduser(word)).exists():
+        if name in options or not strange or os.path.exists(expanduser(word)):
             continue
         what = "no such file" if bare else "no such option"
         if keys := _called(config, key):
@@ -164,8 +164,8 @@ def _called(config: type[Config], name: str) -> list[str]:
 
 def _meant(config: type[Config], word: str) -> str:
     """The config of that name, where a word is no file; "" where there is none."""
-    name = glob.escape(Path(word).name.removesuffix(".yaml"))
-    files = [path for folder in FOLDERS if name for path in sorted(folder.rglob(f"{name}.yaml"))]
+    name = f"{Path(word).name.removesuffix('.yaml')}.yaml"
+    files = [path for folder in FOLDERS for path in sorted(folder.rglob("*.yaml")) if path.name == name]
     own = [path for path in files if not _of_another(config, path)]
     return f"did you mean {own[0]}?" if own else ""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,35 @@ def test_the_config_of_a_name_is_found(tmp_path: Path, monkeypatch: pytest.Monke
     for word in ("tiny", "tiny.yaml", "transfer_matrix/tiny.yaml"):
         assert told(word) == [f"{word}: no such file; did you mean CONFIGS/transfer_matrix/tiny.yaml?"]
     assert told("worlds") == ["worlds: no such file; check the path"]  # a config of another experiment alone
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[None]:
+    """Root, whom no permission stops, is somebody else here."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("option", ["", "--site "], ids=["a config", "a site"])
+def test_a_file_in_a_closed_folder_cannot_be_read(option: str, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    with nobody():
+        assert told(f"{option}{closed}/x.yaml") == [
+            f"{closed}/x.yaml: cannot be read (Permission denied); check the path"
+        ]
+
+
+def test_a_word_that_no_file_can_be_named_is_refused_like_any_other() -> None:
+    word = "x" * 300
+    assert told(word) == [f"{word}: cannot be read (File name too long); check the path"]
+    assert told(f"--site {word}")[0].startswith(f"{word}: no such site file; in configs/site there are ")
+    assert told(f"--{word} 1")[0].startswith(f"command line: --{word}: no such option; there are ")
 
 
 def test_every_shipped_config_is_told_from_those_of_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from raylab import schema, yaml12
+from raylab import command_line, schema, yaml12
 from raylab.config import Config, ConfigError, as_dict, load, to_yaml
+from raylab.document import LONGEST_LINE
 from raylab.objections import reason
 from raylab.recipes import worlds
 from raylab.report.experiments import EXPERIMENTS
@@ -199,10 +200,15 @@ def small(config: Config) -> bool:
 
 
 def helps(line: str) -> None:
-    """One line of plain words: where, what the rule is, what was given."""
-    assert line.isprintable(), line
-    assert len(line) <= 1000, line
+    """As `readable`, and it begins with where."""
     assert line.startswith(("x.yaml:", "command line: ", "... and ")), line
+    readable(line)
+
+
+def readable(line: str) -> None:
+    """One line of plain words."""
+    assert line.isprintable(), line
+    assert len(line) <= LONGEST_LINE + len(" ... "), line
     for foreign in (
         "pydantic",
         "validation error",
@@ -271,3 +277,28 @@ def test_any_value_of_yaml_is_a_config_or_refused_with_help(name: str, value: An
 )
 def test_any_words_of_a_command_line_are_changes_or_refused_with_help(name: str, words: list[str]) -> None:
     tried(name, "{}", words)
+
+
+LONG = [letter * length for letter in "x/" for length in (255, 300, 5000)]
+
+
+@few(150)
+@given(
+    st.sampled_from([*EXPERIMENTS, "worlds", "sweep", "reproduce"]),
+    st.lists(
+        st.text(max_size=20)
+        | st.from_regex(r"-{0,2}[a-z.]{1,12}=?.{0,12}")
+        | st.sampled_from([*LONG, "--site", "--dry-run", "-h", "~", "~nobody-there/x", ".", "/", "tiny", "attack"]),
+        max_size=4,
+    ),
+)
+def test_any_words_of_a_command_line_are_read_or_refused_in_lines_that_can_be_read(name: str, words: list[str]) -> None:
+    try:
+        arguments = command_line.parsed(KINDS[name].config, None, words)
+        command_line.loaded(KINDS[name].config, arguments.settings, arguments.site)
+    except ConfigError as error:
+        for line in error.problems:
+            readable(line)
+    except SystemExit as ended:
+        if ended.code:  # not --help or --keys
+            raise
