@@ -24,7 +24,7 @@ TYPES: Mapping[str, type] = {
     "version": int,
     "name": str,
     "key": str,
-    "config": object,  # any JSON
+    "config": object,  # any JSON: the key vouches for it
     "inputs": dict,
     "parts": list,
     "metrics": dict,
@@ -72,8 +72,8 @@ def _check_fields(manifest: Mapping[str, Any], sealed: bool) -> None:
     if absent:
         raise ValueError(f"without {', '.join(absent)}")
     for name, wanted in TYPES.items():
-        # bool is an int to isinstance
-        if not isinstance(manifest[name], wanted) or isinstance(manifest[name], bool):
+        is_flag = isinstance(manifest[name], bool)  # an int to isinstance
+        if not isinstance(manifest[name], wanted) or (is_flag and wanted is int):
             raise ValueError(f"{name}: {JSON_NAMES[wanted]} is needed, got {manifest[name]!r:.80}")
     unknown = sorted(manifest.keys() - TYPES.keys())
     if unknown and not sealed:  # what had no checksum had these fields alone: the word "checksum" itself may be damaged

@@ -75,6 +75,7 @@ CHANGES: dict[str, Change] = {
     "a part, which is gone": lambda m: m["parts"].clear(),
     "the version": lambda m: m.update(version=2),
     "the config": lambda m: m.update(config=[6, "numbers"]),
+    "the type of the config": lambda m: m.update(config=True),
     "an input": lambda m: m["inputs"].update(data="0" * 64),
     "a field, which is gone": lambda m: m.pop("metrics"),
     "the type of a field": lambda m: m.update(metrics=[]),
