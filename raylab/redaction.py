@@ -24,6 +24,34 @@ SHOWN = {
     "driver",
     "sslmode",
 }
+# These log nobody in either, though they tell who asks, or what a machine looks like: they stay hidden.
+NO_LOGIN = SHOWN | {
+    "background_writes",
+    "blob_storage_authority",
+    "blob_storage_scheme",
+    "buffer_size",
+    "check_directory_existence_before_creation",
+    "client_id",
+    "credential_kind",
+    "default_block_size",
+    "default_bucket_location",
+    "dfs_storage_authority",
+    "dfs_storage_scheme",
+    "enable_tls",
+    "force_virtual_addressing",
+    "kerb_ticket",
+    "project_id",
+    "replication",
+    "retry_limit_seconds",
+    "smart_defaults",
+    "tenant_id",
+    "tls_ca_dir_path",
+    "tls_ca_file_path",
+    "tls_verify_certificates",
+    "use_mmap",
+    "user",
+}
+AZURE = ("abfs", "abfss")  # what stands before their "@" is the container
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 KEY_ID = 16  # characters: AWS' have 20
 SHORTEST = 6  # characters of a credential that is searched for by itself: a shorter one is part of ordinary words
@@ -31,10 +59,10 @@ SHORTEST = 6  # characters of a credential that is searched for by itself: a sho
 
 def public(uri: str) -> str:
     """The URI without user, password, token, fragment and the values of unknown parameters; a path as it is."""
-    scheme, separator, rest = uri.partition("://")
+    scheme, separator, _ = uri.partition("://")
     if not separator:
         return uri
-    user, place, query, fragment = _parts(rest)
+    user, place, query, fragment = _parts(uri)
     shown = f"{HIDDEN}@{place}" if user else place
     if query:
         shown += "?" + "&".join(map(_parameter, query.split("&")))
@@ -53,17 +81,25 @@ def redacted(text: str, *uris: str) -> str:
     return URI.sub(lambda found: public(found[0]), text)
 
 
-def logs_in(uri: str) -> bool:
-    """Whether the URI holds a password or keys, and not just a name (gs://anonymous@bucket, hdfs://me@host)."""
+def logins(uri: str) -> list[str]:
+    """What of the URI may be a password or a key, by its name; none for a user's name (gs://anonymous@bucket)."""
+    scheme, separator, _ = uri.partition("://")
+    user, _, query, fragment = _parts(uri) if separator else ("", "", "", "")
+    found = ["what stands before the @"] if ":" in user or (scheme == "s3" and user) else []
+    for text in query.split("&") if query else ():
+        name, equals, _ = text.partition("=")
+        if name not in NO_LOGIN or (name in SHOWN and text != _parameter(text)):
+            found.append(name if equals else "a parameter without a name")
+    return [*found, "what follows the #"] if fragment else found
+
+
+def _parts(uri: str) -> tuple[str, str, str, str]:
+    """User with password, place (host and path), query, fragment."""
     scheme, _, rest = uri.partition("://")
-    user = _parts(rest)[0]
-    return ":" in user or (scheme == "s3" and bool(user))
-
-
-def _parts(rest: str) -> tuple[str, str, str, str]:
-    """User with password, place (host and path), query, fragment of what follows "://"."""
     # A password may hold anything, so that it ends at the last "@"; without a host nobody logs in (sqlite:////a@b/c).
     user, _, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    if scheme in AZURE and not {*":@?#"} & {*user}:
+        user, place = "", rest
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     return user, place, query, fragment
@@ -78,7 +114,7 @@ def _parameter(text: str) -> str:
 
 def _secrets(uri: str) -> set[str]:
     """What is hidden of a URI, each piece alone: libraries quote the pieces in their errors."""
-    user, _, query, fragment = _parts(uri.partition("://")[2])
+    user, _, query, fragment = _parts(uri)
     name, _, password = user.partition(":")
     values = [text.partition("=")[2] or text for text in query.split("&") if HIDDEN in _parameter(text)]
     # A user's name beside a password is no secret and may be a word of any message, unless it is as long as a key's id.

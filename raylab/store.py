@@ -24,7 +24,7 @@ from raylab import manifest
 from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
 from raylab.files import replace_file, rows_of_parquet, told
 from raylab.identity import canonical, short
-from raylab.redaction import logs_in, public, redacted
+from raylab.redaction import logins, public, redacted
 from raylab.sealed import seal, unseal
 from raylab.stage import Stage
 
@@ -39,10 +39,10 @@ Answer = TypeVar("Answer")
 
 def refuse_credentials(uri: str) -> None:
     """Raises StoreError where a store's URI holds any."""
-    if logs_in(uri):
+    if found := logins(uri):
         raise StoreError(
-            f"store {public(uri)!r}: credentials in a URI end up in files that Ray Tune writes, also in the store; "
-            "leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your store reads"
+            f"store {public(uri)!r}: credentials in a URI ({', '.join(found)}) end up in files that Ray Tune writes, "
+            "also in the store; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what it reads"
         )
 
 

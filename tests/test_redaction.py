@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from raylab import scoreboard
 from raylab.redaction import public, redacted
 from raylab.runner import describe
-from raylab.store import Store, StoreError
+from raylab.store import Store, StoreError, refuse_credentials
 
 SECRET = "hunter2-hunter2"
 
@@ -71,6 +72,46 @@ def test_a_store_whose_keys_are_in_its_uri_is_refused_before_tune_writes_them_do
     with pytest.raises(StoreError, match=r"store 's3://\*\*\*@bucket': credentials in a URI .* set AWS_ACCESS_KEY_ID"):
         Store(f"s3://key:{SECRET}@bucket")
     assert Store("gs://anonymous@bucket").root == "bucket"  # a name alone logs nobody in
+
+
+@pytest.mark.parametrize(
+    ("uri", "named"),
+    [
+        (f"abfss://box@acct.dfs.core.windows.net/x?tenant_id=t&client_id=c&client_secret={SECRET}", "client_secret"),
+        (f"abfss://box@acct.dfs.core.windows.net/x?sv=2024&sig={SECRET}", "sv, sig"),
+        (f"abfss://box:{SECRET}@acct.dfs.core.windows.net/x", "what stands before the @"),
+        (f"s3://bucket/x?region=eu&access_key={SECRET}&secret_key={SECRET}", "access_key, secret_key"),
+        (f"s3://bucket/x?{SECRET}", "a parameter without a name"),
+        (f"s3://bucket/x?endpoint_override=me%3A{SECRET}%40host", "endpoint_override"),
+        (f"hdfs://me@host:9000/x?password={SECRET}", "password"),
+        (f"gs://bucket/x#token={SECRET}", "what follows the #"),
+    ],
+)
+def test_credentials_anywhere_in_a_stores_uri_are_refused_by_name(uri: str, named: str) -> None:
+    with pytest.raises(StoreError, match=re.escape(f"credentials in a URI ({named}) end up in")) as caught:
+        refuse_credentials(uri)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://bucket/x?region=eu&scheme=http&endpoint_override=minio:9000&tls_ca_file_path=/me%40work/ca.pem",
+        "abfss://box@acct.dfs.core.windows.net/x?tenant_id=t&client_id=c&credential_kind=environment",
+        "gs://anonymous@bucket/x?retry_limit_seconds=9&project_id=p",
+        "hdfs://me@host:9000/x?replication=2&kerb_ticket=/tmp/krb5cc_0",
+        "/home/me/a?secret=b#c",
+    ],
+)
+def test_parameters_that_log_nobody_in_are_no_credentials(uri: str) -> None:
+    refuse_credentials(uri)
+
+
+def test_containers_of_one_azure_account_can_be_told_apart() -> None:
+    said = [public(f"abfss://{box}@acct.dfs.core.windows.net/x?client_id=c") for box in ("raw", "runs")]
+    assert said == [f"abfss://{box}@acct.dfs.core.windows.net/x?client_id=***" for box in ("raw", "runs")]
+    assert "containers" in redacted("no such container: containers", "abfss://containers@acct/x?client_id=c")
+    assert public(f"abfss://box:{SECRET}@acct/x") == "abfss://***@acct/x"
 
 
 def test_where_pages_are_is_told_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
