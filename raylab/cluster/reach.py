@@ -48,12 +48,14 @@ def check_temporary_folder() -> None:
 
 
 def check(address: str) -> None:
-    """Raises ConnectionError or ValueError where no head of a cluster answers at RAY_ADDRESS.
-
-    Of Ray's client server it is asked only that somebody listens there.
-    """
+    """Raises ConnectionError or ValueError where no head of a cluster answers at RAY_ADDRESS."""
     scheme, separator, place = address.rpartition("://")
-    if separator and scheme != "ray":
+    if scheme == "ray":  # takes its job's settings as JSON, and what hands over the environment is a function
+        raise ValueError(
+            "Ray's client cannot hand the driver's credentials to the workers; from a machine of the cluster's network "
+            "use host:6379 of the head, from outside submit the job with `ray job submit`"
+        )
+    if separator:
         raise ValueError(
             f"it is host:port of a head, not a page; what begins with {scheme}:// belongs into RAY_API_SERVER_ADDRESS"
         )
@@ -66,8 +68,6 @@ def check(address: str) -> None:
         raise ValueError("it is host:port of a head, as 10.0.0.1:6379")
     with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS):
         pass
-    if scheme == "ray":
-        return
     try:
         asked = subprocess.run(
             [sys.executable, "-c", ASK, place], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS

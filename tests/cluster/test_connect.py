@@ -62,7 +62,7 @@ UNREACHABLE = {
     "127.0.0.1:1": "refused",
     "no-such-host.invalid:6379": "Name or service not known|name resolution|nodename",
     "http://127.0.0.1:8265": "host:port of a head, not a page; .* RAY_API_SERVER_ADDRESS",
-    "ray://127.0.0.1:1": "refused",
+    "ray://127.0.0.1:1": "client cannot hand .*use host:6379 of the head, .*submit the job with `ray job submit`",
     "head": "host:port of a head, as",
 }
 
@@ -73,6 +73,15 @@ def test_an_address_where_no_head_is_says_why_within_seconds(address: str) -> No
     with pytest.raises((OSError, ValueError), match=UNREACHABLE[address]):
         reach.check(address)
     assert time.monotonic() - began < PATIENCE_SECONDS
+
+
+def test_rays_client_is_refused_also_where_its_server_listens() -> None:
+    """It would fail later, and in Ray's words: neither job_config nor a hook for workers is JSON."""
+    with (
+        contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server,
+        pytest.raises(ValueError, match="from outside submit the job with `ray job submit`"),
+    ):
+        reach.check(f"ray://127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_something_that_listens_and_is_no_head_is_waited_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
