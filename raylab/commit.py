@@ -10,9 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from raylab.redaction import excerpt
+
 HERE = Path(__file__).resolve().parent.parent
 UNKNOWN = "unknown"
 VARIABLE = "RAYLAB_COMMIT"  # set where there is no checkout: in an image, and for a job that is submitted with a folder
+LONGEST = 200  # characters of git's words
 SECONDS = 20.0  # git over a network's file system
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # of a hook that calls us: they name another repository
 
@@ -72,7 +75,7 @@ def _reason(error: Exception) -> str:
         return f"git did not answer within {SECONDS:g} s"
     if isinstance(error, subprocess.CalledProcessError):
         told = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
-        return f"git says: {told[0].removeprefix('fatal: ')[:200]}"
+        return f"git says: {excerpt(told[0].removeprefix('fatal: '), LONGEST)}"
     return f"git cannot be run ({error})"
 
 

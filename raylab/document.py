@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raylab import yaml12
+from raylab.redaction import redacted
 from raylab.yaml12 import Place, YAMLProblem
 
 Problem = tuple[str, int, str]  # origin, line (0: none), what is wrong: in the order in which they are listed
@@ -94,8 +95,9 @@ def _readable(key: str) -> str:
 
 
 def _printable(problem: str) -> str:
-    """Nothing in it steers a terminal, and each of its lines can be read."""
-    lines = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in problem.split("\n")]
+    """Nothing in it steers a terminal, each of its lines can be read, and no credential is cut in two."""
+    said = redacted(problem).split("\n")
+    lines = ["".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in said]
     cut = LONGEST_LINE - KEPT_END
     return "\n".join(x if len(x) <= LONGEST_LINE else f"{x[:cut]} ... {x[-KEPT_END:]}" for x in lines)
 
@@ -111,6 +113,7 @@ def override(text: str) -> tuple[Place, Any]:
     try:
         return place, parse(value)
     except YAMLProblem as error:
+        value = redacted(value)
         shown = value if len(value) <= LONGEST_KEY else f"{value[:LONGEST_KEY]}..."
         raise ValueError(f"{key}: {error.message}, got {shown!r}; {error.remedy}") from error
 

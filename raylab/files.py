@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raylab.artifact import StoreError
+from raylab.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words
 
@@ -31,7 +32,7 @@ def told(path: str, what: str) -> Iterator[None]:
 
 def _explained(error: OSError) -> tuple[str, str]:
     """Why, and what helps."""
-    why = " ".join((error.strerror or str(error)).split())[:LONGEST]
+    why = excerpt(error.strerror or str(error), LONGEST)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return why, "make space there, then run the same command again: it goes on from what is finished"
     if error.errno == errno.EISDIR or "is a directory" in str(error):  # Arrow says it without a number

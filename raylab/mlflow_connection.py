@@ -77,9 +77,7 @@ def explained(uri: str, what: str, remedy: str) -> Iterator[None]:
     except TrackerError as error:
         raise TrackerError(f"MLflow at {public(uri)}: {error}") from error
     except Exception as error:
-        raise TrackerError(
-            f"MLflow at {public(uri)}: {what} ({redacted(_cause(error, outside), uri)}); {remedy}"
-        ) from error
+        raise TrackerError(f"MLflow at {public(uri)}: {what} ({_cause(error, outside, uri)}); {remedy}") from error
 
 
 @contextmanager
@@ -97,12 +95,12 @@ def quick() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _cause(error: BaseException, outside: BaseException | None) -> str:
+def _cause(error: BaseException, outside: BaseException | None, uri: str) -> str:
     """The bottom of a chain of exceptions, in a line (the refused connection, not three layers above it); not as deep
     as one that was being handled before any of this began."""
     while (deeper := error.__cause__ or error.__context__) not in (None, outside):
         error = deeper
-    text = textwrap.shorten(" ".join(str(error).split()), LONGEST_CAUSE, placeholder=" ...")
+    text = textwrap.shorten(redacted(str(error), uri), LONGEST_CAUSE, placeholder=" ...")
     return f"{type(error).__name__}: {text}"
 
 

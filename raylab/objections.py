@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from raylab import schema
 from raylab.document import Document, did_you_mean, dotted, parse
+from raylab.redaction import redacted
 from raylab.schema import Models
 from raylab.yaml12 import Place, YAMLProblem
 
@@ -87,7 +88,7 @@ def _said(rule: str, given: object, remedy: str) -> str:
 
 def shown(value: object) -> str:
     """As one would write it in a file, on one line; text in quotes."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redacted(json.dumps(value, ensure_ascii=False, default=str))  # before it is cut
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from raylab.artifact import Artifact
 from raylab.backend import Outcome
+from raylab.redaction import excerpt
 from raylab.stage import Stage, is_task, rounds
 
 NARROW = 20  # columns that the head of a bar keeps before what is left in all is shown beside it
@@ -147,8 +148,7 @@ class Progress:
             self._pace.ended(self.clock())
         else:
             where = "" if outcome.shard is None else f", shard {outcome.shard}"
-            why = " ".join(outcome.error.split())
-            self._write(f"failed: {outcome.stage.label}{where}: {why[:LONGEST]}")
+            self._write(f"failed: {outcome.stage.label}{where}: {excerpt(outcome.error, LONGEST)}")
         left = self._units - self._done
         if self._bar is not None:
             self._bar.update()

@@ -52,7 +52,15 @@ NO_LOGIN = SHOWN | {
     "user",
 }
 AZURE = ("abfs", "abfss")  # what stands before their "@" is the container
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+# A URI ends at a blank or a quote, unless a password may go on behind it: user and ":", no port, and an "@" further on
+# in the line, before the next URI. All repeats are bounded: the time must not grow with the square of a text's length.
+URI = re.compile(
+    r"""[A-Za-z][A-Za-z0-9+.-]{0,31}://
+    (?: [^\s'"<>/@?#:]{0,256} : (?=\S) (?!\d+(?:[/?#\s'"]|$))
+        (?: [^\s'"<>] | (?: [^\S\n] | ['"<>] ) (?!\S{0,40}://) ){0,256} @ [^\s'"<>]*
+    | [^\s'"<>]+ )""",
+    re.VERBOSE,
+)
 KEY_ID = 16  # characters: AWS' have 20
 SHORTEST = 6  # characters of a credential that is searched for by itself: a shorter one is part of ordinary words
 
@@ -79,6 +87,11 @@ def redacted(text: str, *uris: str) -> str:
         for secret in sorted(_secrets(uri), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
     return URI.sub(lambda found: public(found[0]), text)
+
+
+def excerpt(text: str, longest: int, *uris: str) -> str:
+    """Other people's words in one line. Redacted before it is cut: half a credential would not be known for one."""
+    return " ".join(redacted(text, *uris).split())[:longest]
 
 
 def logins(uri: str) -> list[str]:

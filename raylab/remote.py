@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 from raylab.artifact import StoreError
-from raylab.redaction import public, redacted
+from raylab.redaction import excerpt, public
 from raylab.store import refuse_credentials
 
 SECONDS = 25.0  # a start of Python, a lookup of credentials, and a request with Arrow's own 6 s of retries
+LONGEST = 300  # characters of Arrow's words
 # The first thing that a run asks: for a manifest that may be there or not.
 ASK = """
 import sys
@@ -45,9 +46,9 @@ def check_reachable(uri: str, seconds: float = SECONDS) -> None:
     except subprocess.TimeoutExpired:
         why = f"no answer within {seconds:g} s"
     except subprocess.CalledProcessError as error:
-        why = error.stderr.strip().splitlines()[-1][:300] if error.stderr.strip() else f"exit code {error.returncode}"
+        why = excerpt((error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1], LONGEST, uri)
         if "ArrowInvalid" in why:  # no address at all, which opening it will say
             return
     else:
         return
-    raise StoreError(f"store {public(uri)!r}: cannot be reached ({redacted(why, uri)}); {REMEDY}")
+    raise StoreError(f"store {public(uri)!r}: cannot be reached ({why}); {REMEDY}")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from raylab import scoreboard
+from raylab import document, mlflow_connection, objections, remote, scoreboard
+from raylab.cluster import connect
+from raylab.files import told
 from raylab.redaction import public, redacted
 from raylab.runner import describe
 from raylab.store import Store, StoreError, refuse_credentials
+from raylab.sweep import words
 
 SECRET = "hunter2-hunter2"
 
@@ -43,6 +48,90 @@ def test_credentials_are_hidden_wherever_they_stand_in_a_uri(uri: str) -> None:
     assert public(uri) == HIDING[uri]
     assert SECRET not in redacted(f"cannot open {uri!r} ({uri}), giving up", uri)
     assert SECRET not in redacted(f"cannot open {uri!r}: host unknown")  # nobody says which URI it is
+
+
+@pytest.mark.parametrize("sign", ["'", '"', " ", "<", "a/'", "a@'"])
+def test_a_password_with_quotes_or_blanks_is_hidden_to_its_end(sign: str) -> None:
+    uri = f"postgresql://me:pa{sign}{SECRET}@host/runs"
+    assert redacted(f"at {uri}, giving up") == "at postgresql://***@host/runs, giving up"
+
+
+def test_what_is_no_password_ends_no_uri_later() -> None:
+    for text in (
+        "http://host:5000 refused me@work",
+        "'http://host:5000/x' of me@work",
+        "s3://bucket/x?endpoint_override=minio:9000 data.root=/home/me@work",
+    ):
+        assert redacted(text) == text
+    assert redacted("'a://u:p@one','b://u:p@two' c://u:p@three") == "'a://***@one','b://***@two' c://***@three"
+
+
+@pytest.mark.parametrize("piece", ["a", "http://u:x' ", "a://b:'", "'a://b:c',"])
+def test_a_long_text_is_redacted_in_time_that_grows_with_its_length(piece: str) -> None:
+    began = time.process_time()
+    redacted(piece * (50_000 // len(piece)))
+    assert time.process_time() - began < 5
+
+
+def longest(uri: str, width: int, length: int) -> str:
+    """A text whose cut after `width` characters falls into the password of a URI."""
+    return "x" * (width - length) + f" {uri}"
+
+
+LONG_SECRET = SECRET * 20
+
+
+def _of_ray(said: str) -> str:
+    return connect._line(RuntimeError(said))
+
+
+def _of_a_file(said: str) -> str:
+    with pytest.raises(StoreError) as caught, told("path", "cannot be read"):
+        raise OSError(said)
+    return str(caught.value)
+
+
+def _of_mlflow(said: str) -> str:
+    return mlflow_connection._cause(RuntimeError(said), None, "")
+
+
+def _of_a_value(said: str) -> str:
+    return objections.shown([said])
+
+
+def _of_a_change(said: str) -> str:
+    with pytest.raises(ValueError, match="store: ") as caught:
+        document.override(f"store=[{said}")
+    return str(caught.value)
+
+
+CUTS = {
+    _of_ray: connect.LONGEST,
+    _of_a_file: connect.LONGEST,
+    _of_mlflow: mlflow_connection.LONGEST_CAUSE,
+    lambda said: str(document.ConfigError([said])): document.LONGEST_LINE - document.KEPT_END,
+    _of_a_value: objections.LONGEST,
+    _of_a_change: document.LONGEST_KEY,
+    lambda said: words.cause(said): words.LONGEST,
+}
+
+
+@pytest.mark.parametrize("told_by", CUTS)
+def test_no_credential_is_cut_in_two_before_it_is_hidden(told_by: Callable[[str], str]) -> None:
+    said = told_by(longest(f"s3://me:{LONG_SECRET}@bucket", CUTS[told_by], 30))
+    assert "s3://" in said
+    assert SECRET[:8] not in said
+
+
+def test_the_words_of_a_store_that_cannot_be_reached_are_redacted_before_they_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uri = "s3://bucket/x?endpoint_override=127.0.0.1:1&scheme=http&tls_ca_file_path=/" + SECRET * 3
+    says = "import sys; sys.exit('x' * 270 + ' ' + sys.stdin.read().partition('path=')[2])"
+    monkeypatch.setattr(remote, "ASK", says)
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        remote.check_reachable(uri)
+    assert SECRET[:8] not in str(caught.value)
 
 
 @pytest.mark.parametrize("uri", KEEPING)

@@ -16,7 +16,7 @@ from ray.job_config import JobConfig
 
 from raylab.cluster import reach
 from raylab.cluster.quiet import without_core_lines
-from raylab.redaction import redacted
+from raylab.redaction import excerpt, redacted
 
 # Workers of a cluster that is started here inherit the driver's environment; those of a running one do not.
 PROPAGATED = (
@@ -31,6 +31,7 @@ PROPAGATED = (
     "AWS_DEFAULT_REGION",
     "GOOGLE_APPLICATION_CREDENTIALS",
 )
+LONGEST = 300  # characters of Ray's words
 OBJECT_STORE_BYTES = 200 * 2**20  # rows are pointers to shards: a local cluster needs next to nothing
 
 
@@ -69,9 +70,9 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
             ray.init(address=address, runtime_env=runtime_env, **common)
     except Exception as error:  # of whatever kind: Ray has no common one for this
         raise ConnectionError(
-            f"RAY_ADDRESS={redacted(address)}: no Ray cluster can be joined there ({_line(error)}); start one, or "
-            "unset RAY_ADDRESS to use this machine, and where the cluster asks for a token set RAY_AUTH_MODE=token and "
-            "RAY_AUTH_TOKEN_PATH"
+            f"RAY_ADDRESS={redacted(address)}: no Ray cluster can be joined there ({_line(error, address)}); start "
+            "one, or unset RAY_ADDRESS to use this machine, and where the cluster asks for a token set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         ) from error
 
 
@@ -117,10 +118,10 @@ def _hand_over(passed: Mapping[str, str]) -> Callable[[], None]:
     return take_the_environment_of_the_driver
 
 
-def _line(error: BaseException) -> str:
+def _line(error: BaseException, *uris: str) -> str:
     """In one line, not as long as Ray's own; these two kinds of error say what they are."""
     kind = "" if type(error) in (ConnectionError, ValueError) else f"{type(error).__name__}: "
-    return f"{kind}{' '.join(str(error).split())[:300]}"
+    return f"{kind}{excerpt(str(error), LONGEST, *uris)}"
 
 
 def assigned_device() -> str:

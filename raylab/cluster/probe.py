@@ -18,9 +18,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raylab import code, provenance
 from raylab.artifact import StoreError
+from raylab.redaction import excerpt
 from raylab.store import Store
 
 ANSWER_SECONDS = 120  # a worker's first process takes 5 to 20 s to start where many start at once
+LONGEST = 300  # characters of an error
 COUNT_GPUS = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 
 
@@ -61,7 +63,8 @@ def ask(nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mappin
             try:
                 answers[asked[one]] = Sight(**ray.get(one))
             except Exception as error:  # an older raylab there, a node that went away: whatever it is, it is told
-                answers[asked[one]] = f"{type(error).__name__}: {str(error).strip().splitlines()[-1][:300]}"
+                last = (str(error).strip().splitlines() or [""])[-1]
+                answers[asked[one]] = f"{type(error).__name__}: {excerpt(last, LONGEST, uri)}"
     return answers
 
 

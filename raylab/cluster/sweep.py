@@ -22,6 +22,7 @@ from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST, trainable
 from raylab.identity import short
 from raylab.progress import doing, shortened
+from raylab.redaction import redacted
 from raylab.runner import describe
 from raylab.site import Trials
 from raylab.stage import Stage
@@ -85,7 +86,7 @@ class _Callback(TrialProgressCallback):  # type: ignore[misc]  # Ray's types are
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         del iteration, trials, info
         if self.told is not None:
-            cause = f"{trial.get_error()}".strip().splitlines()
+            cause = redacted(f"{trial.get_error()}").strip().splitlines()
             error = (
                 f"its process ended {MAX_FAILURES + 1} times (out of memory?); given up: {cause[-1] if cause else ''}"
             )

@@ -34,6 +34,7 @@ from raylab.cluster.trainable import LONGEST, trainable
 from raylab.files import told
 from raylab.identity import short
 from raylab.progress import shortened
+from raylab.redaction import redacted
 from raylab.runner import describe
 from raylab.search import PROGRESS, Body, Ended, Numbers, OnEnded, Search
 from raylab.site import Trials
@@ -162,7 +163,8 @@ def run_trials(
 def _cause(result: Any) -> str | None:
     """Why a trial ended without its body's word."""
     if result.error:
-        return f"its process ended again and again (out of memory?): {str(result.error).strip().splitlines()[-1]}"
+        last = redacted(str(result.error)).strip().splitlines()[-1]
+        return f"its process ended again and again (out of memory?): {last}"
     raised = (result.metrics or {}).get(RAISED)
     return None if raised is None else str(raised)
 

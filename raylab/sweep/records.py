@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from raylab.artifact import CorruptArtifact
 from raylab.identity import short
+from raylab.redaction import excerpt
 from raylab.search import PROGRESS, Numbers
 from raylab.space import Point
 from raylab.store import Store
@@ -48,6 +49,7 @@ class Record:
         return self.state == "finished" and all(value <= 0 for value in self.numbers.get("violations", ()))
 
 
+LONGEST = 300  # characters of what is wrong with a record
 _RECORD = TypeAdapter(Record)  # the types of what is read
 
 
@@ -71,7 +73,7 @@ class Records:
             if record.number != number:
                 raise ValueError(f"the record of trial {record.number}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            why = " ".join(str(error).split())[:300]
+            why = excerpt(str(error), LONGEST)
             raise CorruptArtifact(f"{self._path(number)}: not the record of a trial ({why}); {remedy}") from error
         return record if point is None or plain(record.point) == plain(point) else None
 

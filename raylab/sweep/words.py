@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 
+from raylab.redaction import excerpt
 from raylab.report.numbers import ABSENT
 from raylab.sweep.records import Record
 
@@ -16,7 +17,7 @@ def cause(error: str) -> str:
     """Why a trial has no result, in one line: of a stage that could not be built, what it said itself."""
     lines = [line.strip() for line in error.splitlines() if line.strip()] or [error]
     told = lines[1] if len(lines) > 1 and lines[0].startswith("BuildFailed") else lines[0]
-    return told[:LONGEST]
+    return excerpt(told, LONGEST)
 
 
 def state(record: Record) -> str:
