@@ -17,6 +17,7 @@ from raylab.stage import Stage, is_task, rounds
 
 NARROW = 20  # columns that the head of a bar keeps before what is left in all is shown beside it
 LINE_SECONDS = 10.0  # at least, between two lines about one round
+WAITS = 1.5  # so many hand-overs ahead at least, or the one in progress may be all of it
 LONGEST = 300  # characters of an error; the whole of it comes at the end
 DOING = {
     "data": ("reading", "data set"),
@@ -59,18 +60,21 @@ class Pace:
     """How long a unit takes, from when units ended.
 
     Whatever comes before the first one, as the start of workers, is no unit's cost. Those that ran beside the first end
-    with it, in a burst that says nothing of their cost: no estimate before it has taken as long again. From then on
-    units of equal cost are estimated within a factor of two, however many run at once and whatever the start took.
+    with it, in a burst that says nothing of their cost: no estimate before it has taken as long again. Later ends
+    come in bursts too, one a hand-over, and within one the pace is off by up to a hand-over's time: no estimate of less
+    than WAITS of the longest wait between two ends. What is estimated is right within a factor of three for units of
+    equal cost, however many run at once and whatever the start took.
     """
 
     def __init__(self, now: float) -> None:
-        self._started, self._first, self._ended = now, now, 0
+        self._started, self._first, self._last, self._longest, self._ended = now, now, now, 0.0, 0
 
     def ended(self, now: float) -> None:
         """A unit has ended well; one that failed says nothing of the others' cost."""
         self._ended += 1
         if self._ended == 1:
-            self._first = now
+            self._first = self._last = now
+        self._longest, self._last = max(self._longest, now - self._last), now
 
     def seconds(self, now: float) -> float | None:
         """Between two ends, at this pace; None where that cannot be known yet."""
@@ -78,23 +82,29 @@ class Pace:
             return None
         return (now - self._first) / (self._ended - 1)
 
+    def left(self, now: float, units: int) -> float | None:
+        """Seconds until so many more have ended; None where that cannot be known yet, or to no better than a wait."""
+        seconds = self.seconds(now)
+        return None if seconds is None or seconds * units < WAITS * self._longest else seconds * units
+
 
 class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """Count, rate and time left first; then, as far as the line goes, the head, what is left in all, and the bar."""
 
-    def __init__(self, head: str, seconds: Callable[[], float | None], **kwargs: Any) -> None:
-        self.head, self.seconds, self.in_all = head, seconds, ""
+    def __init__(self, head: str, pace: Pace, clock: Callable[[], float], **kwargs: Any) -> None:
+        self.head, self.pace, self.clock, self.in_all = head, pace, clock, ""
         super().__init__(**kwargs)
 
     @property
     def format_dict(self) -> dict[str, Any]:
         given = super().format_dict
-        left, seconds = given["total"] - given["n"], self.seconds()
+        now, units = self.clock(), given["total"] - given["n"]
+        seconds, left = self.pace.seconds(now), self.pace.left(now, units)
         numbers = f"{given['n']}/{given['total']}"
         if seconds is None:
             numbers += f" {duration(given['elapsed'])} so far"
         else:
-            numbers += f" {rate(seconds, given['unit'])} {duration(seconds * left)} left"
+            numbers += f" {rate(seconds, given['unit'])}" + ("" if left is None else f" {duration(left)} left")
         # None where the width of the terminal is not known. Its last column stays empty: some would break the line.
         room = (given["ncols"] or sys.maxsize) - len(numbers) - 2
         head, in_all = self.head, f" ({self.in_all})" if self.in_all else ""
@@ -136,7 +146,15 @@ class Progress:
         self._pace = Pace(self._told)
         if self.stream.isatty():
             unit = "task" if is_task(stages[0]) else "shard"
-            self._bar = Bar(self._head, self._seconds, total=units, unit=unit, file=self.stream, dynamic_ncols=True)
+            self._bar = Bar(
+                self._head,
+                self._pace,
+                self.clock,
+                total=units,
+                unit=unit,
+                file=self.stream,
+                dynamic_ncols=True,
+            )
             self._say_left()
         else:
             shards = "" if is_task(stages[0]) else f" ({counted(units, 'shard')})"
@@ -154,8 +172,8 @@ class Progress:
             self._bar.update()
         elif left > 0 and self.clock() - self._told >= LINE_SECONDS:
             self._told = self.clock()
-            seconds = self._seconds()
-            remaining = "" if seconds is None else f", about {duration(seconds * left)} left"
+            seconds = self._pace.left(self._told, left)
+            remaining = "" if seconds is None else f", about {duration(seconds)} left"
             self._write(f"{self._head}: {self._done} done, {left} left{remaining}")
 
     def built(self, artifact: Artifact) -> None:
@@ -172,9 +190,6 @@ class Progress:
         if self._bar is not None:
             self._bar.in_all = f"{counted(self._missing - self._built, 'artifact')} left in all"
             self._bar.refresh()
-
-    def _seconds(self) -> float | None:
-        return self._pace.seconds(self.clock())
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -179,8 +179,8 @@ def first_estimate(start: float, cost: float, workers: int, together: int, units
     ends = sorted(handed_in)[:units]
     for done, at in enumerate(ends, start=1):
         pace.ended(at)
-        if done < units and (seconds := pace.seconds(at)) is not None:
-            return seconds * (units - done), ends[-1] - at
+        if done < units and (seconds := pace.left(at, units - done)) is not None:
+            return seconds, ends[-1] - at
     return math.nan, math.nan
 
 
@@ -194,6 +194,19 @@ def test_the_first_estimate_is_right_within_three_whatever_the_start_took(
         start, cost=2.0, workers=workers, together=together, units=100 * workers * together
     )
     assert true / 3 < estimated < true * 3
+
+
+@pytest.mark.parametrize("start", [0.0, 10.0, 60.0])
+@pytest.mark.parametrize("workers", [1, 4, 64])
+@pytest.mark.parametrize("together", [1, 8])
+@pytest.mark.parametrize("turns", [2, 3, 5, 10])
+def test_a_round_of_few_hand_overs_gets_a_first_estimate_that_is_right_within_three_or_none(
+    start: float, workers: int, together: int, turns: int
+) -> None:
+    estimated, true = first_estimate(
+        start, cost=2.0, workers=workers, together=together, units=turns * workers * together
+    )
+    assert math.isnan(estimated) or true / 3 < estimated < true * 3
 
 
 def test_a_task_that_fails_at_once_is_no_measure_of_the_others() -> None:
