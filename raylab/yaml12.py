@@ -30,7 +30,7 @@ Place = tuple[str | int, ...]  # keys and positions that lead to a value
 
 # Far beyond any config (the longest of this repository has 3,000 characters), and read within two seconds.
 MOST_CHARACTERS = 50_000
-MOST_VALUES = 50_000  # aliases included
+MOST_VALUES = 50_000  # aliases included, with the letters of what they repeat: each is written out again later
 DEEPEST = 50  # levels of lists and mappings
 WHOLE_NUMBERS = range(-(2**63), 2**63)
 
@@ -183,19 +183,27 @@ class _Reader:
         if len(place) > DEEPEST:
             _refuse(event, place[:3], f"nested deeper than {DEEPEST} levels", "no config is; remove some")
         if isinstance(value, dict):
+            self._count(event, place, sum(map(len, value)))
             return {key: self._counted(item, event, (*place, key)) for key, item in value.items()}
         if isinstance(value, tuple):
             return tuple(self._counted(item, event, (*place, index)) for index, item in enumerate(value))
+        if isinstance(value, str):
+            self._count(event, place, len(value))
         return value
 
     def _counted(self, value: Any, event: Event, place: Place) -> Any:
         self._count(event, place)
         return self._repeated(value, event, place)
 
-    def _count(self, event: Event, place: Place) -> None:
-        self._num_values += 1
+    def _count(self, event: Event, place: Place, size: int = 1) -> None:
+        self._num_values += size
         if self._num_values > MOST_VALUES:
-            _refuse(event, place[:3], f"aliases stand for more than {MOST_VALUES:,} values", "write the values out")
+            _refuse(
+                event,
+                place[:3],
+                f"aliases stand for more than {MOST_VALUES:,} values and letters",
+                "write the values out",
+            )
 
     def _tag(self, event: Event) -> str:
         if event.tag is not None and event.tag != "!":

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator, Field, model_validator
 
+from raylab import yaml12
 from raylab.config import Config, ConfigError, as_dict, load, to_yaml
 from raylab.identity import canonical_json
 
@@ -309,9 +310,19 @@ def test_what_aliases_stand_for_is_bounded() -> None:
     assert len(aliases(8)) < 400
     for levels in (4, 8):
         (problem,) = problems(aliases(levels))
-        assert problem.endswith("aliases stand for more than 50,000 values; write the values out")
+        assert problem.endswith("aliases stand for more than 50,000 values and letters; write the values out")
     nested = "a: &a [1]\n" + "".join(f"a{number}: &a [*a]\n" for number in range(1000))
     assert "nested deeper than 50 levels" in problems(nested)[0]
+
+
+@pytest.mark.parametrize("long", ["'{text}'", "{{'{text}': 1}}"], ids=["a text", "a key"])
+def test_the_letters_that_aliases_stand_for_are_bounded(long: str) -> None:
+    repeated = f"a: &a {long.format(text='x' * 1_000)}\nb: [{','.join(['*a'] * 7_000)}]\n"
+    began = time.process_time()
+    (problem,) = problems(repeated)
+    assert problem.endswith("aliases stand for more than 50,000 values and letters; write the values out")
+    assert time.process_time() - began < 3
+    assert yaml12.parse("a: &a 'a title'\nb: [*a, *a]")[0]["b"] == ("a title", "a title")
 
 
 def test_a_change_in_what_an_alias_repeats_is_no_change_in_what_it_repeated() -> None:
