@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import expanduser
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import NoReturn
 
 from raylab import document, explain, schema
 from raylab.config import Config, ConfigError, load
-from raylab.document import COMMAND_LINE, KEY, did_you_mean
+from raylab.document import COMMAND_LINE, KEY, LONGEST_KEY, did_you_mean
 from raylab.site import SiteFile
 from raylab.study import Given
 
 # Of the checkout, wherever a command is given; a submitted job has them in its working directory.
 FOLDERS = (Path("configs"), Path(__file__).parent.parent / "configs")
+LONGEST_PATH = 4096  # characters that Linux takes
 SUFFIXES = (".yaml", ".yml")
+VALUE = re.compile(r"(?!-(?![\d.]))[^=]+")  # what a key may have been meant to hold: no option, but a number below zero
 
 
 def parsed(config: type[Config], doc: str | None, words: Sequence[str]) -> argparse.Namespace:
@@ -138,6 +141,13 @@ def _strangers(parser: argparse.ArgumentParser, config: type[Config], words: Seq
     """A line for each word that is no option, change or file: most often it names a key."""
     options = [option for action in parser._actions for option in action.option_strings]
     for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if not word and before != "--site":
+            yield f"{COMMAND_LINE}: an empty word, where a config or key.path=value is needed; remove it"
+        may_be_file = word.startswith("-") or not _is_change(word)
+        if may_be_file and not (word.isprintable() and len(word) <= LONGEST_PATH):
+            shown = ascii(word[:LONGEST_KEY]) + "..." * (len(word) > LONGEST_KEY)
+            yield f"{COMMAND_LINE}: no option and no name of a file, got {shown} of {len(word):,} characters"
+            continue
         name, _, value = word.partition("=")
         key = name.strip("-").replace("-", "_")
         bare = name == word and not name.startswith("-") and before not in ("--site", "-h", "--help")
@@ -146,7 +156,11 @@ def _strangers(parser: argparse.ArgumentParser, config: type[Config], words: Seq
             continue
         what = "no such file" if bare else "no such option"
         if keys := _called(config, key):
-            value = value or ("VALUE" if after.startswith("-") or "=" in after or not after else after)
+            value = value or (after if VALUE.fullmatch(after) else "VALUE")
+            if sections := schema.models(schema.annotation(config, keys[0])):
+                names = list(dict.fromkeys(field for one in sections for field in one.model_fields))
+                yield f"{COMMAND_LINE}: {name}: {what}; {keys[0]} is a section, whose keys are {', '.join(names)}"
+                continue
             others = f" ({', '.join(keys[1:4])} are others of that name)" if len(keys) > 1 else ""
             yield f"{COMMAND_LINE}: {name}: {what}; a key is set by {keys[0]}={value}{others}"
         elif not bare:
@@ -159,7 +173,7 @@ def _called(config: type[Config], name: str) -> list[str]:
     known = schema.keys(config)
     if name in known:
         return [name]
-    return sorted((key for key in known if key.rsplit(".", 1)[-1] == name), key=lambda key: key.count("."))
+    return schema.named(config, name)
 
 
 def _meant(config: type[Config], word: str) -> str:

@@ -154,9 +154,7 @@ def _first(model: type[BaseModel]) -> str:
 
 def _meant(model: type[BaseModel], path: str) -> str:
     known = schema.keys(model)
-    last = path.rsplit(".", 1)[-1]
-    same = sorted((one for one in known if one.rsplit(".", 1)[-1] == last), key=lambda one: one.count("."))
-    near = same[:1] or difflib.get_close_matches(path, known, n=1)
+    near = schema.named(model, path.rsplit(".", 1)[-1])[:1] or difflib.get_close_matches(path, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(model.model_fields)}"
 
 

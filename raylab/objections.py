@@ -98,9 +98,9 @@ def _known(model: type[BaseModel], values: Any, place: Place) -> str:
     names = list(here.model_fields) if here else []
     if close := did_you_mean(place[-1], names):
         return close
-    elsewhere = [name for name in schema.keys(model) if name.rsplit(".", 1)[-1] == place[-1] and name != dotted(place)]
-    if elsewhere:  # the nearest to the top
-        return f"did you mean {min(elsewhere, key=lambda name: name.count('.'))}?"
+    elsewhere = [name for name in schema.named(model, str(place[-1])) if name != dotted(place)]
+    if elsewhere:
+        return f"did you mean {elsewhere[0]}?"
     return f"known here: {', '.join(names)}"
 
 

@@ -104,6 +104,19 @@ def keys(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def named(model: type[BaseModel], name: str) -> list[str]:
+    """The dotted names of the keys whose last name this is, the nearest to the top first."""
+    return sorted((key for key in keys(model) if key.rsplit(".", 1)[-1] == name), key=lambda key: key.count("."))
+
+
+def annotation(model: type[BaseModel], key: str) -> Any:
+    """The type of the key of a dotted name, of a union's models the first that has it."""
+    found: Any = model
+    for name in key.split("."):
+        found = next(one.model_fields[name].annotation for one in models(found) if name in one.model_fields)
+    return found
+
+
 def written(value: BaseModel, kept: Sequence[str] = ()) -> dict[str, Any]:
     """The shortest mapping that makes this value, with the keys to be kept: what a file would say in its place."""
     model, short = type(value), dict[str, Any]()

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from raylab.backend import Backend
-from raylab.config import Config
+from raylab.config import Config, ConfigError
 from raylab.files import replace_file, told
 from raylab.store import Store
 from raylab.tracking import Tracker
@@ -136,5 +136,11 @@ def too_full(folder: str, free_gb: float, wanted_gb: float) -> str:
 
 def home() -> Path:
     """Where results live unless a site says otherwise: RAYLAB_HOME, or ~/.raylab. Absolute, outside any working
-    directory: that of a submitted job is thrown away."""
-    return Path(os.environ.get("RAYLAB_HOME") or Path.home() / ".raylab").expanduser().absolute()
+    directory: that of a submitted job is thrown away. Raises ConfigError where it names a user that there is not."""
+    path = os.environ.get("RAYLAB_HOME") or "~/.raylab"
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise ConfigError(
+            [f"RAYLAB_HOME={path}: no such user's folder; set it to a folder, as RAYLAB_HOME=/data/raylab"]
+        )
+    return Path(expanded).absolute()

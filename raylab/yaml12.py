@@ -37,6 +37,7 @@ WHOLE_NUMBERS = range(-(2**63), 2**63)
 CORE = "tag:yaml.org,2002:"
 MERGE = f"{CORE}merge"
 PLAIN_TEXT = (f"{CORE}str", f"{CORE}timestamp", f"{CORE}value")  # 1.2 has neither timestamps nor `=`: they are text
+NULLS = ("", "~", "null", "Null", "NULL")
 NUMBERS = (f"{CORE}null", f"{CORE}bool", f"{CORE}int", f"{CORE}float")
 
 
@@ -167,6 +168,8 @@ class _Reader:
         return text
 
     def _number(self, tag: str, event: Event, place: Place) -> Any:
+        if tag == f"{CORE}null" and event.value not in NULLS:  # the library reads any word as one
+            _refuse(event, place, f"must be what its tag says, got {event.value!r}", "remove the tag")
         try:
             value = self._yaml.constructor.construct_object(ScalarNode(tag, event.value))
         except (ValueError, KeyError, IndexError):

@@ -40,6 +40,11 @@ LINES = {
     "--network-lr 1": "command line: --network-lr: no such option; a key is set by network_lr=1",
     "--study --dry-run": "command line: --study: no such option; a key is set by study=VALUE",
     "attack.eps 0.25": "command line: attack.eps: no such file; a key is set by attack.eps=0.25",
+    "attack": (
+        "command line: attack: no such file; attack is a section, whose keys are norm, eps, steps, step_size, iterate"
+    ),
+    "--attack.steps -1": "command line: --attack.steps: no such option; a key is set by attack.steps=-1",
+    "''": "command line: an empty word, where a config or key.path=value is needed; remove it",
     "--dryrun": "command line: --dryrun: no such option; did you mean --dry-run?",
     "--site": "command line: argument --site: expected one argument; see --help",
     "seeds=3": (
@@ -86,6 +91,20 @@ def test_one_line_says_what_to_type_instead(line: str) -> None:
 def test_a_key_that_is_there_several_times_is_the_nearest_to_the_top_with_the_others_beside_it() -> None:
     (line,) = told("--eps 0.25")
     assert line.startswith("command line: --eps: no such option; a key is set by attack.eps=0.25 (robustness.eps, ")
+
+
+@pytest.mark.parametrize("word", ["x" * 5000, "a\nb", "--site=\x1b[31m", "--" + "y" * 5000])
+def test_a_word_that_is_no_name_of_anything_is_not_echoed(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"^command line: no option and no name of a file, got '") as caught:
+        _read([word])
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
+def test_a_home_of_no_user_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYLAB_HOME", "~nobody-there/x")
+    with pytest.raises(ConfigError, match=r"^RAYLAB_HOME=~nobody-there/x: no such user's folder; set it to a folder"):
+        assert SiteFile().store_uri
 
 
 def test_the_config_of_a_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,6 +268,7 @@ def test_an_absent_required_key_is_named() -> None:
         ("&k title: x\n*k : y", "x.yaml:2: keys must be text, got an alias; write `key: value`"),
         ("attack: {<<: {eps: 1}}", "x.yaml:1: attack: `<<` belongs to YAML 1.1; write the keys out"),
         ("seeds: &loop [*loop]", "x.yaml:1: seeds[0]: *loop stands before or inside what it repeats; write the value"),
+        ("title: !!null foo", "x.yaml:1: title: must be what its tag says, got 'foo'; remove the tag"),
         ("seeds: *none", "x.yaml:1: seeds: *none stands before or inside what it repeats; write the value itself"),
         ("title: a\0b", "x.yaml:1: character 0x0 is not printable text; remove it"),
         ("title: x\nquick: \x1b[31m", "x.yaml:2: character 0x1b is not printable text; remove it"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def frost(folder: str) -> Stage:
 
     Raises DataError where one is missing or is another picture than the published one.
     """
-    path = Path(folder).expanduser()
+    path = Path(os.path.expanduser(folder))  # which leaves a user that there is not, for the reader to say
     for name in PUBLISHED:
         _published(path, name)
     return Stage("frost", 1, Frost(tuple(PUBLISHED.items())), {}, FrostBody(path), "photographs of frost")
