@@ -18,6 +18,7 @@ from ray.data import ActorPoolStrategy
 
 from raylab.backend import BackendFailed, OnOutcome, Outcome
 from raylab.cluster.connect import assigned_device
+from raylab.cluster.trainable import LONGEST
 from raylab.progress import doing, shortened
 from raylab.runner import attempt_shard, describe
 from raylab.site import Actors
@@ -25,7 +26,6 @@ from raylab.stage import Stage
 from raylab.store import Store
 from raylab.worker import Worker
 
-LONGEST = 80  # characters of a name on Ray's dashboard
 TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
 
 
