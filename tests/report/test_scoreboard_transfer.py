@@ -101,15 +101,17 @@ def test_correlations_are_means_over_seeds(sources: tuple[str, ...]) -> None:
 
 
 def test_an_interval_over_architectures_widens_that_over_seeds_and_never_narrows_it() -> None:
+    """Within what a correlation can be."""
     made = pairs()
     for low, high in ((-1.0, 1.0), (0.1, 0.2)):
         unsure = Correlation(Coefficient(0.5, low, high), Coefficient(0.5, low, high), 18)
         found = of(replace(made, correlations={"det": {"pooled": unsure}}), 15)
-        bounds = found["Spearman"].bounds
-        assert bounds is not None
-        t = 4.302652730 * found["Spearman"].ours.se
-        mean = found["Spearman"].ours.mean
-        assert bounds == pytest.approx((min(low, mean - t), max(high, mean + t)))
+        for name in ("Spearman", "Pearson, targeted"):
+            bounds = found[name].bounds
+            assert bounds is not None
+            t = 4.302652730 * found[name].ours.se
+            mean = found[name].ours.mean
+            assert bounds == pytest.approx((max(min(low, mean - t), -1.0), min(max(high, mean + t), 1.0)))
     unknown = Coefficient(0.5, math.nan, math.nan)
     assert (
         of(replace(made, correlations={"det": {"pooled": Correlation(unknown, unknown, 9)}}), 15)["Spearman"].bounds

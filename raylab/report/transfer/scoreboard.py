@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from raylab.core.statistics import Coefficient, Estimate, over_seeds, pearson, spearman
 from raylab.recipes.transfer_matrix import Cell
@@ -202,7 +203,7 @@ def _over_pairs(
         measure([row.transfer_by_seed[seed][rate].mean for row in rows], [row.by_seed[seed].mean for row in rows])
         for seed in seeds
     ]
-    return over_seeds(found, len(rows) * len(seeds))
+    return replace(over_seeds(found, len(rows) * len(seeds)), within=(-1.0, 1.0))
 
 
 def _of_architectures(matrix: Matrix, source: str, rows: Mapping[str, Row]) -> Iterator[Evidence]:
