@@ -260,12 +260,7 @@ class Store:
         if len(about) < 2:
             return [ask(one) for one in about]
         with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(about))) as requests:
-            try:
-                return list(requests.map(ask, about))
-            except BaseException:
-                # Where one fails for minutes of retries, as in a store that has gone, those that wait would too.
-                requests.shutdown(wait=False, cancel_futures=True)
-                raise
+            return list(requests.map(ask, about))  # where one fails, those that wait are cancelled by it
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; empty where there is no such folder."""
