@@ -8,6 +8,8 @@ import pty
 import re
 import struct
 import termios
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,8 +138,11 @@ def on_a_terminal(columns: int) -> list[str]:
     """The lines of a bar over a round of many kinds, one end every 4 s, on a terminal of so many columns."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    read, clock = [], Clock()
-    with os.fdopen(slave, "w") as stream:
+    clock = Clock()
+    with ThreadPoolExecutor(1) as reader, os.fdopen(slave, "w") as stream:
+        shown = reader.submit(
+            all_that_is_written, master
+        )  # beside the writer: a terminal hands on what it has, in pieces
         progress = Progress(stream, clock)
         progress.begin(0, ROUND)
         progress.start(ROUND, len(ROUND))
@@ -146,10 +151,18 @@ def on_a_terminal(columns: int) -> list[str]:
             progress.outcome(Outcome(stage))
             assert progress._bar is not None
             progress._bar.refresh()
-            read.append(os.read(master, 65536).decode())
         progress.end()
-    os.close(master)
-    return re.split(r"[\r\n]+", "".join(read))
+        stream.close()
+        return re.split(r"[\r\n]+", shown.result())
+
+
+def all_that_is_written(master: int) -> str:
+    """What is written to a terminal until its writer closes it, which Linux answers with EIO."""
+    read = []
+    with os.fdopen(master, "rb", buffering=0) as stream, suppress(OSError):
+        while piece := stream.read(65536):
+            read.append(piece)
+    return b"".join(read).decode()
 
 
 @pytest.mark.parametrize("columns", [40, 80, 100, 200])
