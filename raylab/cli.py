@@ -27,7 +27,7 @@ from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.redaction import redacted
 from raylab.remote import check_reachable
-from raylab.report.experiment import AnyExperiment, Experiment, Results
+from raylab.report.experiment import AnyExperiment, Results
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
@@ -41,7 +41,7 @@ FAILED, BAD_INPUT = 1, 2
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
-def run(experiment: Experiment[Given, Cell], doc: str | None, argv: Sequence[str] | None = None) -> None:
+def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None = None) -> None:
     """What a job does: plan, preview or build, publish to the tracker, print, and keep the page."""
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
         cells = together(studies)
@@ -55,14 +55,14 @@ def run(experiment: Experiment[Given, Cell], doc: str | None, argv: Sequence[str
             )  # what the store lacks; again: resumes
             results = experiment.results([study.built(artifacts) for study in studies])
             publish(results, runs)
-        print(*results.texts, sep="\n\n")
+        print(*((site.full and results.full_texts) or results.texts), sep="\n\n")
         page = site.keep_report(experiment.name, results.page.encode())
         print(f"\npage      {page}\ntracking  {site.tracker.describe()}")
 
 
 def opened(experiment: AnyExperiment, study: AnyStudy, site: Site) -> AbstractContextManager[Run]:
     """The study's run in the tracker, from before there are results."""
-    folder = f"{experiment.tracked}/{study.config.study}"
+    folder = experiment.folder(study.config)
     return site.tracker.job(folder, experiment.opened(study.config, study.key))
 
 
@@ -91,6 +91,7 @@ def job(
             configs, file = command_line.loaded(config, arguments.settings, site_path)
             uris = (file.store_uri, file.tracking_uri)
             studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
+            site = replace(site, full=arguments.full)
             yield studies, site
         except ConfigError as error:
             _end(BAD_INPUT, redacted(str(error), *uris))

@@ -121,7 +121,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) 
     """Into the very runs that the experiment's own job writes."""
     experiment = EXPERIMENTS[name]
     for one, result in zip(built, results.publications, strict=True):
-        with site.tracker.job(f"{experiment.tracked}/{one.config.study}", result.parent) as run:
+        with site.tracker.job(experiment.folder(one.config), result.parent) as run:
             cli.publish(results._replace(publications=(result,)), [run])
 
 
@@ -133,7 +133,7 @@ def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, suite: str) 
             one.key,
             to_yaml(one.config),
             {f"{a.manifest['name']} [{short(a.key)}]": a.digest for a in one.artifacts.values()},
-            f"{experiment.tracked}/{one.config.study}",
+            experiment.folder(one.config),
             about(suite, _artifacts([one])),
         )
         for one in built

@@ -100,6 +100,7 @@ class Site:
     tracker: Tracker
     reports: Path  # folder for HTML pages
     dry_run: bool = False
+    full: bool = False  # whether a terminal is shown everything
 
     def check_reports(self) -> None:
         """Raises ValueError where no page can be written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -40,11 +40,17 @@ def together(studies: Iterable[Study[Given, Cell]]) -> dict[tuple[str, Cell], St
 
 @dataclass(frozen=True)
 class Built(Generic[Given, Cell]):
-    """A study whose cells are all in the store."""
+    """What the store has of a study."""
 
     config: Given
     key: str
     artifacts: Mapping[Cell, Artifact]
+    missing: Mapping[Cell, str] = field(default_factory=dict)  # why the others of its cells could not be built
+
+    @property
+    def planned(self) -> tuple[Cell, ...]:
+        """All cells, whether or not they could be built."""
+        return (*self.artifacts, *self.missing)
 
 
 AnyStudy = Study[Any, Any]

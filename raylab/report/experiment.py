@@ -1,15 +1,20 @@
-"""An experiment as its job and the scoreboard know it: a config, a plan, and what is shown of the result."""
+"""An experiment: a config, a plan, numbers, and what is said of them. Jobs, the scoreboard and sweeps know no more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from raylab.report import html, tracker
+from raylab.report.blocks import Report
 from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.terminal import as_text
 from raylab.stage import Stage
 from raylab.study import Built, Cell, Given
 from raylab.tracking import Publication, Record
+
+Found = TypeVar("Found")
 
 
 class Results(NamedTuple):
@@ -19,20 +24,63 @@ class Results(NamedTuple):
     texts: tuple[str, ...]  # for the terminal, one a study
     publications: tuple[Publication, ...]  # for the tracker, one a study
     evidence: tuple[tuple[Evidence, ...], ...] = ()  # for the scoreboard, one a study; none: it measures no row
+    full_texts: tuple[str, ...] = ()  # for `--full`
 
 
 @dataclass(frozen=True)
-class Experiment(Generic[Given, Cell]):
+class Experiment(Generic[Given, Cell, Found]):
     """What `jobs/<name>.py` runs."""
 
     name: str  # of the job, its page and its folder of configs
-    tracked: str  # the tracker's experiments are <tracked>/<study>
     title: str  # of its page
     method: str  # a paragraph for the index of the results
+    lead: str  # what it is about, for those who open its page first
+    how_to_read: str
+    source: str  # whom it follows
     config: type[Given]
     plan: Callable[[Given], Mapping[Cell, Stage]]
-    opened: Callable[[Given, str], Record]  # config, key of the study: the run before there are results
+    measure: Callable[[Built[Given, Cell]], Found]
+    report: Callable[[Found], Report]
+    evidence: Callable[[Found], Iterable[Evidence]] | None = None  # for the scoreboard; None: it measures no row
+    tracked: str = ""  # the tracker's experiments are <tracked>/<study>; "": its name
+
+    def opened(self, config: Given, key: str) -> Record:
+        """The study's run in the tracker before there are results."""
+        return tracker.opened(self.name, config, key)
+
+    def folder(self, config: Given) -> str:
+        """The tracker's experiment."""
+        return f"{self.tracked or self.name}/{getattr(config, 'study', self.name)}"
+
+    def results(self, built: Sequence[Built[Given, Cell]]) -> Results:
+        """Measured, judged and drawn once, for everything that shows it."""
+        found = [self.measure(one) for one in built]
+        reports = [self.report(one) for one in found]
+        studies = list(zip(built, reports, strict=True))
+        return Results(
+            html.page(self, studies),
+            tuple(as_text(report) for report in reports),
+            tuple(tracker.publication(self.name, *one) for one in studies),
+            tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
+            tuple(as_text(report, full=True) for report in reports),
+        )
+
+
+@dataclass(frozen=True)
+class HandWritten(Generic[Given, Cell]):
+    """An experiment whose page, texts and records are still written by hand."""
+
+    name: str
+    tracked: str
+    title: str
+    method: str
+    config: type[Given]
+    plan: Callable[[Given], Mapping[Cell, Stage]]
+    opened: Callable[[Given, str], Record]
     results: Callable[[Sequence[Built[Given, Cell]]], Results]
 
+    def folder(self, config: Given) -> str:
+        return f"{self.tracked}/{getattr(config, 'study', self.name)}"
 
-AnyExperiment = Experiment[Any, Any]
+
+AnyExperiment = Experiment[Any, Any, Any] | HandWritten[Any, Any]

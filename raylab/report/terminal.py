@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raylab import runner
+from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
+from raylab.report.values import shown
 from raylab.stage import Stage, closure, is_task, rounds
 from raylab.store import Store
 
 WIDTH = 100
+NAMED = 6  # subjects of one verdict that are named
 
 
 def preview(cells: Mapping[Any, Stage], store: Store) -> str:
@@ -44,27 +47,37 @@ def preview(cells: Mapping[Any, Stage], store: Store) -> str:
     return "\n".join([*lines, "", "Nothing was built."])
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> str:
-    """Aligned columns: the first to the left, the others to the right; what does not fit the width goes below."""
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int = WIDTH,
+    keys: int = 1,  # leading columns that name a row
+    whole: bool = True,  # else only the columns that stand beside the keys
+) -> str:
+    """Aligned columns: keys to the left, the others to the right; what does not fit the width goes below."""
     columns = [list(column) for column in zip(header, *rows, strict=True)]
     sizes = [max(len(cell) for cell in column) for column in columns]
+    named = sum(sizes[:keys]) + 2 * (keys - 1)
     blocks: list[str] = []
-    at = 1
+    at = keys
     while at < len(columns) or not blocks:
-        end, used = at, sizes[0]
+        end, used = at, named
         while end < len(columns) and (end == at or used + 2 + sizes[end] <= width):
             used += 2 + sizes[end]
             end += 1
-        shown = [0, *range(at, end)]
-        lines = [
-            "  ".join(
-                columns[i][line].rjust(sizes[i]) if i else columns[i][line].ljust(sizes[i]) for i in shown
-            ).rstrip()
-            for line in range(len(rows) + 1)
-        ]
-        blocks.append("\n".join(lines))
-        at = end
+        blocks.append("\n".join(_line(columns, sizes, keys, at, end, row) for row in range(len(rows) + 1)))
+        at = end if whole else len(columns)
     return "\n\n".join(blocks)
+
+
+def _line(columns: Sequence[Sequence[str]], sizes: Sequence[int], keys: int, at: int, end: int, row: int) -> str:
+    """A row's keys and the columns from `at` to `end`; of several keys the first is not repeated."""
+    names = [columns[i][row] for i in range(keys)]
+    if keys > 1 and row > 1 and columns[0][row] == columns[0][row - 1]:
+        names[0] = ""
+    cells = [name.ljust(size) for name, size in zip(names, sizes, strict=False)]
+    cells += [columns[i][row].rjust(sizes[i]) for i in range(at, end)]
+    return "  ".join(cells).rstrip()
 
 
 def wrapped(text: str, bullet: str = "") -> str:
@@ -81,3 +94,49 @@ def _amount(passes: int) -> str:
         if passes >= unit:
             return f"{passes / unit:.3g}{word}"
     return str(passes)
+
+
+def as_text(report: Report, full: bool = False) -> str:
+    """A report in a hundred columns. What a person wants after minutes of waiting: the answer, the headline table,
+    verdicts grouped by equal sentence, and notes. With `full` everything but the pictures."""
+    title = f"{report.title}\n{'=' * len(report.title)}"
+    answer = wrapped(f"[{report.answer.badge.words}] {report.answer.sentence}")
+    blocks = list(report.flat()) if full else list(_short(report))
+    return "\n\n".join([title, answer, *filter(None, (_text(block, full) for block in blocks))]) + "\n"
+
+
+def _short(report: Report) -> Iterator[Text | Table | Verdicts | Figures]:
+    yield from (one for one in report.flat() if isinstance(one, Table) and one.name == report.headline)
+    yield from (one for one in report.flat() if isinstance(one, Verdicts))
+    yield from (one for one in report.flat() if isinstance(one, Text) and one.look == "note")
+
+
+def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
+    match block:
+        case Text(look="heading"):
+            return f"{block.text}\n{'-' * len(block.text)}"
+        case Text():
+            return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
+        case Table():
+            cells = [[shown(value) for value in row] for row in block.rows]
+            return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"
+        case Verdicts():
+            return "\n".join([wrapped(block.caption), *(_verdicts(block) if full else _briefly(block))])
+        case Figures():
+            return ""
+
+
+def _verdicts(block: Verdicts) -> Iterator[str]:
+    for subjects, badge, sentence in block.grouped():
+        yield wrapped(f"{'; '.join(subjects)} [{badge.words}]: {sentence}", "- ")
+
+
+def _briefly(block: Verdicts) -> Iterator[str]:
+    """A line for each badge; a sentence where it is that of all who have the badge."""
+    grouped = block.grouped()
+    for badge, count in block.counted().items():
+        subjects = [one.subject for one in block.of if one.badge == badge]
+        sentences = [sentence for _, of, sentence in grouped if of == badge]
+        who = "; ".join(subjects) if count <= NAMED else f"{'; '.join(subjects[:NAMED])} and {count - NAMED} more"
+        said = f": {sentences[0]}" if (len(sentences) == 1 and count > 1) or len(block.of) == 1 else ""
+        yield wrapped(f"{badge.words} ({count}): {who}{said}" if count > 1 else f"{badge.words}: {who}{said}", "- ")

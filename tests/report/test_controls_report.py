@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import toy
 from accessibility import problems
-from test_page import Page
+from pages import Page
 
 from raylab import runner
 from raylab.core.statistics import Estimate

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import robust_runs
 from accessibility import problems
-from test_page import Page
+from pages import Page
 
 from raylab.artifact import Artifact
 from raylab.recipes.robust_features import ADVERSARIAL, STANDARD, Cell

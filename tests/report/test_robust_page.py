@@ -12,7 +12,7 @@ import pytest
 import robust_runs
 import toy
 from accessibility import problems
-from test_page import Page
+from pages import Page
 
 from raylab import runner
 from raylab.core import invert

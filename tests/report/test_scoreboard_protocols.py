@@ -14,11 +14,11 @@ from rows import matrix, row
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
-from raylab.recipes import controls, poison, robust_features
-from raylab.recipes.poison_config import PoisonStudy
+from raylab.experiments.poison import PoisonStudy
+from raylab.experiments.poison import scoreboard as of_poison
+from raylab.recipes import controls, robust_features
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.report.controls import scoreboard as of_controls
-from raylab.report.poison import scoreboard as of_poison
 from raylab.report.robust import scoreboard as of_robust
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.rows import all_rows
@@ -125,8 +125,7 @@ def bugs_linf(*changes: str) -> str:
 
 def poisoned(*changes: str) -> str:
     config = command(44, PoisonStudy, *changes)
-    data = {poison.Cell("data", 0): SimpleNamespace(rows=50_000)}
-    found: Any = SimpleNamespace(config=config, note="", artifacts=data)
+    found: Any = SimpleNamespace(config=config, note="", training_rows=50_000)
     return of_poison._protocol(found)
 
 

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 import pytest
 import scoreboard_lines
 from accessibility import problems
+from pages import Page
 from scoreboard_lines import ABOUT, evidence, lines
-from test_page import Page
 
 from raylab.report.frame import fill, render
 from raylab.report.numbers import unbroken

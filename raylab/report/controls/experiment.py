@@ -9,7 +9,7 @@ from raylab.report.controls.page import files, page, parent, publication, sectio
 from raylab.report.controls.rows import measured
 from raylab.report.controls.scoreboard import evidence
 from raylab.report.controls.text import as_text
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.study import Built
 
 
@@ -24,7 +24,7 @@ def results(built: Sequence[Built[ControlStudy, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="controls",
     tracked="controls",
     title="What an accuracy is worth",

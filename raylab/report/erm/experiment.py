@@ -9,7 +9,7 @@ from raylab.recipes.erm import Cell, Erm, plan
 from raylab.report.erm.page import files, page, parent, publication, section
 from raylab.report.erm.table import measured
 from raylab.report.erm.text import as_text
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.study import Built
 
 
@@ -23,7 +23,7 @@ def results(built: Sequence[Built[Erm, Cell | worlds.Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="erm",
     tracked="erm",
     title="The planet Erm",

@@ -9,7 +9,7 @@ from raylab.report.errors.page import files, page, parent, publication, section
 from raylab.report.errors.scoreboard import evidence
 from raylab.report.errors.table import measured
 from raylab.report.errors.text import as_text
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.study import Built
 
 
@@ -25,7 +25,7 @@ def results(built: Sequence[Built[LearningFromErrors, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="learning_from_errors",
     tracked="errors",
     title="Learning from errors",

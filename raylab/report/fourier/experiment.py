@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylab.recipes.fourier import Cell, Fourier, plan
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.report.fourier.page import files, page, parent, publication, section
 from raylab.report.fourier.scoreboard import evidence
 from raylab.report.fourier.table import measured
@@ -24,7 +24,7 @@ def results(built: Sequence[Built[Fourier, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="fourier",
     tracked="fourier",
     title="Robustness by frequency",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylab.recipes.robust_features import Cell, RobustFeatures, plan
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.report.robust.page import page, section
 from raylab.report.robust.publication import files, parent, publication
 from raylab.report.robust.scoreboard import evidence
@@ -25,7 +25,7 @@ def results(built: Sequence[Built[RobustFeatures, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="robust_features",
     tracked="robust_features",
     title="Robust and non-robust data sets",

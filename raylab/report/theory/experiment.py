@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylab.recipes.theory import Cell, Theory, plan
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.report.theory.figures import draw
 from raylab.report.theory.page import files, page, parent, publication
 from raylab.report.theory.scoreboard import evidence
@@ -25,7 +25,7 @@ def results(built: Sequence[Built[Theory, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="theory",
     tracked="theory",
     title="Worlds where the answer is known",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix, plan
-from raylab.report.experiment import Experiment, Results
+from raylab.report.experiment import HandWritten, Results
 from raylab.report.transfer.files import files
 from raylab.report.transfer.gallery import draw
 from raylab.report.transfer.matrix import measured
@@ -27,7 +27,7 @@ def results(built: Sequence[Built[TransferMatrix, Cell]]) -> Results:
     )
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = HandWritten(
     name="transfer_matrix",
     tracked="transfer",
     title="Transfer of learned perturbations",

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.core.poison import POISONS
+from raylab.experiments.poison import Cell, PoisonStudy, Trigger, plan
+from raylab.experiments.poison.plan import DEFENCES
 from raylab.recipes import transfer_matrix
-from raylab.recipes.poison import DEFENCES, Cell, PoisonStudy, Trigger, plan
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Stage
 from raylab.stages.dataset import DigitsData, SeeFarData

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 from raylab.core.poison import SHIFTS, PoisonName
 from raylab.core.seeding import derive
-from raylab.recipes.poison_config import PoisonStudy, Trigger
+from raylab.experiments.poison.config import PoisonStudy, Trigger
 from raylab.stage import Stage
 from raylab.stages.construction import Aim, construct
 from raylab.stages.dataset import Data, Split, open_data, probe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raylab.recipes.poison import CLEAN
-from raylab.report.estimates import difference
-from raylab.report.poison.table import Poisons
+from raylab.experiments.poison.measure import Poisons
+from raylab.experiments.poison.plan import CLEAN
+from raylab.experiments.poison.verdict import defended
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
@@ -15,17 +15,19 @@ from raylab.stages.construction import Attack
 
 PUBLISHED = Attack(norm="l2", eps=0.5, steps=100, step_size=0.1)
 GATE = 0.2  # of the row: a perfect defence on this poison would be as good as on clean data
-FLIPS = 0.5  # success on the source: below it P1 hardly holds the features of another class
+FLIPS = 0.5  # attack success rate on the source: below it P1 hardly holds the features of another class
 
 
 def evidence(found: Poisons) -> Iterator[Evidence]:
     """Of P1 on all images."""
     c = found.config
-    standard, adversarial = found.victim("p1", "standard"), found.victim("p1", "adversarial")
+    standard, adversarial = found.victim("p1", "standard").accuracy, found.victim("p1", "adversarial").accuracy
+    if not (standard and adversarial):
+        return
     on, protocol = f"{named(c.data, found.note)}, {c.source} against {c.victim}, {radius(c.attack)}", _protocol(found)
-    yield Evidence(44, "standard training", standard.accuracy, on, protocol)
-    yield Evidence(44, "adversarial training", adversarial.accuracy, on, protocol)
-    above = difference(adversarial.by_seed, standard.by_seed)
+    yield Evidence(44, "standard training", standard.mean, on, protocol)
+    yield Evidence(44, "adversarial training", adversarial.mean, on, protocol)
+    above = defended(found, "p1").mean
     yield Evidence(44, "adversarial minus standard training", above, on, protocol, _undecided(found))
 
 
@@ -33,10 +35,10 @@ def _undecided(found: Poisons) -> str:
     """Where the attack fails, a training collapsed, or the defence has no room, nothing can be seen of it."""
     if found.collapsed:
         return "a training failed"
-    success = found.looks["p1"].success
-    if success is not None and success.mean < FLIPS:
-        return f"the attack succeeds on {100 * success.mean:.0f} % only"
-    room = difference(found.victim(CLEAN, "adversarial").by_seed, found.victim("p1", "standard").by_seed).mean
+    success = found.sets_seen["p1"].success
+    if success and success.mean.mean < FLIPS:
+        return f"the attack succeeds on {100 * success.mean.mean:.0f} % only"
+    room = (found.victim(CLEAN, "adversarial").accuracy - found.victim("p1", "standard").accuracy).mean.mean
     if room < GATE:
         return f"adversarial training on clean data is {100 * room:.0f} points above standard training on P1"
     return ""
@@ -44,10 +46,9 @@ def _undecided(found: Poisons) -> str:
 
 def _protocol(found: Poisons) -> str:
     c = found.config
-    rows = found.artifacts[next(cell for cell in found.artifacts if cell.role == "data")].rows
     return differing(
         (
-            of_data(c.data, "cifar10", found.note, rows),
+            of_data(c.data, "cifar10", found.note, found.training_rows),
             of_networks((c.source, c.victim), "vgg16"),
             of_attack(c.attack, PUBLISHED),
             of_recipes(

@@ -1,0 +1,171 @@
+"""What a report is: an answer and a list of blocks, each said once.
+
+The writers (`terminal`, `html`, `files`, `tracker`) know how a terminal, a page, a folder and MLflow show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, NamedTuple, TypeVar
+
+from raylab.report.per_seed import PerSeed
+from raylab.report.picture import Picture
+from raylab.report.values import Badge, Value
+from raylab.tracking import Param
+
+R = TypeVar("R")
+N = TypeVar("N")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, a list under a title, or a heading. A note is what a reader has to know before a number is used;
+    an aside says what a run of this size can show."""
+
+    text: str
+    items: tuple[str, ...] = ()
+    look: Literal["plain", "note", "aside", "heading"] = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values, of which the first `keys` columns name the row."""
+
+    name: str  # of its CSV
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    keys: int = 1
+    bold: str = ""  # the column that a reader came for
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        caption: str,
+        rows: Iterable[R],
+        columns: Mapping[str, Callable[[R], Value]],
+        keys: int = 1,
+        bold: str = "",
+    ) -> Table:
+        """A column that has no value in any row is left out."""
+        listed = list(rows)
+        values = {head: [value(row) for row in listed] for head, value in columns.items()}
+        kept = {head: cells for head, cells in values.items() if any(_is_there(cell) for cell in cells)}
+        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold)
+
+
+class Verdict(NamedTuple):
+    """What the numbers allow to be said of something, by rule."""
+
+    subject: str
+    badge: Badge
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts of one kind; equal ones are shown once, for all their subjects."""
+
+    caption: str
+    of: tuple[Verdict, ...]
+    subject: str = "Of"  # what the verdicts are of: the header of their column
+
+    def grouped(self) -> list[tuple[tuple[str, ...], Badge, str]]:
+        """(subjects, badge, sentence), in the order of their first subjects."""
+        groups: dict[tuple[Badge, str], list[str]] = {}
+        for one in self.of:
+            groups.setdefault((one.badge, one.sentence), []).append(one.subject)
+        return [(tuple(subjects), badge, sentence) for (badge, sentence), subjects in groups.items()]
+
+    def counted(self) -> dict[Badge, int]:
+        return {badge: sum(one.badge == badge for one in self.of) for badge in dict.fromkeys(v.badge for v in self.of)}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Pictures side by side, as far as the width allows."""
+
+    of: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that a reader opens."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+Block = Text | Table | Verdicts | Figures | Fold
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What distinguishes some networks of a study from the others: a child run of the tracker for each of its seeds."""
+
+    params: Mapping[str, Param]  # with the study's config and the seed they name one run
+    metrics: Mapping[str, PerSeed]  # groups with slashes: accuracy/test
+    verdict: str = ""  # the words of the badge
+    network: Hashable = None  # the cell (of any seed) of the network: its key, and the course of its training
+    trained_on: Hashable = None  # the cell of its training set
+
+
+@dataclass(frozen=True)
+class Report:
+    """Of one study."""
+
+    title: str
+    answer: Verdict  # one sentence to the question of the experiment, of the whole study
+    blocks: tuple[Block, ...]
+    picture: Picture | None = None  # the figure of the answer, which comes first
+    headline: str = ""  # the name of the table that a terminal shows
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the tracker's parent run
+    conditions: tuple[Condition, ...] = ()
+
+    def flat(self) -> Iterator[Text | Table | Verdicts | Figures]:
+        """The blocks, those in folds too."""
+        yield from _flat(self.blocks)
+
+    def tables(self) -> Iterator[Table]:
+        yield from (block for block in self.flat() if isinstance(block, Table))
+
+    def pictures(self) -> Iterator[Picture]:
+        if self.picture is not None:
+            yield self.picture
+        for block in self.flat():
+            if isinstance(block, Figures):
+                yield from block.of
+
+    def verdicts(self) -> Iterator[Verdict]:
+        for block in self.flat():
+            if isinstance(block, Verdicts):
+                yield from block.of
+
+    def after(self, *first: Block) -> Report:
+        """The same with blocks before all others."""
+        return replace(self, blocks=(*first, *self.blocks))
+
+
+def each(names: Iterable[N], header: str, value: Callable[[N, R], Value]) -> dict[str, Callable[[R], Value]]:
+    """A column for each name: its header, with the name in place of {}, and its value of a row."""
+    return {header.format(name): partial(value, name) for name in names}
+
+
+def note(of: str) -> tuple[Text, ...]:
+    """What a data set says of itself, if anything."""
+    return (Text(f"About the data: {of}", look="note"),) if of else ()
+
+
+def _flat(blocks: Iterable[Block]) -> Iterator[Text | Table | Verdicts | Figures]:
+    for block in blocks:
+        if isinstance(block, Fold):
+            yield from _flat(block.blocks)
+        else:
+            yield block
+
+
+def _is_there(value: Value) -> bool:
+    return value is not None and not (isinstance(value, PerSeed) and not value)

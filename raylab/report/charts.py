@@ -1,0 +1,210 @@
+"""The charts of all experiments. Each gets numbers as tables do, and says them itself to those who cannot see it.
+
+Shares are drawn in percent; bars are standard errors. What has no number is not drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from raylab.core.statistics import Estimate
+from raylab.report.drawing import Pixels, bar, brief, calm, show
+from raylab.report.numbers import percent, share
+from raylab.report.per_seed import PerSeed
+from raylab.report.picture import SOFT, Picture, contrast_ink, style
+from raylab.report.values import estimate
+
+Measured = PerSeed | Estimate
+Rows = Mapping[str, Mapping[str, Measured]]  # label of a row -> series -> number
+
+
+class Mark(NamedTuple):
+    """How a series looks, in every chart of an experiment."""
+
+    colour: str
+    marker: str = "o"
+    hollow: bool = False
+
+
+def dots(
+    name: str,
+    title: str,
+    unit: str,
+    rows: Rows,
+    marks: Mapping[str, Mark],
+    caption: str,
+    at: float | None = None,  # a dotted line, such as chance, as a share
+    limits: tuple[float, float] = (-2.0, 102.0),
+) -> Picture:
+    """A line for each row, on it a dot with its error for each series."""
+    series = list(dict.fromkeys(one for by in rows.values() for one in by))
+    shifts = dict(zip(series, np.linspace(-0.16, 0.16, len(series)) if len(series) > 1 else [0.0], strict=True))
+    with style():
+        figure = Figure(figsize=(6.4, 1.5 + 0.42 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, by in enumerate(rows.values()):
+            axes.axhline(place, color="#e6eaee", linewidth=0.8, zorder=0)
+            for of, value in by.items():
+                mean = estimate(value)
+                if not math.isnan(mean.mean):
+                    look = _look(marks[of])
+                    axes.errorbar([100 * mean.mean], [place + shifts[of]], xerr=[bar(mean)], elinewidth=1.2, **look)
+        if at is not None:
+            axes.axvline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
+        _ranked(axes, list(rows), title, unit, limits)
+        _legend(figure, {of: marks[of] for of in series})
+    return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
+
+
+def stacked(
+    name: str,
+    title: str,
+    unit: str,
+    rows: Rows,
+    parts: Mapping[str, str],  # series -> colour
+    rest: str,  # what is left to 100 %
+    caption: str,
+) -> Picture:
+    """Shares that add up to 100 %: a bar for each row."""
+    with style():
+        figure = Figure(figsize=(6.4, 1.5 + 0.25 * (len(rows) + 1)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, by in enumerate(rows.values()):
+            left = 0.0
+            shares = [0.0 if math.isnan(mean := estimate(by[part]).mean) else mean for part in parts]
+            drawn = [*zip(shares, parts.values(), strict=True)]
+            if any(not math.isnan(estimate(by[part]).mean) for part in parts):
+                drawn.append((max(0.0, 1 - sum(shares)), "#c9d1d9"))
+            for one, colour in drawn:
+                axes.barh(place, 100 * one, 0.76, left=100 * left, color=colour)
+                left += one
+        _ranked(axes, list(rows), title, unit, (0, 100))
+        handles = [Patch(color=colour, label=words) for words, colour in (*parts.items(), (rest, "#c9d1d9"))]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.2, handlelength=1.4)
+    return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
+
+
+def lines(
+    name: str,
+    title: str,
+    x: str,
+    y: str,
+    curves: Mapping[str, Mapping[float, Measured]],  # series -> place -> number
+    marks: Mapping[str, Mark],
+    caption: str,
+) -> Picture:
+    """A curve for each series over a number."""
+    with style():
+        figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        for of, curve in curves.items():
+            means = [estimate(one) for one in curve.values()]
+            axes.errorbar(
+                list(curve), [100 * one.mean for one in means], [bar(one) for one in means], label=of, linewidth=1.4,
+                elinewidth=1, **_look(marks[of]) | {"linestyle": "-"},
+            )  # fmt: skip
+        axes.set(xlabel=x, ylabel=y, ylim=(-2, 102))
+        axes.set_title(title)
+        axes.legend(loc="best")
+        calm(axes)
+    told = {of: {f"{at:g}": value for at, value in curve.items()} for of, curve in curves.items()}
+    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
+
+
+def heat_map(
+    name: str,
+    title: str,
+    rows: Rows,  # label of a row -> column -> number; all with the same columns
+    caption: str,
+    axes_labels: tuple[str, str] = ("", ""),  # of the columns, of the rows
+    below: Callable[[str, str], Sequence[str]] | None = None,  # (row, column) -> small lines under a number
+    colours: str = "Blues",
+) -> Picture:
+    """A coloured grid of shares with their numbers."""
+    columns = list(next(iter(rows.values()), {}))
+    scale = mpl.colormaps[colours]
+    with style():
+        size = max(3.4, 1.05 + 0.74 * len(columns)), 0.95 + 0.64 * len(rows)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        for i, (row, by) in enumerate(rows.items()):
+            for j, column in enumerate(columns):
+                mean = estimate(by[column]).mean
+                red, green, blue, _ = scale(0.04 + 0.9 * mean) if math.isfinite(mean) else (1.0, 1.0, 1.0, 1.0)
+                axes.add_patch(Rectangle((j - 0.48, i - 0.47), 0.96, 0.94, facecolor=(red, green, blue), linewidth=0))
+                small = [one for one in below(row, column) if one] if below else []
+                up = 0.13 + 0.06 * (len(small) - 1) if small else 0.0
+                look: dict[str, Any] = {"ha": "center", "va": "center", "color": contrast_ink((red, green, blue))}
+                axes.text(j, i - up, share(mean), fontsize=11.5, fontweight="bold", **look)
+                for k, text in enumerate(small):
+                    axes.text(j, i - up + 0.33 + 0.23 * k, text, fontsize=7.5, **look)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        turn: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(columns)), columns, **(turn if max(map(len, columns), default=0) > 9 else {}))
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.set(xlabel=axes_labels[0], ylabel=axes_labels[1])
+        axes.set_title(title)
+        for side in axes.spines.values():
+            side.set_visible(False)
+    return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
+
+
+def images(
+    name: str,
+    title: str,
+    rows: Mapping[str, Sequence[tuple[str, Pixels]]],  # label of a row -> (words, image)
+    caption: str,
+    side: float = 1.0,  # of an image, in inches
+) -> Picture:
+    """A sheet of images, each under its own words."""
+    pitch, left, top = side + 0.06, 2.15, 0.3
+    with style():
+        count = max(map(len, rows.values()), default=0)
+        width, height = left + pitch * count, top + (pitch + 0.2) * len(rows)
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0, 0, 1, 1))  # measured in inches from its upper left corner
+        for row, (of, those) in enumerate(rows.items()):
+            at = top + (pitch + 0.2) * row
+            axes.text(left - 0.12, at + side / 2, of, ha="right", va="center", fontsize=8.5)
+            for column, (words, image) in enumerate(those):
+                place = left + pitch * column
+                show(axes, place, at, side, image)
+                axes.text(place + side / 2, at - 0.05, brief(words), ha="center", va="bottom", fontsize=8)
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.set_axis_off()
+    told = "; ".join(f"{of}: {', '.join(words for words, _ in those)}" for of, those in rows.items())
+    return Picture(name, figure, f"{title}. {told}.", caption)
+
+
+def spoken(rows: Rows, said: Callable[[Estimate], str] = percent) -> str:
+    """The numbers of a chart in words."""
+    told = (f"{row}: " + ", ".join(f"{of} {said(estimate(one))}" for of, one in by.items()) for row, by in rows.items())
+    return "; ".join(told) + "."
+
+
+def _look(mark: Mark) -> dict[str, Any]:
+    face = "none" if mark.hollow else mark.colour
+    return {
+        "color": mark.colour, "marker": mark.marker, "markerfacecolor": face, "markersize": 6.5, "linestyle": "none"
+    }  # fmt: skip
+
+
+def _legend(figure: Figure, marks: Mapping[str, Mark]) -> None:
+    handles = [Line2D([], [], label=of, **_look(mark)) for of, mark in marks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
+
+
+def _ranked(axes: Axes, labels: Sequence[str], title: str, unit: str, limits: tuple[float, float]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
+    axes.set_title(title)
+    calm(axes, "x")

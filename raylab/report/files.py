@@ -1,0 +1,45 @@
+"""A report as files: its text, a CSV for each table, an SVG for each picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from raylab.report.blocks import Report, Table
+from raylab.report.terminal import as_text
+from raylab.report.values import fields
+
+
+def files(report: Report) -> dict[str, bytes]:
+    """By path: `report.txt`, `tables/<name>.csv`, `figures/<name>.svg`. Raises ValueError where two have one name."""
+    kept = {"report.txt": as_text(report, full=True).encode()}
+    named = [(f"tables/{table.name}.csv", as_csv(table)) for table in report.tables()]
+    named += [(f"figures/{picture.name}.svg", picture.svg) for picture in report.pictures()]
+    for name, data in named:
+        if name in kept:
+            raise ValueError(f"{report.title}: two blocks are called {name}")
+        kept[name] = data
+    return kept
+
+
+def as_csv(table: Table) -> bytes:
+    """A line for each row; an empty field was not measured. Shares lie in [0, 1]."""
+    lines = [
+        {
+            field: cell
+            for head, value in zip(table.header, row, strict=True)
+            for field, cell in fields(column(head), value).items()
+        }
+        for row in table.rows
+    ]
+    stream = io.StringIO()
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue().encode()
+
+
+def column(head: str) -> str:
+    """The header of a table as the name of a column: what can be typed."""
+    return head.replace("−", "-").replace("→", "to").replace("ε", "eps")

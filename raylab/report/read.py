@@ -1,0 +1,100 @@
+"""Numbers by seed from the artifacts of a study's cells. What was not measured, or not built, is a `PerSeed` of no
+seeds, which every table shows as absent and no verdict takes for a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab.artifact import Artifact
+from raylab.core.statistics import Estimate, proportion, sampled
+from raylab.report import hits
+from raylab.report.per_seed import PerSeed
+
+Columns = Mapping[str, NDArray[Any]]
+ByRow = Callable[[Columns], Any]  # of a table of examples: a boolean, or a number, for each
+Split = Literal["train", "test"]
+CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with a field `seed`
+
+
+class Reader(Generic[CellT]):
+    """Of one study. A cell that is asked for may have any seed: the answer is of all seeds that have it."""
+
+    def __init__(
+        self,
+        cells: Mapping[CellT, Artifact],
+        seeds: Sequence[int],
+        images_of: Callable[[int, str], str],  # seed and split -> of `statistics.Examples`
+    ) -> None:
+        self.cells, self.seeds, self.images_of = cells, seeds, images_of
+        self._columns: dict[str, Columns] = {}
+
+    def artifacts(self, cell: CellT) -> dict[int, Artifact]:
+        """By seed."""
+        found = {seed: self.cells.get(cell._replace(seed=seed)) for seed in self.seeds}
+        return {seed: artifact for seed, artifact in found.items() if artifact is not None}
+
+    def metrics(self, cell: CellT) -> list[Mapping[str, Any]]:
+        """Of the manifests, in the order of the seeds."""
+        return [artifact.metrics for artifact in self.artifacts(cell).values()]
+
+    def share(self, cell: CellT, hit: ByRow, among: ByRow | None = None, split: Split = "test") -> PerSeed:
+        """Of the examples (`among` them), those that are `hit`."""
+        return self.rows(cell, lambda rows: np.asarray(hit(rows), dtype=bool), among, split)
+
+    def rows(self, cell: CellT, value: ByRow, among: ByRow | None = None, split: Split = "test") -> PerSeed:
+        """The mean over the examples (`among` them) of a value of each."""
+        found = {}
+        for seed, artifact in self.artifacts(cell).items():
+            rows = self.columns(artifact)
+            kept = slice(None) if among is None else among(rows)
+            found[seed] = sampled(np.asarray(value(rows))[kept], rows["id"][kept], self.images_of(seed, split))
+        return PerSeed(found)
+
+    def right(self, cell: CellT) -> PerSeed:
+        """Accuracy of an evaluation."""
+        return self.share(cell, lambda rows: rows["correct"])
+
+    def hit(self, cell: CellT, metric: str, aim: str = "", split: Split = "train") -> PerSeed:
+        """A metric of `hits.HITS`, such as the success of an attack on the images of a set."""
+        return PerSeed(
+            {
+                seed: hits.share(self.columns(artifact), metric, self.images_of(seed, split), aim)
+                for seed, artifact in self.artifacts(cell).items()
+            }
+        )
+
+    def robust(self, cell: CellT, place: int = 0) -> PerSeed:
+        """Accuracy under the worst of all attacks that were asked, at the radius of this place in the config."""
+        return self.share(cell, lambda rows: hits.stands(rows, place))
+
+    def counted(self, cell: CellT, name: str, n: str = "n") -> PerSeed:
+        """A share that only the manifests have, by its name and that of its number of examples; of a list (one entry
+        an epoch) the last."""
+        found: dict[int, Estimate] = {}
+        for seed, artifact in self.artifacts(cell).items():
+            value, count = artifact.metrics[name], int(artifact.metrics[n])
+            last = value[-1] if isinstance(value, Sequence) else value
+            found[seed] = proportion(round(float(last) * count), count)
+        return PerSeed(found)
+
+    def fitted(self, cell: CellT) -> PerSeed:
+        """Accuracy of a network on its own training images in the last epoch; adversarial: under its adversary."""
+        return self.counted(cell, "accuracy", "examples")
+
+    def warnings(self, role: str, metric: str, label: Callable[[CellT], str]) -> tuple[str, ...]:
+        """What artifacts of a role have to warn of, with the cells' names."""
+        return tuple(
+            f"{label(cell)}, seed {cell.seed}: {artifact.metrics[metric]}"
+            for cell, artifact in self.cells.items()
+            if cell.role == role and artifact.metrics[metric]
+        )
+
+    def columns(self, artifact: Artifact) -> Columns:
+        """Of its examples, without the images; read once."""
+        if artifact.key not in self._columns:
+            self._columns[artifact.key] = artifact.without_images()
+        return self._columns[artifact.key]

@@ -1,0 +1,129 @@
+"""A report as runs of a tracker: a parent for the study, a child for each of its conditions and seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raylab.artifact import Artifact
+from raylab.config import Config
+from raylab.identity import canonical_json, fingerprint, short
+from raylab.report.blocks import Condition, Report, Table
+from raylab.report.files import column, files
+from raylab.report.made import newest_provenance
+from raylab.report.values import fields
+from raylab.study import AnyBuilt
+from raylab.tracking import DataRef, Param, Publication, Record
+
+ALWAYS = ("data", "attack")  # parts of a config that are params whether or not they are at their defaults
+LOGGED = "mlflow.loggedArtifacts"  # the tag by which MLflow's page knows the files that `log_table` wrote
+
+
+def opened(name: str, config: Config, key: str) -> Record:
+    """The parent run before there are results: what is being measured."""
+    params = {**params_of(config), "seeds": _param(getattr(config, "seeds", ()))}
+    tags = {"raylab.experiment": name, "raylab.config": canonical_json(config)}
+    study = getattr(config, "study", "")
+    return Record(key, f"{study or name} [{short(key)}]", params, tags=tags)
+
+
+def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
+    """Metrics, verdicts and files in the parent; a child for each condition and seed that has a number."""
+    parent, provenance = opened(name, built.config, built.key), newest_provenance(built.artifacts.values())
+    tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
+    tags = {
+        "mlflow.source.git.commit": str(provenance["commit"]),
+        "raylab.machine": str(provenance["machine"]),
+        "verdict": report.answer.badge.words,
+        LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
+    }
+    data = {a.key: a for cell, a in built.artifacts.items() if cell.role == "data"}
+    verdicts = (report.answer, *report.verdicts())
+    record = Record(
+        parent.key,
+        parent.name,
+        parent.params,
+        {metric: value for metric, value in report.metrics.items() if math.isfinite(value)},
+        inputs=tuple(_ref(artifact) for artifact in data.values()),
+        tags={**parent.tags, **tags},
+        note="\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts),
+    )
+    return Publication(record, tuple(_children(built, report)), {**files(report), **tables})
+
+
+def params_of(config: Config) -> dict[str, Param]:
+    """A config as params by dotted key: its data and attack whole, of the rest what is not at its default. So two runs
+    differ in a param wherever their configs differ. Lists are sorted: the order of architectures measures nothing."""
+    whole, changed = config.model_dump(mode="json"), config.model_dump(mode="json", exclude_defaults=True)
+    chosen = {**changed, **{part: whole[part] for part in ALWAYS if part in whole}}
+    skipped = ("study", "seeds", "compute")
+    return {key: value for name, of in chosen.items() if name not in skipped for key, value in _flat(name, of)}
+
+
+def as_json(table: Table) -> bytes:
+    """As MLflow's `log_table` writes it."""
+    lines = [
+        {k: v for head, value in zip(table.header, row, strict=True) for k, v in fields(column(head), value).items()}
+        for row in table.rows
+    ]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    return json.dumps({"columns": names, "data": [[line.get(name, "") for name in names] for line in lines]}).encode()
+
+
+def _children(built: AnyBuilt, report: Report) -> Iterator[Record]:
+    of_config = params_of(built.config)
+    for condition in report.conditions:
+        for seed in built.config.seeds:
+            metrics = {name: of[seed].mean for name, of in condition.metrics.items() if seed in of}
+            if metrics:
+                yield _child(built, condition, seed, of_config, metrics)
+
+
+def _child(
+    built: AnyBuilt, of: Condition, seed: int, of_config: Mapping[str, Param], metrics: Mapping[str, float]
+) -> Record:
+    network, trained_on = (_artifact(built, cell, seed) for cell in (of.network, of.trained_on))
+    params: dict[str, Param] = {**of_config, **of.params, "seed": seed}
+    places, curves, tags = {}, {}, {"raylab.experiment": "child"}
+    if network is not None:
+        params["network"] = short(network.key)
+        tags["raylab.network"] = network.key
+        places["raylab.artifact"] = network.folder
+        told = network.metrics
+        curves = {f"train/{name}": tuple(told[name]) for name in ("loss", "accuracy") if isinstance(told[name], list)}
+    if trained_on is not None:
+        params["set"] = short(trained_on.key)
+    return Record(
+        fingerprint({"study": built.key, "condition": dict(of.params), "seed": seed}),
+        " ".join([*(str(one) for one in of.params.values() if one != ""), f"seed {seed}"]),
+        params,
+        {name: value for name, value in metrics.items() if math.isfinite(value)},
+        curves,
+        () if trained_on is None else (_ref(trained_on),),
+        tags | ({"verdict": of.verdict} if of.verdict else {}),
+        places,
+    )
+
+
+def _artifact(built: AnyBuilt, cell: Any, seed: int) -> Artifact | None:
+    return None if cell is None else built.artifacts.get(cell._replace(seed=seed))
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, Param]]:
+    if isinstance(value, Mapping):
+        for key, of in value.items():
+            yield from _flat(f"{name}.{key}", of)
+    else:
+        yield name, _param(value)
+
+
+def _param(value: object) -> Param:
+    if isinstance(value, list | tuple):
+        return ", ".join(sorted(map(str, value), key=lambda one: (len(one), one)))
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _ref(artifact: Artifact) -> DataRef:
+    return DataRef(str(artifact.manifest["name"]) or artifact.label, artifact.digest, artifact.folder)

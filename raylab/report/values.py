@@ -1,0 +1,127 @@
+"""What stands in a cell of a table: a number with its uncertainty, a word, or nothing; for people and for machines."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from raylab.core.statistics import Coefficient, Estimate
+from raylab.report import numbers
+from raylab.report.numbers import ABSENT, share
+from raylab.report.per_seed import PerSeed, bounds_of
+
+Look = Literal["good", "open", "warn", "bad", "truth"]  # of a badge: its colours
+
+
+class Badge(NamedTuple):
+    """A verdict in a word or two."""
+
+    look: Look
+    words: str
+
+
+class Fixed(NamedTuple):
+    """A number without uncertainty that is no share, with so many decimals."""
+
+    value: float
+    decimals: int = 2
+
+
+class Plain(NamedTuple):
+    """A measured number that is no share: as it is, not in percent."""
+
+    of: PerSeed | Estimate
+    decimals: int = 2
+
+
+class Singles(NamedTuple):
+    """The shares of single seeds, side by side."""
+
+    of: PerSeed
+
+
+class Spanned(NamedTuple):
+    """A difference in points with its 95 % interval instead of its standard error."""
+
+    of: PerSeed | Estimate
+
+
+Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Singles | Badge | int | str | None
+
+
+def estimate(of: PerSeed | Estimate) -> Estimate:
+    """Over seeds."""
+    return of.mean if isinstance(of, PerSeed) else of
+
+
+def shown(value: Value) -> str:
+    """As people read it: shares in percent, ± the standard error."""
+    match value:
+        case None:
+            return ABSENT
+        case PerSeed() | Estimate():
+            return numbers.number(estimate(value))
+        case Coefficient():
+            return numbers.coefficient(value)
+        case Plain():
+            return _plain(estimate(value.of), value.decimals)
+        case Spanned():
+            return _spanned(estimate(value.of))
+        case Fixed():
+            return _decimals(value.value, value.decimals)
+        case Singles():
+            return " ".join(share(one.mean) for one in value.of.values()) or ABSENT
+        case Badge():
+            return value.words
+        case int():
+            return f"{value:,}".replace(",", "\u202f") if value >= 10_000 else str(value)
+    return value
+
+
+def fields(name: str, value: Value) -> dict[str, object]:
+    """As machines read it: shares lie in [0, 1]; beside a mean stand its standard error, 95 % interval, n and seeds.
+    Empty: not measured, or not known."""
+    match value:
+        case PerSeed() | Estimate():
+            return _of_estimate(name, estimate(value))
+        case Plain() | Spanned():
+            return _of_estimate(name, estimate(value.of))
+        case Coefficient():
+            return {name: _digits(value.value), f"{name} low": _digits(value.low), f"{name} high": _digits(value.high)}
+        case Fixed():
+            return {name: _digits(value.value)}
+        case Singles():
+            return {f"{name} seed {seed}": _digits(one.mean) for seed, one in value.of.items()}
+        case Badge():
+            return {name: value.words}
+        case None:
+            return {name: ""}
+    return {name: value}
+
+
+def _of_estimate(name: str, one: Estimate) -> dict[str, object]:
+    low, high = bounds_of(one)
+    told = {"": one.mean, " se": one.se, " low": low, " high": high}
+    said: dict[str, object] = {f"{name}{what}": _digits(of) for what, of in told.items()}
+    return said | {f"{name} n": one.n, f"{name} seeds": one.seeds}
+
+
+def _plain(one: Estimate, decimals: int) -> str:
+    if math.isnan(one.mean) or math.isnan(one.se) or one.n == 0:
+        return _decimals(one.mean, decimals)
+    return f"{_decimals(one.mean, decimals)} ± {_decimals(one.se, decimals)}"
+
+
+def _spanned(one: Estimate) -> str:
+    if math.isnan(one.mean):
+        return ABSENT
+    low, high = bounds_of(one)
+    return f"{share(one.mean)} [{f'{share(low)}, {share(high)}' if one.seeds > 1 else 'one seed'}]"
+
+
+def _decimals(value: float, decimals: int) -> str:
+    return ABSENT if math.isnan(value) else f"{value:.{decimals}f}".replace("-", "−")
+
+
+def _digits(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
