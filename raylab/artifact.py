@@ -36,7 +36,9 @@ class Part:
     rows: int | None
     bytes: int
     sha256: str
-    device: str = ""  # that computed it, of a shard: provenance, no part of the digest
+    # Of a shard, and no part of the digest: what computed it, and how long that took.
+    device: str = ""
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class Part:
     @classmethod
     def of_json(cls, read: object) -> Part:
         """Raises ValueError where it is no description of a part."""
-        if isinstance(read, dict) and _PART.keys() - {"device"} <= read.keys() <= _PART.keys():
+        if isinstance(read, dict) and _PART.keys() - {"device", "seconds"} <= read.keys() <= _PART.keys():
             part = cls(**read)
             typed = all(type(value) in _PART[name] for name, value in read.items())  # bool is no int here
             if typed and part.bytes >= 0 and (part.rows or 0) >= 0 and _SHA256.fullmatch(part.sha256):
@@ -61,6 +63,7 @@ _PART: Mapping[str, tuple[type, ...]] = {
     "bytes": (int,),
     "sha256": (str,),
     "device": (str,),
+    "seconds": (int, float),
 }
 
 

@@ -8,19 +8,21 @@ Exit codes: 0 done; 1 something could not be built (all else is kept); 2 bad inp
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from raylab import command_line, provenance, runner
-from raylab.artifact import StoreError
+from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendAbsent
 from raylab.config import ConfigError
 from raylab.objections import reason
@@ -34,10 +36,23 @@ from raylab.site import Site, SiteFile, home
 from raylab.stage import Stage
 from raylab.stop import STOPPED, interruptible
 from raylab.store import Store
-from raylab.study import AnyStudy, Cell, Given, Study, together
+from raylab.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
 from raylab.tracking import NullTracker, Run, Tracker, TrackerError
 
 FAILED, BAD_INPUT = 1, 2
+LIKE = {
+    "±": "+-",
+    "−": "-",
+    "–": "-",
+    "→": "->",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "×": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "…": "...",
+}
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
@@ -46,18 +61,55 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
         cells = together(studies)
         if site.dry_run:
-            print(preview(cells, site.store))
+            print(preview(cells, site.store, site.file.cpus))
             return
         with ExitStack() as open_runs:
             runs = [open_runs.enter_context(opened(experiment, study, site)) for study in studies]
-            artifacts = runner.build(
-                cells, site.store, site.backend, Progress()
-            )  # what the store lacks; again: resumes
-            results = experiment.results([study.built(artifacts) for study in studies])
-            publish(results, runs)
-        print(*((site.full and results.full_texts) or results.texts), sep="\n\n")
-        page = site.keep_report(experiment.name, results.page.encode())
-        print(f"\npage      {page}\ntracking  {site.tracker.describe()}")
+            artifacts, missing, failure = built(cells, site)  # what the store lacks; again: resumes
+            shown = [study.built(artifacts, missing) for study in studies]
+            show(experiment, [(run, one) for run, one in zip(runs, shown, strict=True) if one.is_measurable], site)
+            if failure is not None:
+                raise failure
+
+
+def built(
+    cells: Mapping[tuple[str, Any], Stage], site: Site
+) -> tuple[Mapping[tuple[str, Any], Artifact], Mapping[tuple[str, Any], str], BuildFailed | None]:
+    """Artifacts by cell; why the others are missing; and the failure to raise when everything has been shown."""
+    try:
+        return runner.build(cells, site.store, site.backend, Progress(), site.retry), {}, None
+    except BuildFailed as error:
+        return error.built, error.missing, error
+
+
+def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], site: Site) -> None:
+    """Page first, then the tracker, then the terminal: whichever fails, the others are written.
+
+    Raises NotShown with what failed.
+    """
+    if not studies:
+        return
+    results = experiment.results([study for _, study in studies])
+    problems = list[str]()
+
+    def attempt(what: str, write: Callable[[], object]) -> object:
+        try:
+            return write()
+        except (OSError, StoreError, TrackerError) as error:
+            problems.append(f"{what}: {error}")
+            return f"not written: {error}"
+
+    page = attempt("the page", lambda: site.keep_report(experiment.name, results.page.encode()))
+    attempt("the tracker", lambda: publish(results, [run for run, _ in studies]))
+    places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
+    texts = (site.full and results.full_texts) or results.texts
+    attempt("the terminal", lambda: print("\n\n".join(texts) + places, flush=True))
+    if problems:
+        raise NotShown("All results are in the store, but not all could be written:\n  " + "\n  ".join(problems))
+
+
+class NotShown(Exception):
+    """Results are in the store, and could not be written where people look."""
 
 
 def opened(experiment: AnyExperiment, study: AnyStudy, site: Site) -> AbstractContextManager[Run]:
@@ -84,6 +136,7 @@ def job(
     All that can be known to be wrong is found on entering: configs, data, networks, store, tracker, GPUs.
     """
     command, site, uris = _command(argv), None, tuple[str, ...]()
+    _write_anywhere()
     with interruptible():
         try:
             arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
@@ -91,11 +144,11 @@ def job(
             configs, file = command_line.loaded(config, arguments.settings, site_path)
             uris = (file.store_uri, file.tracking_uri)
             studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
-            site = replace(site, full=arguments.full)
+            site = replace(site, full=arguments.full, retry=arguments.retry)
             yield studies, site
         except ConfigError as error:
             _end(BAD_INPUT, redacted(str(error), *uris))
-        except (BuildFailed, BackendAbsent, StoreError, TrackerError) as error:
+        except (BuildFailed, NotShown, BackendAbsent, StoreError, TrackerError) as error:
             _end(FAILED, redacted(str(error), *uris))
         except (KeyboardInterrupt, SystemExit) as stop:
             # While Ray starts, its own handler of SIGTERM stands in the place of ours: it exits with the signal's
@@ -182,6 +235,19 @@ def _tracker(file: SiteFile) -> Tracker:
     return MlflowTracker(uri, str(home() / "mlartifacts"))
 
 
+def _write_anywhere() -> None:
+    """A terminal that knows no ± gets +-, and ? for what has no likeness, not the end of the job."""
+    codecs.register_error("raylab", _likeness)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="raylab")
+
+
+def _likeness(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(LIKE.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
 def _command(argv: Sequence[str] | None) -> str:
     """What to type to go on."""
     said = [f"{name}={shlex.quote(os.environ[name])} " for name in SAID_BEFORE if name in os.environ]
@@ -190,5 +256,6 @@ def _command(argv: Sequence[str] | None) -> str:
 
 
 def _end(code: int, message: str) -> NoReturn:
-    print(message, file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody reads it, or nothing more can be written
+        print(message, file=sys.stderr, flush=True)
     raise SystemExit(code)

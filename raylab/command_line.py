@@ -24,7 +24,7 @@ VALUE = re.compile(r"(?!-(?![\d.]))[^=]+")  # what a key may have been meant to 
 
 
 def parsed(config: type[Config], doc: str | None, words: Sequence[str]) -> argparse.Namespace:
-    """Settings, site, dry_run and full. Raises ConfigError; what is asked for help ends here."""
+    """Settings, site and options. Raises ConfigError; what is asked for help ends here."""
     parser = _Parser(
         usage="%(prog)s [CONFIG.yaml ...] [key.path=value ...] [options]",
         description=doc,
@@ -45,6 +45,9 @@ def parsed(config: type[Config], doc: str | None, words: Sequence[str]) -> argpa
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="show what exists and what would be built; build nothing"
+    )
+    parser.add_argument(
+        "--retry", action="store_true", help="try again what failed, though neither code nor inputs have changed"
     )
     parser.add_argument("--full", action="store_true", help="print every table and sentence, not the answer alone")
     parser.add_argument(

@@ -5,11 +5,10 @@ Running the same plan again resumes: stages with a manifest are skipped, and so 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from raylab import provenance
+from raylab import code, provenance
 from raylab.artifact import Artifact
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
@@ -20,18 +19,33 @@ from raylab.worker import Silent, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]
+NEEDS = "needs"
+ALWAYS_FAIL = (
+    "They fail whenever this code meets these inputs, and are not tried again: change the config (or try them once "
+    "more with --retry)."
+)
 Verdict = Callable[[Exception], bool]  # whether an exception says something of the stage; one that does not gets out
 
 
 class BuildFailed(Exception):
     """Some stages could not be built; everything else was, and is kept."""
 
-    def __init__(self, errors: Mapping[str, str], skipped: int) -> None:
+    def __init__(
+        self,
+        errors: Mapping[str, str],
+        skipped: int,
+        lasting: bool = False,  # whether all of them fail whenever they are tried
+        built: Mapping[Any, Artifact] | None = None,
+        missing: Mapping[Any, str] | None = None,
+    ) -> None:
+        """`built` and `missing` are by cell: its artifact, or why there is none."""
         self.errors, self.skipped = dict(errors), skipped
+        self.built, self.missing = dict(built or {}), dict(missing or {})
         listed = "\n".join(f"  {label}: {error}" for label, error in errors.items())
+        remedy = ALWAYS_FAIL if lasting else "Run the same command again to try these once more."
         super().__init__(
             f"{len(errors)} stage(s) failed and {skipped} that need them were not tried; all others are in the store.\n"
-            f"{listed}\nRun the same command again to try these once more."
+            f"{listed}\n{remedy}"
         )
 
 
@@ -62,6 +76,7 @@ def attempt_task(
     except Exception as error:
         if not verdict(error):
             raise
+        worker.remember(stage, error, describe(error))
         return Outcome(stage, error=describe(error))
     return Outcome(stage)
 
@@ -74,6 +89,7 @@ def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = l
         worker.store.forget_attempts(stage, index)
         if not verdict(error):
             raise
+        worker.remember(stage, error, f"shard {index}: {describe(error)}")
         return Outcome(stage, index, error=describe(error))
 
 
@@ -102,21 +118,43 @@ def missing(wanted: Iterable[Stage], store: Store) -> dict[str, Stage]:
     return present(wanted, store)[1]
 
 
-def build(cells: Mapping[Cell, Stage], store: Store, backend: Backend, listener: Listener) -> dict[Cell, Artifact]:
+def build(
+    cells: Mapping[Cell, Stage],
+    store: Store,
+    backend: Backend,
+    listener: Listener,
+    retry: bool = False,  # try again what failed for good
+) -> dict[Cell, Artifact]:
     """The artifact of every cell, built where the store lacks it.
 
-    Raises BuildFailed after everything that could be built has been.
+    Raises BuildFailed, which has what was built, after everything that could be built has been.
     """
     have, absent = present(cells.values(), store)
     listener.begin(len({stage.key for stage in cells.values()} - absent.keys()), list(absent.values()))
     try:
-        failed = _build_missing(cells, absent, have, store, backend, listener)
+        failed = _build_missing(cells, absent, have, store, backend, listener, retry)
     finally:
         listener.end()
+    built = {cell: have[stage.key] for cell, stage in cells.items() if stage.key in have}
     if failed:
-        errors = {stage.label: error for stage, error in failed.items() if error}
-        raise BuildFailed(errors, skipped=len(failed) - len(errors))
-    return {cell: have[stage.key] for cell, stage in cells.items()}
+        raise _failure(failed, store, built, {cell: stage for cell, stage in cells.items() if cell not in built})
+    return built
+
+
+def _failure(
+    failed: Mapping[Stage, str], store: Store, built: Mapping[Cell, Artifact], lacking: Mapping[Cell, Stage]
+) -> BuildFailed:
+    def why(stage: Stage) -> str:
+        if failed[stage]:
+            return failed[stage]
+        needed = next(one for one in stage.inputs.values() if one in failed)
+        reason = why(needed)
+        return reason if reason.startswith(NEEDS) else f"{NEEDS} {needed.label}, which failed: {reason}"
+
+    errors = {stage.label: error for stage, error in failed.items() if error}
+    lasting = all(store.failure(stage, code.digest()) is not None for stage, error in failed.items() if error)
+    missing = {cell: why(stage) for cell, stage in lacking.items()}
+    return BuildFailed(errors, len(failed) - len(errors), lasting, built, missing)
 
 
 def _build_missing(
@@ -126,9 +164,13 @@ def _build_missing(
     store: Store,
     backend: Backend,
     listener: Listener,
+    retry: bool,
 ) -> dict[Stage, str]:
     """Failed stages and why; "" for those not tried because something they need failed. What was built is in `have`."""
     failed: dict[Stage, str] = {}
+
+    def known(stage: Stage) -> str | None:
+        return None if retry else store.failure(stage, code.digest())
 
     def built(artifact: Artifact) -> None:
         have[artifact.key] = artifact
@@ -143,6 +185,9 @@ def _build_missing(
                 failed[stage] = ""
             else:
                 todo.append(stage)
+        before = dict(zip(todo, store.at_once(known, todo), strict=True))
+        failed |= {stage: f"{reason} (when it was tried before)" for stage, reason in before.items() if reason}
+        todo = [stage for stage in todo if stage not in failed]
         if not todo:
             continue
         if is_task(todo[0]):
@@ -187,14 +232,13 @@ def _build_maps(
 ) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
     finisher = Worker(store, "cpu", provenance.collect())
-    started = time.monotonic()
     parts = dict(zip(stages, store.at_once(store.begin, stages), strict=True))
     counts = {stage: shard_count(stage, have[source_of(stage).key].rows) for stage in stages}
     finished: list[Stage] = []
 
     def finish(stage: Stage) -> None:
         in_order = [parts[stage][index] for index in range(counts[stage])]
-        built(finisher.finish(stage, in_order, time.monotonic() - started))
+        built(finisher.finish(stage, in_order))
         finished.append(stage)
 
     def on_outcome(outcome: Outcome) -> None:

@@ -101,6 +101,7 @@ class Site:
     reports: Path  # folder for HTML pages
     dry_run: bool = False
     full: bool = False  # whether a terminal is shown everything
+    retry: bool = False  # whether to try again what failed for good
 
     def check_reports(self) -> None:
         """Raises ValueError where no page can be written."""

@@ -30,6 +30,7 @@ from raylab.stage import Stage
 
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"
+FAILURE = "FAILURE.json"
 REQUESTS_AT_ONCE = 16
 TRIES = 5  # at a file whose folder goes away meanwhile
 
@@ -123,15 +124,34 @@ class Store:
         self.put(f"{draft.folder}/{MANIFEST}", seal(whole, indent=1))
         return Artifact(self, draft.folder, whole)
 
+    # -- stages that cannot be built
+
+    def remember_failure(self, stage: Stage, reason: str, code: str) -> None:
+        """Keep why a stage fails whenever it is run by this code (by its digest) on these inputs."""
+        self.put_json(f"{self.folder(stage)}/{FAILURE}", {"key": stage.key, "reason": reason, "code": code})
+
+    def failure(self, stage: Stage, code: str) -> str | None:
+        """Why the stage failed when this code ran it; None where it did not, or was not tried."""
+        try:
+            kept = self.get_json(f"{self.folder(stage)}/{FAILURE}", "remove it to try again")
+        except CorruptArtifact:
+            return None
+        if not isinstance(kept, dict) or (kept.get("key"), kept.get("code")) != (stage.key, code):
+            return None
+        return str(kept.get("reason"))
+
     # -- parts and what leads to them
 
     def put_part(self, stage: Stage, path: str, data: bytes, rows: int | None) -> Part:
         self.put(f"{self.folder(stage)}/{path}", data)
         return Part(path, rows, len(data), hashlib.sha256(data).hexdigest())
 
-    def put_shard(self, stage: Stage, index: int, data: bytes, rows: int, device: str = "") -> Part:
+    def put_shard(
+        self, stage: Stage, index: int, data: bytes, rows: int, device: str = "", seconds: float = 0.0
+    ) -> Part:
         """The part, then its sidecar: a shard counts once the sidecar is there."""
-        part = replace(self.put_part(stage, shard_name(index), data, rows), device=device)
+        part = self.put_part(stage, shard_name(index), data, rows)
+        part = replace(part, device=device, seconds=round(seconds, 3))
         self.put(self._sidecar(stage, index), seal(asdict(part)))
         return part
 
@@ -268,6 +288,21 @@ class Store:
         with told(folder, "cannot be listed"):
             found = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in found if info.type == pafs.FileType.File)
+
+    def folders(self, kind: str) -> list[str]:
+        """Of all artifacts of a kind, begun or finished, sorted."""
+        selector = pafs.FileSelector(f"{self.root}/{kind}", allow_not_found=True)
+        with told(kind, "cannot be listed"):
+            found = self.filesystem.get_file_info(selector)
+        return sorted(info.path for info in found if info.type == pafs.FileType.Directory)
+
+    def origin(self, folder: str) -> dict[str, Any] | None:
+        """The provenance of the artifact in a folder; None where there is none that can be read."""
+        data = self.get(f"{folder}/{MANIFEST}")
+        try:
+            return None if data is None else dict(manifest.read(data, folder)[0]["provenance"])
+        except CorruptArtifact:
+            return None
 
     def check_writable(self) -> None:
         """Raises StoreError where this process cannot write and read here."""

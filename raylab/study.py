@@ -28,9 +28,15 @@ class Study(Generic[Given, Cell]):
         """Of what is measured: two configs with the same cells are the same study."""
         return fingerprint(tuple(sorted({stage.key for stage in self.cells.values()})))
 
-    def built(self, artifacts: Mapping[tuple[str, Cell], Artifact]) -> Built[Given, Cell]:  # by study and cell
-        """Raises KeyError where a cell was not built."""
-        return Built(self.config, self.key, {cell: artifacts[self.key, cell] for cell in self.cells})
+    def built(
+        self,
+        artifacts: Mapping[tuple[str, Cell], Artifact],  # by study and cell
+        missing: Mapping[tuple[str, Cell], str] | None = None,  # why there is no artifact
+    ) -> Built[Given, Cell]:
+        """Raises KeyError where a cell was not built and nothing says why."""
+        lacking = {cell: missing[self.key, cell] for cell in self.cells if missing and (self.key, cell) in missing}
+        found = {cell: artifacts[self.key, cell] for cell in self.cells if cell not in lacking}
+        return Built(self.config, self.key, found, lacking)
 
 
 def together(studies: Iterable[Study[Given, Cell]]) -> dict[tuple[str, Cell], Stage]:
@@ -51,6 +57,11 @@ class Built(Generic[Given, Cell]):
     def planned(self) -> tuple[Cell, ...]:
         """All cells, whether or not they could be built."""
         return (*self.artifacts, *self.missing)
+
+    @property
+    def is_measurable(self) -> bool:
+        """Whether there is anything to be shown of it: without its data there is nothing."""
+        return bool(self.artifacts) and not any(getattr(cell, "role", "") == "data" for cell in self.missing)
 
 
 AnyStudy = Study[Any, Any]

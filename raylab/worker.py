@@ -61,7 +61,8 @@ class Worker:
         finally:
             if self.device.startswith("cuda"):
                 torch.cuda.empty_cache()  # the worker is used again, and others may share its GPU
-        return self.store.commit(stage, parts, metrics, self._provenance(time.monotonic() - started, self._device()))
+        seconds = time.monotonic() - started
+        return self.store.commit(stage, parts, metrics, self._provenance(stage, seconds, self._device()))
 
     def run_shard(self, stage: Stage, index: int) -> Part:
         """Compute and commit rows [index * shard_rows, (index + 1) * shard_rows) of a mapped stage.
@@ -76,6 +77,7 @@ class Worker:
         if self.store.attempt(stage, index) > MAX_ATTEMPTS:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         fix_numerics(self.device)
+        started = time.monotonic()
         source = self._source(source_of(stage))
         start = index * body.compute.shard_rows
         rows = source.batch(start, start + body.compute.shard_rows)
@@ -86,14 +88,21 @@ class Worker:
             results.append(function({name: c[low : low + body.compute.batch_rows].copy() for name, c in rows.items()}))
         joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
         table = columns.to_table(joined)
-        return self.store.put_shard(stage, index, columns.to_parquet(table), table.num_rows, self._device())
+        data, seconds = columns.to_parquet(table), time.monotonic() - started
+        return self.store.put_shard(stage, index, data, table.num_rows, self._device(), seconds)
 
-    def finish(self, stage: Stage, parts: list[Part], seconds: float) -> Artifact:
+    def finish(self, stage: Stage, parts: list[Part]) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""
         draft = self.store.unfinished(stage, parts, {})
         metrics = cast(MapBatches, stage.body).summarise(draft)
         devices = ", ".join(sorted({part.device for part in parts}))
-        return self.store.commit(stage, parts, metrics, self._provenance(seconds, devices))
+        seconds = sum(part.seconds for part in parts)
+        return self.store.commit(stage, parts, metrics, self._provenance(stage, seconds, devices))
+
+    def remember(self, stage: Stage, error: Exception, reason: str) -> None:
+        """Keep why a stage failed where it would fail again: raylab says with a ValueError that inputs do not do."""
+        if isinstance(error, ValueError):
+            self.store.remember_failure(stage, reason, str(self.provenance.get("code", "")))
 
     def _source(self, stage: Stage) -> Artifact:
         if stage.key not in self._sources:
@@ -119,9 +128,10 @@ class Worker:
             return torch.cuda.get_device_name()
         return self.device
 
-    def _provenance(self, seconds: float, device: str) -> dict[str, object]:
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
-        return {**self.provenance, "device": device, "seconds": round(seconds, 3), "finished": finished}
+    def _provenance(self, stage: Stage, seconds: float, device: str) -> dict[str, object]:
+        """`seconds` is what the task took, or its shards together; `passes` what was estimated: the cost of a kind."""
+        cost = {"device": device, "seconds": round(seconds, 3), "passes": stage.passes}
+        return {**self.provenance, **cost, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def fix_numerics(device: str) -> None:

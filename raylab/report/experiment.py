@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from raylab.report import html, tracker
-from raylab.report.blocks import Report
+from raylab.report.blocks import Report, Text
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
 from raylab.stage import Stage
-from raylab.study import Built, Cell, Given
+from raylab.study import AnyBuilt, Built, Cell, Given
 from raylab.tracking import Publication, Record
 
 Found = TypeVar("Found")
@@ -55,7 +56,7 @@ class Experiment(Generic[Given, Cell, Found]):
     def results(self, built: Sequence[Built[Given, Cell]]) -> Results:
         """Measured, judged and drawn once, for everything that shows it."""
         found = [self.measure(one) for one in built]
-        reports = [self.report(one) for one in found]
+        reports = [_with_holes(self.report(one), study) for study, one in zip(built, found, strict=True)]
         studies = list(zip(built, reports, strict=True))
         return Results(
             html.page(self, studies),
@@ -64,6 +65,16 @@ class Experiment(Generic[Given, Cell, Found]):
             tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
             tuple(as_text(report, full=True) for report in reports),
         )
+
+
+def _with_holes(report: Report, built: AnyBuilt) -> Report:
+    """What could not be built stands before everything else."""
+    if not built.missing:
+        return report
+    reasons = Counter(built.missing.values())
+    holes = tuple(f"{count} result{'s' if count > 1 else ''}: {reason}" for reason, count in reasons.most_common())
+    title = f"Not everything could be built: {len(built.missing)} of {len(built.planned)} results are missing"
+    return report.after(Text(title, holes, "note"))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,6 @@ from typing import Any
 from raylab.artifact import Artifact
 from raylab.config import Config, to_yaml
 
-# Kinds whose shards run side by side: the seconds of one artifact are those since its round began.
-MAPPED = {
-    "constructed", "inverted", "filtered", "patterned", "evaluation", "robustness", "neighbours", "oracles", "matched",
-    "changed", "band_passed", "explanation", "perturbation", "poisoned", "triggered", "tinted",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Content:
@@ -32,8 +26,8 @@ class Work:
 
     kind: str
     count: int
-    seconds: float  # added up over tasks; of maps, which run side by side, the longest round
-    added: bool
+    seconds: float  # that its tasks and shards took, added up
+    uncounted: int  # artifacts of an older raylab, which kept the seconds since their round had begun
 
 
 @dataclass(frozen=True)
@@ -89,9 +83,15 @@ def _kinds(artifacts: list[Artifact]) -> list[str]:
 
 
 def _work(kind: str, artifacts: list[Artifact]) -> Work:
-    seconds = [float(_origin(a).get("seconds", 0.0)) for a in artifacts]
-    added = kind not in MAPPED
-    return Work(kind, len(artifacts), sum(seconds) if added else max(seconds), added)
+    counted = [a for a in artifacts if has_own_seconds(a)]
+    seconds = sum(float(_origin(a).get("seconds", 0.0)) for a in counted)
+    return Work(kind, len(artifacts), seconds, len(artifacts) - len(counted))
+
+
+def has_own_seconds(artifact: Artifact) -> bool:
+    """Whether its seconds are what it cost itself. Until December 2026 those of an artifact that was made by shards
+    (whose parts name a device) were the seconds since its round had begun."""
+    return "passes" in _origin(artifact) or not any(part.device for part in artifact.parts)
 
 
 def _commit(origin: Mapping[str, Any]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raylab import runner
+from raylab.cost import estimate
+from raylab.progress import duration
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
 from raylab.report.values import shown
@@ -18,8 +21,8 @@ WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
 
 
-def preview(cells: Mapping[Any, Stage], store: Store) -> str:
-    """What a plan would do: by kind, what the store has and lacks, about how much work, and in which rounds.
+def preview(cells: Mapping[Any, Stage], store: Store, cpus: int | None = None) -> str:
+    """What a plan would do: by kind, what the store has and lacks, about how much work, how long, and in which rounds.
 
     Nothing is computed or written. An image pass is one image forward and backward through a network.
     """
@@ -39,12 +42,22 @@ def preview(cells: Mapping[Any, Stage], store: Store) -> str:
         table(["stage", "all", "to build", "image passes"], rows),
     ]
     if absent:
+        lines += ["", _how_long(list(absent.values()), store, cpus or os.cpu_count() or 1)]
         lines += ["", "Rounds, one start of Ray each:"]
         shapes = [[stage for stage in group if stage.key in absent] for group in rounds(stages)]
         for place, group in enumerate((group for group in shapes if group), start=1):
             kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage.kind for stage in group).items())
             lines.append(f"{place:3d}. {'tasks' if is_task(group[0]) else 'maps'}: {kinds}")
     return "\n".join([*lines, "", "Nothing was built."])
+
+
+def _how_long(stages: Sequence[Stage], store: Store, cpus: int) -> str:
+    cost = estimate(stages, store)
+    if cost.unknown == len(stages):
+        return "How long that takes is not known: nothing of these kinds was built here yet."
+    but = f", without {cost.unknown} artifacts of kinds that were never built here" if cost.unknown else ""
+    on = f"{cpus} CPU{'s' if cpus > 1 else ''}"
+    return wrapped(f"About {duration(cost.seconds / cpus)} of computing on {on}, by what artifacts of these kinds took here{but}.")
 
 
 def table(

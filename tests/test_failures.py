@@ -1,0 +1,250 @@
+"""What is left where a cell cannot be built, or a result cannot be written: everything else, with the holes named."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TextIO
+
+import pytest
+import toy
+from pages import Page
+from pydantic import Field
+
+from raylab import cli, code, runner
+from raylab.artifact import StoreError
+from raylab.config import Config
+from raylab.core.statistics import Estimate
+from raylab.report.blocks import Report, Table, Verdict
+from raylab.report.experiment import Experiment
+from raylab.report.per_seed import PerSeed
+from raylab.report.values import Badge
+from raylab.runner import BuildFailed, InlineBackend
+from raylab.site import Site
+from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.store import Store
+from raylab.study import Built
+from raylab.tracking import TrackerError
+
+
+class Counted(Config):
+    """So many numbers a seed."""
+
+    study: str = "counted"
+    count: Annotated[int, Field(ge=1)] = 3
+    seeds: tuple[int, ...] = (0, 1)
+    folder: str = ""
+
+
+class Cell(NamedTuple):
+    role: str
+    seed: int
+
+
+def plan(config: Counted) -> Mapping[Cell, Stage]:
+    cells = {Cell("numbers", seed): toy.numbers(config.count + seed) for seed in config.seeds}
+    if config.folder:
+        cells[Cell("faulty", 0)] = toy.faulty("raise", Path(config.folder))
+    return cells
+
+
+def report(built: Built[Counted, Cell]) -> Report:
+    found = PerSeed({cell.seed: Estimate(0.5, 0.1, 9, 1) for cell in built.artifacts})
+    table = Table.of("counts", "Counts ± nothing.", [0], {"Of": lambda _: "all", "Share": lambda _: found})
+    return Report("Counting", Verdict("all", Badge("good", "counted"), "It was counted."), (table,), headline="counts")
+
+
+EXPERIMENT = Experiment(
+    name="counting", title="Counting", method="", lead="", how_to_read="", source="", config=Counted, plan=plan,
+    measure=lambda built: built, report=report,
+)  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "site.yaml"
+    path.write_text("backend: inline\ntracking: none\n")
+    monkeypatch.setenv("RAYLAB_SITE", str(path))
+    return path
+
+
+def ended(*argv: str) -> int:
+    try:
+        cli.run(EXPERIMENT, "Counts.", list(argv))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def home() -> Path:
+    from raylab.site import home
+
+    return Path(home())
+
+
+def failed(cells: Mapping[str, Stage], store: Store, retry: bool = False) -> BuildFailed:
+    with pytest.raises(BuildFailed) as error:
+        runner.build(cells, store, InlineBackend(), toy.Recorder(), retry)
+    return error.value
+
+
+def starts(folder: Path) -> int:
+    return int((folder / "started").read_text())
+
+
+def test_what_was_built_and_why_the_rest_is_missing_are_told_by_cell(tmp_path: Path) -> None:
+    store, fault = Store(str(tmp_path / "store")), toy.faulty("raise", tmp_path)
+    cells = {
+        "good": toy.numbers(3),
+        "bad": fault,
+        "after": toy.squares(fault),
+        "later": toy.squares(toy.squares(fault)),
+    }
+    error = failed(cells, store)
+    assert list(error.built) == ["good"]
+    assert error.missing["bad"] == "ValueError: this task always fails"
+    for name in ("after", "later"):
+        assert error.missing[name] == f"needs {fault.label}, which failed: ValueError: this task always fails"
+
+
+def test_a_failure_that_lasts_is_not_tried_again_until_code_or_inputs_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, cells = Store(str(tmp_path / "store")), {"x": toy.faulty("raise", tmp_path)}
+    assert "--retry" in str(failed(cells, store))
+    again = failed(cells, store)
+    assert starts(tmp_path) == 1
+    assert again.missing["x"] == "ValueError: this task always fails (when it was tried before)"
+    failed(cells, store, retry=True)
+    assert starts(tmp_path) == 2
+    monkeypatch.setattr(code, "digest", lambda: "another")
+    failed(cells, store)
+    assert starts(tmp_path) == 3
+    failed({"x": toy.faulty("raise", tmp_path, "other inputs")}, store)
+    assert starts(tmp_path) == 4
+
+
+def test_a_shard_that_fails_for_good_is_remembered_too(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    cells = {"x": toy.squares(toy.numbers(30), broken=(1,))}
+    failed(cells, store)
+    reason = "shard 1: ValueError: these rows cannot be squared (when it was tried before)"
+    assert failed(cells, store).missing["x"] == reason
+
+
+class OutOfDisk:
+    """A task that fails for a reason of the machine's."""
+
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        del context
+        raise OSError("no space left on device")
+
+
+def test_a_failure_of_the_machine_is_tried_again(tmp_path: Path) -> None:
+    store, cells = Store(str(tmp_path / "store")), {"x": Stage("full", 1, {}, {}, OutOfDisk(), "full")}
+    assert "Run the same command again" in str(failed(cells, store))
+    assert failed(cells, store).missing["x"] == "OSError: no space left on device"
+
+
+@pytest.mark.usefixtures("site")
+def test_a_failing_cell_leaves_a_page_a_table_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(f"folder={tmp_path}") == 1
+    out, err = capsys.readouterr()
+    assert "50.0 ± " in out
+    assert "Not everything could be built: 1 of 3 results are missing" in out
+    assert "ValueError: this task always fails" in err
+    page = Page((home() / "reports" / "counting.html").read_text())
+    assert "1 result: ValueError: this task always fails" in page.text
+
+
+@pytest.mark.usefixtures("site")
+def test_where_nothing_could_be_built_nothing_is_shown(tmp_path: Path) -> None:
+    def nothing(config: Counted) -> Mapping[Cell, Stage]:
+        del config
+        return {Cell("faulty", 0): toy.faulty("raise", tmp_path)}
+
+    only = Experiment(
+        name="counting", title="", method="", lead="", how_to_read="", source="", config=Counted,
+        plan=nothing,
+        measure=lambda built: built, report=report,
+    )  # fmt: skip
+    with pytest.raises(SystemExit) as stop:
+        cli.run(only, "Counts.", [])
+    assert stop.value.code == 1
+    assert not (home() / "reports" / "counting.html").exists()
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("broken", ["page", "tracker", "terminal"])
+def test_each_way_of_showing_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    published = []
+
+    def publish(*_: Any) -> None:
+        if broken == "tracker":
+            raise TrackerError("no space left")
+        published.append(True)
+
+    def keep(*_: Any) -> str:
+        raise StoreError("no space left")
+
+    def write(*_: Any, file: TextIO | None = None, **__: Any) -> None:
+        if file is None:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(cli, "publish", publish)
+    if broken == "page":
+        monkeypatch.setattr(Site, "keep_report", keep)
+    if broken == "terminal":
+        monkeypatch.setattr(cli, "print", write, raising=False)
+    assert ended() == 1
+    out, err = capsys.readouterr()
+    if broken != "terminal":  # its print is that of errors too
+        assert f"the {broken}: no space left" in err
+        assert "50.0 ± " in out
+    assert bool(published) == (broken != "tracker")
+    assert (home() / "reports" / "counting.html").exists() == (broken != "page")
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_likenesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_ = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_, encoding="ascii"))
+    cli._write_anywhere()
+    print("73.4 ± 1.2 %, −2 → 3, “P1” ∇", flush=True)
+    assert bytes_.getvalue() == b'73.4 +- 1.2 %, -2 -> 3, "P1" ?\n'
+
+
+def test_the_seconds_of_an_artifact_are_those_of_its_own_shards(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    slow = toy.squares(toy.numbers(30), batch_rows=10, pause=0.05, name="slow")
+    quick = toy.squares(toy.numbers(31), batch_rows=10, name="quick")
+    made = runner.build({"slow": slow, "quick": quick}, store, InlineBackend(), toy.Recorder())
+    seconds = {name: artifact.manifest["provenance"]["seconds"] for name, artifact in made.items()}
+    assert seconds["slow"] == pytest.approx(sum(part.seconds for part in made["slow"].parts))
+    assert seconds["slow"] >= 0.15
+    assert seconds["quick"] < 0.15  # though its round began before the slow one's shards
+
+
+def test_a_preview_tells_how_long_from_what_earlier_artifacts_took(tmp_path: Path) -> None:
+    from raylab.report.terminal import preview
+
+    store = Store(str(tmp_path))
+    assert "not known" in preview({"x": toy.numbers(3)}, store)
+    compute = Compute(shard_rows=10, batch_rows=10)
+    body = toy.SquareBody(compute, pause=0.2)
+    first, more = toy.numbers(30), toy.numbers(300)
+    made = Stage("squares", 1, ("made", compute), {"data": first}, body, passes=30)
+    runner.build({"x": made}, store, InlineBackend(), toy.Recorder())
+    wanted = Stage("squares", 1, ("wanted", compute), {"data": more}, body, passes=3000)
+    cells = {"x": wanted, "y": toy.faulty("raise", tmp_path)}
+    (seconds,) = re.findall(r"About (\d+) s of computing on 2 CPUs", preview(cells, store, 2))
+    assert 30 <= int(seconds) <= 60  # 300 times what three shards of .2 s took, halved
+    assert "without 1 artifacts of kinds that were never built here" in " ".join(preview(cells, store, 2).split())
