@@ -19,41 +19,6 @@ NARROW = 20  # columns that the head of a bar keeps before what is left in all i
 LINE_SECONDS = 10.0  # at least, between two lines about one round
 WAITS = 1.5  # so many hand-overs ahead at least, or the one in progress may be all of it
 LONGEST = 300  # characters of an error; the whole of it comes at the end
-DOING = {
-    "data": ("reading", "data set"),
-    "probe": ("making", "probe set"),
-    "half": ("taking halves of", "test set"),
-    "network": ("training", "network"),
-    "released": ("reading", "network"),
-    "frost": ("reading", "set of photographs"),
-    "constructed": ("constructing", "data set"),
-    "inverted": ("inverting features into", "data set"),
-    "spectrum": ("comparing", "spectrum"),
-    "filtered": ("filtering", "data set"),
-    "patterns": ("drawing patterns of", "set"),
-    "universal": ("finding universal perturbations of", "network"),
-    "patterned": ("patterning", "data set"),
-    "labelled": ("labelling", "data set"),
-    "matched": ("matching", "data set"),
-    "tinted": ("tinting", "data set"),
-    "toy": ("training networks of", "toy"),
-    "gaussian_theory": ("solving", "Gaussian model"),
-    "adversarial_squares": ("training on squares", "network"),
-    "synthetic": ("sampling", "synthetic world"),
-    "two_layer": ("training", "two-layer network"),
-    "usefulness": ("measuring the features of", "data set"),
-    "leakage": ("probing", "network"),
-    "robustness": ("attacking", "network"),
-    "layer_robustness": ("attacking the layers of", "network"),
-    "class_noise": ("drawing class-wise noise for", "set"),
-    "poisoned": ("poisoning", "data set"),
-    "triggered": ("planting triggers in", "data set"),
-    "evaluation": ("evaluating", "network"),
-    "neighbours": ("finding neighbours in", "data set"),
-    "oracles": ("asking the oracles about", "data set"),
-    "explanation": ("explaining", "network"),
-    "perturbation": ("measuring the perturbations of", "data set"),
-}
 
 
 class Pace:
@@ -205,7 +170,7 @@ class Progress:
 
 def doing(stages: Sequence[Stage]) -> str:
     """training 2 networks, evaluating 1 network"""
-    counts = Counter(DOING.get(stage.kind, ("building", f"{stage.kind} artifact")) for stage in stages)
+    counts = Counter(stage.body.doing for stage in stages)
     return ", ".join(f"{verb} {counted(count, noun)}" for (verb, noun), count in counts.items())
 
 

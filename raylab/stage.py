@@ -46,6 +46,10 @@ class Task(Protocol):
     """The body of a stage that runs once."""
 
     @property
+    def doing(self) -> tuple[str, str]:
+        """What people see that it does, and to what: ("training", "network")."""
+
+    @property
     def in_driver(self) -> bool:
         """Whether it reads what only the driver is sure to see (raw files), or is too small to be sent away."""
 
@@ -71,6 +75,10 @@ class Compute(Config):
 
 class MapBatches(Protocol):
     """The body of a stage that maps the rows of one input, shard by shard, in fixed batches within a shard."""
+
+    @property
+    def doing(self) -> tuple[str, str]:
+        """As of a task."""
 
     @property
     def over(self) -> str:

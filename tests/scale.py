@@ -108,6 +108,7 @@ class FakeActors:
 class SplitBody:
     """Numbers in many parts: images come in parts of 5,000 at most."""
 
+    doing = ("splitting", "data set")
     count: int
     in_driver = False
 

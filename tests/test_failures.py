@@ -138,6 +138,7 @@ def test_a_shard_that_fails_for_good_is_remembered_too(tmp_path: Path) -> None:
 class OutOfDisk:
     """A task that fails for a reason of the machine's."""
 
+    doing = ("changing", "data set")
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:

@@ -10,10 +10,11 @@ import struct
 import termios
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from toy import faulty, numbers, squares
+from toy import NumbersBody, faulty, numbers, squares
 
 from raylab.artifact import Artifact
 from raylab.backend import Outcome
@@ -37,8 +38,15 @@ class Terminal(io.StringIO):
         return True
 
 
+@dataclass(frozen=True)
+class Body(NumbersBody):
+    """Numbers, by another name."""
+
+    doing: tuple[str, str] = ("training", "network")
+
+
 def networks(count: int) -> list[Stage]:
-    return [Stage("network", 1, i, {}, numbers(1).body, f"train {i}") for i in range(count)]
+    return [Stage("network", 1, i, {}, Body(1), f"train {i}") for i in range(count)]
 
 
 def an_artifact(tmp_path: Path) -> Artifact:
@@ -131,7 +139,8 @@ def test_a_terminal_gets_one_bar_a_round_with_what_is_left_in_all(tmp_path: Path
 
 
 KINDS = ("evaluation", "robustness", "neighbours", "constructed", "patterned")  # a head of 130 characters
-ROUND = [Stage(kind, 1, i, {}, numbers(1).body, f"{kind} {i}") for kind in KINDS for i in range(240)]
+BODIES = {kind: Body(1, doing=(f"{kind} of many", "network")) for kind in KINDS}
+ROUND = [Stage(kind, 1, i, {}, BODIES[kind], f"{kind} {i}") for kind in KINDS for i in range(240)]
 
 
 def on_a_terminal(columns: int) -> list[str]:

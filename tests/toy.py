@@ -20,6 +20,7 @@ from raylab.stage import Compute, Metrics, Stage, TaskContext
 
 @dataclass(frozen=True)
 class NumbersBody:
+    doing = ("building", "numbers artifact")
     count: int
     in_driver: bool = False
 
@@ -37,6 +38,7 @@ def numbers(count: int, name: str = "numbers", in_driver: bool = False) -> Stage
 class FaultyBody:
     """A task that misbehaves: "raise", "exit" (always), or "exit once" (leaving a trace in `folder`)."""
 
+    doing = ("building", "faulty artifact")
     fault: str
     folder: str
     in_driver = False
@@ -64,6 +66,7 @@ class CountingBody:
     Not beyond the number in `folder`/hold while there is such a file, so that a test that ends it is never too late.
     """
 
+    doing = ("building", "counting artifact")
     steps: int
     folder: str
     pause: float
@@ -92,6 +95,7 @@ def counting(steps: int, folder: Path, pause: float = 0.0, name: str = "counting
 class SquareBody:
     """x -> x squared; shards listed in `poison` end their process, those in `broken` raise."""
 
+    doing = ("building", "squares artifact")
     compute: Compute
     poison: tuple[int, ...] = ()
     broken: tuple[int, ...] = ()

@@ -57,7 +57,9 @@ def _how_long(stages: Sequence[Stage], store: Store, cpus: int) -> str:
         return "How long that takes is not known: nothing of these kinds was built here yet."
     but = f", without {cost.unknown} artifacts of kinds that were never built here" if cost.unknown else ""
     on = f"{cpus} CPU{'s' if cpus > 1 else ''}"
-    return wrapped(f"About {duration(cost.seconds / cpus)} of computing on {on}, by what artifacts of these kinds took here{but}.")
+    return wrapped(
+        f"About {duration(cost.seconds / cpus)} of computing on {on}, by what artifacts of these kinds took here{but}."
+    )
 
 
 def table(

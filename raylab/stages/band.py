@@ -25,6 +25,7 @@ class Band:
 
 @dataclass(frozen=True)
 class BandBody:
+    doing = ("band-passing", "data set")
     band: Band
     over = "data"
 

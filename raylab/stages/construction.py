@@ -74,6 +74,7 @@ class Construction:
 
 @dataclass(frozen=True)
 class ConstructBody:
+    doing = ("constructing", "data set")
     construction: Construction
     over = "data"
 

@@ -177,6 +177,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class ChangedBody:
+    doing = ("corrupting", "data set")
     identity: Changed
     over = "data"
 

@@ -71,6 +71,7 @@ class RawData:
 
 @dataclass(frozen=True)
 class ReadBody:
+    doing = ("reading", "data set")
     raw: RawData
     root: str | None
     class_names: tuple[str, ...]
@@ -114,6 +115,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeBody:
+    doing = ("making", "probe set")
     probe: Probe
     in_driver = True
 

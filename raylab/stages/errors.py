@@ -33,6 +33,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class LabelBody:
+    doing = ("labelling", "data set")
     labelled: Labelled
     in_driver = True  # rows are copied; nothing is computed
 

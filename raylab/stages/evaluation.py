@@ -24,6 +24,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EvaluateBody:
+    doing = ("evaluating", "network")
     evaluation: Evaluation
     over = "data"
 

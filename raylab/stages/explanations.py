@@ -34,6 +34,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExplainBody:
+    doing = ("explaining", "network")
     explanation: Explanation
     over = "data"
 
@@ -77,6 +78,7 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class PerturbationBody:
+    doing = ("measuring the perturbations of", "data set")
     perturbation: Perturbation
     over = "data"
 

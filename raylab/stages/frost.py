@@ -38,6 +38,7 @@ class Frost:
 
 @dataclass(frozen=True)
 class FrostBody:
+    doing = ("reading", "set of photographs")
     folder: Path
     in_driver = True  # the files are where the driver is
 

@@ -25,6 +25,7 @@ class Half:
 
 @dataclass(frozen=True)
 class HalfBody:
+    doing = ("taking halves of", "test set")
     half: Half
     in_driver = True  # reading and writing: not worth sending away
 

@@ -47,6 +47,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class HeatMapBody:
+    doing = ("drawing the heat map of", "network")
     identity: Mapped
     in_driver = False
 

@@ -58,6 +58,7 @@ class Inverted:
 
 @dataclass(frozen=True)
 class InvertBody:
+    doing = ("inverting features into", "data set")
     inverted: Inverted
     num_features: int
     num_pixels: int

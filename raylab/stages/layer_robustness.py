@@ -49,6 +49,7 @@ class Layered:
 
 @dataclass(frozen=True)
 class LayerBody:
+    doing = ("attacking the layers of", "network")
     identity: Layered
     in_driver = False
 

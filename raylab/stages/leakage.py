@@ -36,6 +36,7 @@ class Leakage:
 
 @dataclass(frozen=True)
 class LeakageBody:
+    doing = ("probing", "network")
     leakage: Leakage
     in_driver = False
 

@@ -47,6 +47,7 @@ class Matching:
 
 @dataclass(frozen=True)
 class MatchBody:
+    doing = ("matching", "data set")
     matching: Matching
     over = "data"
 

@@ -26,6 +26,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class NeighboursBody:
+    doing = ("finding neighbours in", "data set")
     neighbours: Neighbours
     over = "data"
 

@@ -23,6 +23,7 @@ class Oracles:
 
 @dataclass(frozen=True)
 class ReadOraclesBody:
+    doing = ("asking the oracles about", "data set")
     oracles: Oracles
     over = "data"
 

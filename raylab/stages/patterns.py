@@ -36,6 +36,7 @@ class Textures:
 
 @dataclass(frozen=True)
 class TexturesBody:
+    doing = ("drawing patterns of", "set")
     textures: Textures
     in_driver = True  # too small to be sent away
 
@@ -56,6 +57,7 @@ class Universal:
 
 @dataclass(frozen=True)
 class UniversalBody:
+    doing = ("finding universal perturbations of", "network")
     universal: Universal
     in_driver = False
 
@@ -100,6 +102,7 @@ class Patterned:
 
 @dataclass(frozen=True)
 class PatternedBody:
+    doing = ("patterning", "data set")
     patterned: Patterned
     over = "data"
 

@@ -34,6 +34,7 @@ class ClassNoise:
 
 @dataclass(frozen=True)
 class ClassNoiseBody:
+    doing = ("drawing class-wise noise for", "set")
     noise: ClassNoise
     in_driver = True  # too small to be sent away
 
@@ -58,6 +59,7 @@ class Poisoned:
 
 @dataclass(frozen=True)
 class PoisonBody:
+    doing = ("poisoning", "data set")
     poisoned: Poisoned
 
     @property

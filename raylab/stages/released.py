@@ -47,6 +47,7 @@ class Released:
 
 @dataclass(frozen=True)
 class ReleasedBody:
+    doing = ("reading", "network")
     released: Released
     path: Path
     in_driver = True  # the file is where the driver is

@@ -182,6 +182,7 @@ class Robustly:
 
 @dataclass(frozen=True)
 class RobustnessBody:
+    doing = ("attacking", "network")
     identity: Robustly
     over = "data"
 

@@ -26,6 +26,7 @@ CHUNK_ROWS = 1000
 
 @dataclass(frozen=True)
 class CompareBody:
+    doing = ("comparing", "spectrum")
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:
@@ -51,6 +52,7 @@ class Filtering:
 
 @dataclass(frozen=True)
 class FilterBody:
+    doing = ("filtering", "data set")
     filtering: Filtering
     over = "data"
 

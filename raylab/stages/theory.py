@@ -71,6 +71,7 @@ class Of:
 
 @dataclass(frozen=True)
 class GaussianBody:
+    doing = ("solving", "Gaussian model")
     of: Of
     config: Gaussians
     in_driver = False
@@ -107,6 +108,7 @@ class GaussianBody:
 
 @dataclass(frozen=True)
 class SquaresBody:
+    doing = ("training on squares", "network")
     of: Of
     config: Squares
     in_driver = False
@@ -137,6 +139,7 @@ class SquaresBody:
 
 @dataclass(frozen=True)
 class SyntheticBody:
+    doing = ("sampling", "synthetic world")
     of: Of
     config: Synthetic
     in_driver = False

@@ -40,6 +40,7 @@ class Tinting:
 
 @dataclass(frozen=True)
 class TintBody:
+    doing = ("tinting", "data set")
     tinting: Tinting
     over = "data"
 

@@ -25,6 +25,7 @@ class Toy:
 
 @dataclass(frozen=True)
 class ToyBody:
+    doing = ("training networks of", "toy")
     toy: Toy
     in_driver = False
 

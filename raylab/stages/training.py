@@ -43,6 +43,7 @@ class Training:
 
 @dataclass(frozen=True)
 class TrainBody:
+    doing = ("training", "network")
     training: Training
     in_driver = False
 

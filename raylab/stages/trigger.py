@@ -40,6 +40,7 @@ class Triggered:
 
 @dataclass(frozen=True)
 class TriggerBody:
+    doing = ("planting triggers in", "data set")
     triggered: Triggered
     over = "data"
 

@@ -44,6 +44,7 @@ class Run:
 
 @dataclass(frozen=True)
 class TwoLayerBody:
+    doing = ("training", "two-layer network")
     of: Run
     in_driver = False
 

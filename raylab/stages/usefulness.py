@@ -29,6 +29,7 @@ class Usefulness(Config):
 
 @dataclass(frozen=True)
 class UsefulnessBody:
+    doing = ("measuring the features of", "data set")
     config: Usefulness
     in_driver = False
 

@@ -29,6 +29,7 @@ COMPUTE = Compute(batch_rows=16, shard_rows=32)
 class SwapBody:
     """Every toogit exchanged for the next one, by hand."""
 
+    doing = ("changing", "data set")
     factor: float
     in_driver = True
 

@@ -128,6 +128,7 @@ def test_a_pool_is_a_few_images_and_the_same_whatever_the_parts_of_the_set(store
 
 
 class ResplitBody:
+    doing = ("changing", "data set")
     in_driver = True
 
     def __init__(self, rows: int, reverse: bool) -> None:

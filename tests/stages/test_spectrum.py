@@ -35,6 +35,7 @@ def built(stage: Stage, store: Store) -> Artifact:
 class ChangedBody:
     """The images of D with the wave of every radius times a gain, and as much white noise; ids moved by `offset`."""
 
+    doing = ("changing", "data set")
     gain: tuple[float, ...]
     noise: float
     offset: int

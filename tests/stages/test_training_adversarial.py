@@ -185,6 +185,7 @@ class Interrupted:
 class MarkedBody:
     """40 equal images whose 16 of largest margin have one label, the rest another; half of the margins are equal."""
 
+    doing = ("changing", "data set")
     label: tuple[int, int]
     reverse: bool
     in_driver = True
