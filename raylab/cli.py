@@ -23,8 +23,9 @@ from typing import Any, NoReturn
 
 from raylab import command_line, provenance, runner
 from raylab.artifact import Artifact, StoreError
-from raylab.backend import Backend, BackendAbsent
+from raylab.backend import Backend, BackendAbsent, Listener
 from raylab.config import ConfigError
+from raylab.live import Live
 from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.redaction import redacted
@@ -65,7 +66,8 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
             return
         with ExitStack() as open_runs:
             runs = [open_runs.enter_context(opened(experiment, study, site)) for study in studies]
-            artifacts, missing, failure = built(cells, site)  # what the store lacks; again: resumes
+            live = Live(list(zip(studies, runs, strict=True)), experiment.children, site.store, Progress())
+            artifacts, missing, failure = built(cells, site, live)  # what the store lacks; again: resumes
             shown = [study.built(artifacts, missing) for study in studies]
             show(experiment, [(run, one) for run, one in zip(runs, shown, strict=True) if one.is_measurable], site)
             if failure is not None:
@@ -73,11 +75,11 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
 
 
 def built(
-    cells: Mapping[tuple[str, Any], Stage], site: Site
+    cells: Mapping[tuple[str, Any], Stage], site: Site, listener: Listener
 ) -> tuple[Mapping[tuple[str, Any], Artifact], Mapping[tuple[str, Any], str], BuildFailed | None]:
     """Artifacts by cell; why the others are missing; and the failure to raise when everything has been shown."""
     try:
-        return runner.build(cells, site.store, site.backend, Progress(), site.retry), {}, None
+        return runner.build(cells, site.store, site.backend, listener, site.retry), {}, None
     except BuildFailed as error:
         return error.built, error.missing, error
 

@@ -1,11 +1,13 @@
 """A parent run of MLflow and its children: written once, completed, restored, replaced where they changed.
 
-The driver is the only writer. A child is complete when it carries the digest of its content and is FINISHED, which is
-written last. One search finds the complete ones, also in MLflow's trash, from which they are taken out again; whatever
-else stands in the place of a cell goes there, and the cell is written anew. So publishing twice writes nothing, an
-interrupted publication is completed by the next one, and a changed cell is replaced whole, for MLflow never lets go of
-a param, an input or a point of a curve. The parent keeps its id, since people link to it: its metrics, tags and files
-are overwritten, and the digest of its content is a tag that is written last.
+The driver is the only writer. While a job runs, children show what there is of them, without a digest; they are
+completed where they stand, by the next job too where this one was ended. A child is complete when it carries the
+digest of its content and is FINISHED, which is written last. One search finds the complete ones, also in MLflow's
+trash, from which they are taken out again; whatever else stands in the place of a cell goes there, and the cell is
+written anew. So publishing twice writes nothing, an interrupted publication is completed by the next one, and a
+changed cell is replaced whole, for MLflow never lets go of a param, an input or a point of a curve. The parent keeps
+its id, since people link to it: its metrics, tags and files are overwritten, and the digest of its content is a tag
+that is written last.
 
 What people added stays: names, notes, tags, metrics, files. Only a cell that changed takes no more than their tags, and
 their note where it has none of its own, to the run that replaces it; the rest is in the trash.
@@ -21,6 +23,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -56,6 +59,7 @@ class OpenRun:
         self._uri, self._key = uri, parent.key
         self._client, self._experiment = client, experiment
         self._kept_end: int | None = None  # when it ended, as long as nothing was written since
+        self._followed: dict[str, Run] | None = None  # children by key, as they were when last written to
         wanted = content(parent)
         found = self._find(wanted)
         if found is None:
@@ -83,16 +87,38 @@ class OpenRun:
         if len(children) < len(publication.children):
             raise ValueError("publish: two children have one key; a key names one cell")
         with explained(self._uri, "publishing broke off", AGAIN):
-            complete, added = self._complete(children)
+            complete, added, begun = self._complete(children)
             for key, wanted in reversed(children.items()):  # MLflow lists the newest first
-                if key not in complete:
-                    self._kept_end = None
-                    tags = added.get(key, {}) | wanted.tags | wanted.places | {KEY: key, PARENT: self.run_id}
-                    tags |= {CONTENT: wanted.digest(), NOTED: _noted(wanted)}
-                    run_id = self._create(tags, wanted.name)
-                    self._log(run_id, wanted, wanted.points)
-                    self._client.set_terminated(run_id)
+                if key in complete:
+                    continue
+                self._kept_end = None
+                tags = {CONTENT: wanted.digest(), NOTED: _noted(wanted)}
+                if key in begun:
+                    run_id = self._grow(begun[key], wanted)
+                    self._tag(run_id, wanted.tags | wanted.places | tags)
+                else:
+                    run_id = self._begin(key, wanted, added.get(key, {}), tags)
+                self._client.set_terminated(run_id)
             self._publish_parent(parent, publication.files)
+
+    def follow(self, children: Sequence[Record]) -> None:
+        """Show what there is of these so far: new ones are begun, begun ones get what they lack.
+
+        Raises TrackerError where writing fails.
+        """
+        with explained(self._uri, "a result cannot be shown yet", "it is published when the job is done"):
+            if self._followed is None:
+                there = [run for run in self._children(self.run_id) if _active(run)]
+                self._followed = {run.data.tags[KEY]: run for run in there if KEY in run.data.tags}
+            for child in children:
+                wanted, run = content(child), self._followed.get(child.key)
+                if run is None:
+                    run_id = self._begin(child.key, wanted)
+                elif _can_become(run, wanted) and self._changed(run, wanted.points):
+                    run_id = self._grow(run, wanted)
+                else:
+                    continue
+                self._followed[child.key] = self._client.get_run(run_id)
 
     def finish(self) -> None:
         """A job that found everything published keeps the time at which that was done."""
@@ -123,13 +149,15 @@ class OpenRun:
             self._client.restore_run(found.info.run_id)
         return found
 
-    def _complete(self, wanted: Mapping[str, Content]) -> tuple[set[str], dict[str, dict[str, str]]]:
-        """The keys of the children that need no writing, and the tags that people gave to those that do.
+    def _complete(self, wanted: Mapping[str, Content]) -> tuple[set[str], dict[str, dict[str, str]], dict[str, Run]]:
+        """The keys of the children that need no writing, the tags that people gave to those that are replaced, and
+        those that were begun and need the rest.
 
-        Children of ours that are neither are moved out of the way.
+        Children of ours that are none of these are moved out of the way.
         """
         complete: set[str] = set()
         added: dict[str, dict[str, str]] = {}
+        begun: dict[str, Run] = {}
         for run in self._children(self.run_id):
             key = run.data.tags.get(KEY)
             if key is None:
@@ -140,11 +168,13 @@ class OpenRun:
                     self._kept_end = None
                 self._complete_tags(run, wanted[key], wanted[key].digest())
                 complete.add(key)
+            elif key in wanted and key not in begun and _active(run) and _can_become(run, wanted[key]):
+                begun[key] = run
             elif _active(run):
                 self._kept_end = None
                 self._client.delete_run(run.info.run_id)
                 added.setdefault(key, _of_people(run))
-        return complete, added
+        return complete, added, begun
 
     def _publish_parent(self, wanted: Content, files: Mapping[str, bytes]) -> None:
         sums = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
@@ -162,7 +192,7 @@ class OpenRun:
         tags = wanted.tags | wanted.places | {NOTED: _noted(wanted)}
         if _has_note_of_people(run):
             tags.pop(NOTE, None)
-        self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        self._tag(self.run_id, tags)
         write(self._client, self.run_id, files)
         self._client.set_tag(self.run_id, CONTENT, wanted.digest(sums))
 
@@ -190,7 +220,26 @@ class OpenRun:
         tags = {name: value for name, value in (wanted.tags | ours).items() if name not in there}
         tags |= {name: value for name, value in ours.items() if there.get(name) != value}
         if tags:
-            self._client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+            self._tag(run.info.run_id, tags)
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+    def _begin(
+        self, key: str, wanted: Content, added: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None
+    ) -> str:
+        """A child with all that there is of it."""
+        ours = wanted.tags | wanted.places | {KEY: key, PARENT: self.run_id}
+        run_id = self._create({**(added or {}), **ours, **(tags or {})}, wanted.name)
+        self._log(run_id, wanted, wanted.points)
+        return run_id
+
+    def _grow(self, run: Run, wanted: Content) -> str:
+        """What a child that was begun lacks."""
+        known = _inputs(run)
+        lacking = replace(wanted, inputs=tuple(ref for ref in wanted.inputs if ref.digest not in known))
+        self._log(run.info.run_id, lacking, self._changed(run, wanted.points))
+        return str(run.info.run_id)
 
     def _create(self, tags: Mapping[str, str], name: str) -> str:
         return str(self._client.create_run(self._experiment, tags=dict(tags), run_name=name).info.run_id)
@@ -234,6 +283,24 @@ def _active(run: Run) -> bool:
 def _agree(run: Run, wanted: Content) -> bool:
     """Whether no param of the run has another value."""
     return all(run.data.params.get(name, value) == value for name, value in wanted.params.items())
+
+
+def _can_become(run: Run, wanted: Content) -> bool:
+    """Whether a run that was begun, and has no digest yet, holds nothing that the wanted one will not."""
+    names = {name for name, _, _ in wanted.points}
+    ours = {name for name in run.data.metrics if not name.startswith("system/")}
+    same = run.info.run_name == wanted.name and ours <= names and run.data.params.keys() <= wanted.params.keys()
+    return (
+        same
+        and CONTENT not in run.data.tags
+        and _agree(run, wanted)
+        and _inputs(run) <= {r.digest for r in wanted.inputs}
+    )
+
+
+def _inputs(run: Run) -> set[str]:
+    """The digests of the data sets that a run names."""
+    return {tag.value for used in run.inputs.dataset_inputs for tag in used.tags if tag.key == SHA256}
 
 
 def _is(run: Run, wanted: Content, files: Mapping[str, str] | None = None) -> bool:

@@ -61,6 +61,9 @@ class Run(Protocol):
         Raises ValueError where the parent's key is not the one opened, TrackerError where writing fails.
         """
 
+    def follow(self, children: tuple[Record, ...]) -> None:
+        """Show what there is of these so far; they may grow until they are published. Raises TrackerError."""
+
 
 class Tracker(Protocol):
     """Somewhere to look results up later. Only the driver writes."""
@@ -93,3 +96,6 @@ class NullTracker:
 
     def publish(self, publication: Publication) -> None:
         """Nothing to do."""
+
+    def follow(self, children: tuple[Record, ...]) -> None:
+        """Likewise."""

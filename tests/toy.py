@@ -15,6 +15,7 @@ from raylab import columns
 from raylab.artifact import Artifact
 from raylab.backend import Outcome
 from raylab.columns import Batch
+from raylab.config import Config
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 
 
@@ -152,3 +153,9 @@ class Recorder:
 
     def end(self) -> None:
         self.ended += 1
+
+
+class Settings(Config):
+    """A config of nothing."""
+
+    study: str = "toy"

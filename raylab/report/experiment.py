@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from raylab.report import html, tracker
-from raylab.report.blocks import Report, Text
+from raylab.report.blocks import Condition, Report, Text
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
 from raylab.stage import Stage
@@ -28,6 +28,11 @@ class Results(NamedTuple):
     full_texts: tuple[str, ...] = ()  # for `--full`
 
 
+def _none(found: object) -> Iterable[Condition]:
+    del found
+    return ()
+
+
 @dataclass(frozen=True)
 class Experiment(Generic[Given, Cell, Found]):
     """What `jobs/<name>.py` runs."""
@@ -43,11 +48,16 @@ class Experiment(Generic[Given, Cell, Found]):
     measure: Callable[[Built[Given, Cell]], Found]
     report: Callable[[Found], Report]
     evidence: Callable[[Found], Iterable[Evidence]] | None = None  # for the scoreboard; None: it measures no row
+    conditions: Callable[[Found], Iterable[Condition]] = _none  # children of its run in the tracker
     tracked: str = ""  # the tracker's experiments are <tracked>/<study>; "": its name
 
     def opened(self, config: Given, key: str) -> Record:
         """The study's run in the tracker before there are results."""
         return tracker.opened(self.name, config, key)
+
+    def children(self, built: Built[Given, Cell]) -> tuple[Record, ...]:
+        """What the tracker shows of networks, as far as they are measured."""
+        return tracker.children(built, self.conditions(self.measure(built)))
 
     def folder(self, config: Given) -> str:
         """The tracker's experiment."""
@@ -61,7 +71,10 @@ class Experiment(Generic[Given, Cell, Found]):
         return Results(
             html.page(self, studies),
             tuple(as_text(report) for report in reports),
-            tuple(tracker.publication(self.name, *one) for one in studies),
+            tuple(
+                tracker.publication(self.name, study, report, tuple(self.conditions(one)))
+                for study, report, one in zip(built, reports, found, strict=True)
+            ),
             tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
             tuple(as_text(report, full=True) for report in reports),
         )
@@ -89,6 +102,10 @@ class HandWritten(Generic[Given, Cell]):
     plan: Callable[[Given], Mapping[Cell, Stage]]
     opened: Callable[[Given, str], Record]
     results: Callable[[Sequence[Built[Given, Cell]]], Results]
+
+    def children(self, built: Built[Given, Cell]) -> tuple[Record, ...]:
+        del built
+        return ()
 
     def folder(self, config: Given) -> str:
         return f"{self.tracked}/{getattr(config, 'study', self.name)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raylab.artifact import Artifact
@@ -29,7 +29,7 @@ def opened(name: str, config: Config, key: str) -> Record:
     return Record(key, f"{study or name} [{short(key)}]", params, tags=tags)
 
 
-def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
+def publication(name: str, built: AnyBuilt, report: Report, conditions: Sequence[Condition]) -> Publication:
     """Metrics, verdicts and files in the parent; a child for each condition and seed that has a number."""
     parent, provenance = opened(name, built.config, built.key), newest_provenance(built.artifacts.values())
     tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
@@ -50,7 +50,12 @@ def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
         tags={**parent.tags, **tags},
         note="\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts),
     )
-    return Publication(record, tuple(_children(built, report)), {**files(report), **tables})
+    return Publication(record, children(built, conditions or report.conditions), {**files(report), **tables})
+
+
+def children(built: AnyBuilt, conditions: Iterable[Condition]) -> tuple[Record, ...]:
+    """A run for each condition and seed that has a number."""
+    return tuple(_children(built, conditions))
 
 
 def params_of(config: Config) -> dict[str, Param]:
@@ -72,9 +77,9 @@ def as_json(table: Table) -> bytes:
     return json.dumps({"columns": names, "data": [[line.get(name, "") for name in names] for line in lines]}).encode()
 
 
-def _children(built: AnyBuilt, report: Report) -> Iterator[Record]:
+def _children(built: AnyBuilt, conditions: Iterable[Condition]) -> Iterator[Record]:
     of_config = params_of(built.config)
-    for condition in report.conditions:
+    for condition in conditions:
         for seed in built.config.seeds:
             metrics = {name: of[seed].mean for name, of in condition.metrics.items() if seed in of}
             if metrics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.poison.config import PoisonStudy, Trigger
 from raylab.experiments.poison.measure import Poisons, measure
 from raylab.experiments.poison.plan import Cell, plan
-from raylab.experiments.poison.report import report
+from raylab.experiments.poison.report import conditions, report
 from raylab.experiments.poison.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -43,4 +43,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     report=report,
     evidence=evidence,
+    conditions=conditions,
 )

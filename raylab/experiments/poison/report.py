@@ -51,7 +51,6 @@ def report(found: Poisons) -> Report:
         _accuracy(found),
         "victims",
         {f"lost/{of}": lost(found, of).mean.mean for of in found.sets if of != CLEAN},
-        tuple(_conditions(found)),
     )
 
 
@@ -204,7 +203,8 @@ def _trigger_table(found: Poisons) -> Table:
     )
 
 
-def _conditions(found: Poisons) -> Iterator[Condition]:
+def conditions(found: Poisons) -> Iterator[Condition]:
+    """Every victim."""
     judged = {one.subject: one.badge.words for one in verdicts(found)}
     for key, victim in found.victims.items():
         whole = key.of in found.sets and key.share == 1.0
