@@ -42,7 +42,7 @@ $(PEERS_VENV)/.installed: $(STAMP) tests/peers/requirements.txt
 	$(PEERS_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement tests/peers/requirements.txt
 	@touch $@
 
-# The table of measured rows in README.md, from .readme/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
+# The table of measured rows in docs/results.md, from docs/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
 readme: install
 	$(BIN)/python -m raylab.report.scoreboard.readme $(RESULTS)
 

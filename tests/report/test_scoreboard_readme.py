@@ -1,4 +1,4 @@
-"""The table of measured rows in README.md: never stale, never by hand, and no contradiction left out."""
+"""The table of measured rows in docs/results.md: never stale, never by hand, and no contradiction left out."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_the_readme_shows_what_was_measured_and_nothing_else() -> None:
     """After a measurement, or a change of a rule or a bound: `make readme`."""
     text = README.read_text(encoding="utf-8")
     if not MEASURED.exists():
-        assert BEGIN not in text, f"README.md has a table of measured rows, but there is no {readme.MEASURED}"
+        assert BEGIN not in text, f"docs/results.md has a table of measured rows, but there is no {readme.MEASURED}"
         assert END not in text
         return
     found = read(MEASURED)
-    assert renewed(text, block(found)) == text, "README.md is stale: make readme"
+    assert renewed(text, block(found)) == text, "docs/results.md is stale: make readme"
     assert stale(found) == [], f"{readme.MEASURED} is stale: make readme"
     assert readme.as_csv(merged([], found)) == MEASURED.read_text(encoding="utf-8")
 
@@ -225,6 +225,7 @@ def test_the_command_renews_the_readme_or_says_what_is_missing(tmp_path: Path, m
     with pytest.raises(SystemExit, match="No such file"):
         readme.main(["absent.csv"])
     Path("results.csv").write_text(as_csv(entries(lines(), MADE)))
+    Path("docs").mkdir()
     readme.README.write_text("no marks")
     with pytest.raises(SystemExit, match="put these two lines"):
         readme.main(["results.csv"])

@@ -1,8 +1,8 @@
-"""The table of measured rows that README.md shows: `make readme` writes it anew from `.readme/measured.csv`.
+"""The table of measured rows that docs/results.md shows: `make readme` writes it anew from `docs/measured.csv`.
 
 The CSV is what is committed of the results: a line for every number of every run, with its provenance, and nothing of
 what was published. That stands in `rows.yaml`, and verdicts are reached anew from both whenever the table is written:
-a number, a bound or a rule that changes makes the README stale. A newer run of the same row on the same thing replaces
+a number, a bound or a rule that changes makes the page stale. A newer run of the same row on the same thing replaces
 the older one.
 """
 
@@ -26,7 +26,7 @@ from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.table import foremost, headline, is_target, plain
 from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
 
-README, MEASURED = Path("README.md"), Path(".readme/measured.csv")
+README, MEASURED = Path("docs/results.md"), Path("docs/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"
 RULE = (
     "A row shows the run that speaks for it: one at the published protocol before all others, then *reproduced* before "
@@ -34,7 +34,7 @@ RULE = (
     "one on the published data; a run that contradicts is shown beside it. Of a run the number that contradicts or is "
     "undecided, else the first that was published. ± is the standard error; brackets hold what the row asks at the "
     "published protocol, a gate what it asks at any size. In what a run differs from the published one stands in "
-    "`.readme/measured.csv`, with all other runs and numbers. Made: the commit that finished a study, and how many "
+    "`docs/measured.csv`, with all other runs and numbers. Made: the commit that finished a study, and how many "
     "others had a part in it."
 )
 
