@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +11,16 @@ import numpy as np
 
 from raylab import columns
 from raylab.artifact import Artifact
+from raylab.experiments.robust import Cell, RobustFeatures, RobustSets, measure
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.identity import fingerprint
-from raylab.recipes.robust_features import ADVERSARIAL, CLEAN, STANDARD, Cell, RobustFeatures
-from raylab.report.robust.table import Table, measured
 from raylab.stage import Stage
 from raylab.stages.robustness import Ensemble, Robustness
 from raylab.store import Store
+from raylab.study import Built
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="raylab-robust-")  # until Python ends
+_STORE, _KEPT = Store(_FOLDER.name), dict[str, Artifact]()
 N = 200
 CONFIG = RobustFeatures(
     students=("mlp_bottleneck16", "cnn"),
@@ -35,12 +39,15 @@ ROBUST = {
 }
 
 
-def table(
-    store: Store,
+# R(f) by network and layer; the last are the logits, which no statement is about.
+LAYERS = {STANDARD: (0.30, 0.50, 2.0), ADVERSARIAL: (0.10, 0.05, 0.01), "r_image": (0.2, 0.3, 0.4)}
+
+
+def study(
     config: RobustFeatures = CONFIG,
     robust: Mapping[str, tuple[float, float]] = ROBUST,
     metrics: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,  # by (role, set): what is otherwise
-) -> Table:
+) -> RobustSets:
     """A finished study whose seeds differ by a point or two."""
     changed = metrics or {}
     found: dict[Cell, Artifact] = {}
@@ -48,7 +55,7 @@ def table(
     def add(cell: Cell, rows: Mapping[str, Any], **values: object) -> None:
         values |= dict(changed.get((cell.role, cell.set), {}))
         rows = dict(rows) or _answers(values, f"{cell.role} {cell.set} {cell.network}")
-        found[cell] = _artifact(store, str(tuple(cell)) + fingerprint(repr((values, config))), rows, values)
+        found[cell] = _artifact(cell, rows, values)
 
     for seed in config.seeds:
         noise = 0.01 * (seed % 3)
@@ -81,7 +88,28 @@ def table(
         for student in config.students:
             for role, value in (("own", 0.6), ("moved", 0.45)):
                 add(Cell(role, seed, "r_image", student), {}, n=N, pgd=(value,))
-    return measured(config, "key", found)
+    return measure(Built(config, "key", found | layers(config)))
+
+
+def layers(
+    config: RobustFeatures = CONFIG,
+    by_network: Mapping[str, tuple[float | None, ...]] = LAYERS,
+    spread: float = 0.01,  # by which seeds differ
+) -> dict[Cell, Artifact]:
+    """The cells of layer robustness."""
+    found = {}
+    for seed in config.seeds:
+        for of, values in by_network.items():
+            metrics = {
+                "n": 100,
+                "eps": 0.8,
+                "layers": ("hidden 1", "hidden 2", "logits"),
+                "robustness": tuple(None if v is None else v + spread * (seed - 1) for v in values),
+                "se": (0.01, 0.01, 0.01),
+            }
+            cell = Cell("layers", seed, of, config.source)
+            found[cell] = _artifact(cell, {}, metrics)
+    return found
 
 
 def _answers(metrics: Mapping[str, Any], of: str) -> dict[str, Any]:
@@ -109,10 +137,15 @@ def _images(seed: int) -> dict[str, Any]:
     return {"id": ids, "label": ids % 10, "image": grey}
 
 
-def _artifact(store: Store, name: str, rows: Mapping[str, Any], metrics: Mapping[str, object]) -> Artifact:
-    stage = Stage("handmade", 1, name, {}, body=None, name=name[:40])  # type: ignore[arg-type]
-    parts = []
-    if rows:
-        arrow = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
-        parts = [store.put_part(stage, "part-00000.parquet", columns.to_parquet(arrow), arrow.num_rows)]
-    return store.commit(stage, parts, metrics, {"finished": "2026-01-01", "commit": "c" * 40, "machine": "here"})
+def _artifact(cell: Cell, rows: Mapping[str, Any], metrics: Mapping[str, object]) -> Artifact:
+    """Kept once, however many studies have it: its rows follow from its cell and metrics."""
+    name = str(tuple(cell)) + fingerprint(repr(metrics))
+    if name not in _KEPT:
+        stage, parts = Stage("handmade", 1, name, {}, body=None, name=name[:40]), []  # type: ignore[arg-type]
+        if rows:
+            arrow = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
+            parts = [_STORE.put_part(stage, "part-00000.parquet", columns.to_parquet(arrow), arrow.num_rows)]
+        _KEPT[name] = _STORE.commit(
+            stage, parts, metrics, {"finished": "2026-01-01", "commit": "c" * 40, "machine": "here"}
+        )
+    return _KEPT[name]

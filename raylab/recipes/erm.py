@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from raylab.core.seeding import derive
 from raylab.core.seefar import PROBES
-from raylab.recipes import robust_features, transfer_matrix, worlds
+from raylab.experiments import robust
+from raylab.experiments.robust import RobustFeatures
+from raylab.recipes import transfer_matrix, worlds
 from raylab.recipes.erm_config import Digits, Dimension, Erm, Explain, MoreData, Restricted
-from raylab.recipes.robust_features import RobustFeatures
 from raylab.recipes.transfer_controls import Controls
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
@@ -146,9 +147,9 @@ class _SeedPlan:
         networks = {of: (network, matrix.compute) for of, network in found.items()}
         if c.restricted is not None:
             sets = restricted(c, c.restricted, self.given).model_copy(update={"seeds": (seed,)})
-            planned = robust_features.plan(sets)
+            planned = robust.plan(sets)
             for of in ("clean", "r_image", "nr_image"):
-                of_set = robust_features.Cell("network", seed, of, c.restricted.network)
+                of_set = robust.Cell("network", seed, of, c.restricted.network)
                 networks[of] = planned[of_set], sets.compute
         return networks, cells[cell("set", seed, name, "", "det")]
 

@@ -9,9 +9,10 @@ import pytest
 
 from raylab.config import ConfigError, load
 from raylab.core.seefar import World
-from raylab.recipes import robust_features, transfer_matrix, worlds
+from raylab.experiments.robust import RobustFeatures
+from raylab.experiments.robust import plan as robust_plan
+from raylab.recipes import transfer_matrix, worlds
 from raylab.recipes.erm import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell, Erm, plan
-from raylab.recipes.robust_features import RobustFeatures
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.recipes.worlds import Worlds
 from raylab.stages.dataset import SeeFarData
@@ -23,7 +24,7 @@ ONE: dict[str, Any] = {"seeds": (0,)}
 def test_networks_are_those_of_the_other_experiments_so_that_one_plan_trains_them_once() -> None:
     planned = plan(Erm(**ONE))
     matrix = transfer_matrix.plan(load(TransferMatrix, CONFIGS / "transfer_matrix/demo/seefar.yaml", ["seeds=[0]"]))
-    sets = robust_features.plan(RobustFeatures(**ONE))
+    sets = robust_plan(RobustFeatures(**ONE))
     others = {stage.key for stage in (*matrix.values(), *sets.values())}
     for name in NETWORKS:
         assert planned[Cell("network", "usage", 0, name)].key in others

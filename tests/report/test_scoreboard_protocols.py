@@ -16,10 +16,12 @@ from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.experiments.poison import PoisonStudy
 from raylab.experiments.poison import scoreboard as of_poison
-from raylab.recipes import controls, robust_features
+from raylab.experiments.robust import RobustFeatures
+from raylab.experiments.robust import scoreboard as of_robust
+from raylab.recipes import controls
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.report.controls import scoreboard as of_controls
-from raylab.report.robust import scoreboard as of_robust
+from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.transfer import protocol as of_transfer
@@ -65,11 +67,8 @@ def architectures(*changes: str) -> str:
 
 
 def table(number: int, *changes: str) -> Any:
-    config = command(number, robust_features.RobustFeatures, *changes)
-    data = {robust_features.Cell("data", config.seeds[0]): SimpleNamespace(rows=50_000)}
-    attacked = (config.robustness.rows or 10_000) * len(config.seeds)
-    tested = SimpleNamespace(attacked_clean=SimpleNamespace(n=attacked))
-    return SimpleNamespace(config=config, note="", artifacts=data, row=lambda *_: tested)
+    config = command(number, RobustFeatures, *changes)
+    return SimpleNamespace(config=config, note="", training_rows=50_000, attacked=config.robustness.rows or 10_000)
 
 
 def adversarial(*changes: str) -> str:
@@ -204,12 +203,11 @@ def test_row_14_is_told_by_robust_features_of_restricted_imagenet() -> None:
     made = table(14)
 
     def measured(mean: float) -> Any:
-        by_seed = {seed: Estimate(mean, 0.01, 100, 1) for seed in (0, 1)}
-        at = SimpleNamespace(pgd=Estimate(mean, 0.01, 200, 2), by_seed=by_seed)
-        return SimpleNamespace(clean=Estimate(0.9, 0.01, 200, 2), at={0.5: at}, attacked_clean=SimpleNamespace(n=2000))
+        of = PerSeed({seed: Estimate(mean, 0.01, 100, 1) for seed in (0, 1)})
+        return SimpleNamespace(accuracy=of, at={0.5: SimpleNamespace(pgd=of, worst=of)})
 
-    rows = {"clean": measured(0.2), "r_image": measured(0.7)}
-    made.row, made.reference = lambda name, _: rows[name], measured(0.92)
+    networks = {"clean": measured(0.2), "r_image": measured(0.7)}
+    made.network, made.reference = lambda name, _: networks[name], measured(0.92)
     told = list(of_robust._imagenet(made, "resnet50"))
     assert {one.protocol for one in told} == {""}
     assert {one.name for one in told} == {*all_rows()[13].published, *all_rows()[13].gates}

@@ -19,7 +19,7 @@ from raylab import runner
 from raylab.artifact import Artifact
 from raylab.columns import from_parquet
 from raylab.data import DataError
-from raylab.recipes.robust_features import Cell, RobustFeatures, plan
+from raylab.experiments.robust import Cell, RobustFeatures, plan
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.stage import Stage
 from raylab.stages import dataset

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.core import networks
-from raylab.recipes.robust_features import SETS as ALL
-from raylab.recipes.robust_features import Cell, RobustFeatures, plan
+from raylab.experiments.robust import Cell, RobustFeatures, plan
+from raylab.experiments.robust.config import SETS as ALL
 from raylab.stage import Stage, closure
 from raylab.stages.dataset import DigitsData, KnownData, SeeFarData
 from raylab.stages.inversion import Inversion

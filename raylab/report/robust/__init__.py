@@ -1,1 +1,0 @@
-"""Robust and non-robust data sets: table, verdicts, figures, text and page."""
