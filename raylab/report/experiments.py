@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from raylab.experiments.errors import EXPERIMENT as ERRORS
 from raylab.experiments.poison import EXPERIMENT as POISON
 from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
 from raylab.report.erm.experiment import EXPERIMENT as ERM
-from raylab.report.errors.experiment import EXPERIMENT as ERRORS
 from raylab.report.experiment import AnyExperiment
 from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
 from raylab.report.robust.experiment import EXPERIMENT as ROBUST
