@@ -91,7 +91,7 @@ def _child(
         key = str(network.manifest["inputs"].get("model", network.key))
         params["network"] = short(key)
         tags["raylab.network"] = key
-        places["raylab.artifact"] = network.folder
+        places = {"raylab.artifact": network.folder} if key == network.key else {}
         told = network.metrics
         named = [name for name in ("loss", "accuracy") if isinstance(told.get(name), list)]
         curves = {f"train/{name}": tuple(told[name]) for name in named}
