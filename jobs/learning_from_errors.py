@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.errors.experiment import EXPERIMENT
+    from raylab.experiments.errors import EXPERIMENT
 
 
 def main() -> None:

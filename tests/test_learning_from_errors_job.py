@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raylab.config import load
-from raylab.recipes.errors import LearningFromErrors
+from raylab.experiments.errors import LearningFromErrors
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs" / "learning_from_errors").glob("*.yaml"))
@@ -39,7 +39,7 @@ def job(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_leaves_a_table_and_a_page_and_a_second_one_adds_nothing(tmp_path: Path) -> None:
     first = job(tmp_path, *SMALL)
     assert first.returncode == 0, first.stderr
-    assert "What the numbers allow" in first.stdout
+    assert "Errors alone, by rule" in first.stdout
     page = (tmp_path / "reports" / "learning_from_errors.html").read_bytes()
     again = job(tmp_path, *SMALL)
     assert "nothing to build" in again.stderr

@@ -109,7 +109,8 @@ class Condition:
     params: Mapping[str, Param]  # with the study's config and the seed they name one run
     metrics: Mapping[str, PerSeed]  # groups with slashes: accuracy/test
     verdict: str = ""  # the words of the badge
-    network: Hashable = None  # the cell (of any seed) of the network: its key, and the course of its training
+    # The cell (of any seed) of the network: its key, and the course of its training; or of a test of it: its key alone.
+    network: Hashable = None
     trained_on: Hashable = None  # the cell of its training set
 
 

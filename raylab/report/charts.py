@@ -101,6 +101,8 @@ def lines(
     curves: Mapping[str, Mapping[float, Measured]],  # series -> place -> number
     marks: Mapping[str, Mark],
     caption: str,
+    at: float | None = None,  # a dotted line, such as chance, as a share
+    doubling: bool = False,  # the places, each a tick, on an axis of powers of 2
 ) -> Picture:
     """A curve for each series over a number."""
     with style():
@@ -112,6 +114,13 @@ def lines(
                 list(curve), [100 * one.mean for one in means], [bar(one) for one in means], label=of, linewidth=1.4,
                 elinewidth=1, **_look(marks[of]) | {"linestyle": "-"},
             )  # fmt: skip
+        if at is not None:
+            axes.axhline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
+        if doubling:
+            places = sorted({place for curve in curves.values() for place in curve})
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(places, [f"{place:g}" for place in places])
+            axes.minorticks_off()
         axes.set(xlabel=x, ylabel=y, ylim=(-2, 102))
         axes.set_title(title)
         axes.legend(loc="best")
@@ -165,23 +174,26 @@ def images(
     caption: str,
     side: float = 1.0,  # of an image, in inches
 ) -> Picture:
-    """A sheet of images, each under its own words."""
-    pitch, left, top = side + 0.06, 2.15, 0.3
+    """A sheet of images, each under its own words, which may be of several lines."""
+    deepest = max((words.count("\n") for those in rows.values() for words, _ in those), default=0)
+    pitch, left, top = side + 0.06, 2.15, 0.3 + 0.15 * deepest
     with style():
         count = max(map(len, rows.values()), default=0)
-        width, height = left + pitch * count, top + (pitch + 0.2) * len(rows)
+        down = pitch + 0.2 + 0.15 * deepest
+        width, height = left + pitch * count, top + down * len(rows)
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0, 0, 1, 1))  # measured in inches from its upper left corner
         for row, (of, those) in enumerate(rows.items()):
-            at = top + (pitch + 0.2) * row
+            at = top + down * row
             axes.text(left - 0.12, at + side / 2, of, ha="right", va="center", fontsize=8.5)
             for column, (words, image) in enumerate(those):
                 place = left + pitch * column
                 show(axes, place, at, side, image)
-                axes.text(place + side / 2, at - 0.05, brief(words), ha="center", va="bottom", fontsize=8)
+                above = "\n".join(map(brief, words.split("\n")))
+                axes.text(place + side / 2, at - 0.05, above, ha="center", va="bottom", fontsize=8)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
-    told = "; ".join(f"{of}: {', '.join(words for words, _ in those)}" for of, those in rows.items())
+    told = "; ".join(f"{of}: {', '.join(' '.join(words.split()) for words, _ in those)}" for of, those in rows.items())
     return Picture(name, figure, f"{title}. {told}.", caption)
 
 

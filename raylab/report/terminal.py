@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from raylab import runner
@@ -19,6 +20,7 @@ from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
+LONGEST = 48  # letters of a cell on one line
 
 
 def preview(cells: Mapping[Any, Stage], store: Store, cpus: int | None = None) -> str:
@@ -95,6 +97,12 @@ def _line(columns: Sequence[Sequence[str]], sizes: Sequence[int], keys: int, at:
     return "  ".join(cells).rstrip()
 
 
+def _lines(cells: Sequence[str]) -> Iterator[list[str]]:
+    """A row, of which long words go on below themselves."""
+    parts = [textwrap.wrap(cell, LONGEST, break_on_hyphens=False) or [""] for cell in cells]
+    yield from map(list, zip_longest(*parts, fillvalue=""))
+
+
 def wrapped(text: str, bullet: str = "") -> str:
     """A paragraph, after a bullet if there is one; units stay with their numbers."""
     indent = " " * len(bullet)
@@ -133,7 +141,7 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
         case Text():
             return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
         case Table():
-            cells = [[shown(value) for value in row] for row in block.rows]
+            cells = [line for row in block.rows for line in _lines([shown(value) for value in row])]
             return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"
         case Verdicts():
             return "\n".join([wrapped(block.caption), *(_verdicts(block) if full else _briefly(block))])

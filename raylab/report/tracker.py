@@ -93,11 +93,13 @@ def _child(
     params: dict[str, Param] = {**of_config, **of.params, "seed": seed}
     places, curves, tags = {}, {}, {"raylab.experiment": "child"}
     if network is not None:
-        params["network"] = short(network.key)
-        tags["raylab.network"] = network.key
-        places["raylab.artifact"] = network.folder
+        key = str(network.manifest["inputs"].get("model", network.key))
+        params["network"] = short(key)
+        tags["raylab.network"] = key
+        places = {"raylab.artifact": network.folder} if key == network.key else {}
         told = network.metrics
-        curves = {f"train/{name}": tuple(told[name]) for name in ("loss", "accuracy") if isinstance(told[name], list)}
+        named = [name for name in ("loss", "accuracy") if isinstance(told.get(name), list)]
+        curves = {f"train/{name}": tuple(told[name]) for name in named}
     if trained_on is not None:
         params["set"] = short(trained_on.key)
     return Record(

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.config import load
-from raylab.recipes.errors import Cell, LearningFromErrors, plan
-from raylab.recipes.errors_config import Across, Cue, ErrorsOnly, Toy, ToyProtocol
+from raylab.experiments.errors import Cell, LearningFromErrors, plan
+from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, Toy, ToyProtocol
 from raylab.stage import Stage, closure
 from raylab.stages.dataset import DigitsData, PhotosData, SeeFarData
 

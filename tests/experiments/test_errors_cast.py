@@ -13,17 +13,17 @@ from pydantic import ValidationError
 from sets_of_images import encoded
 
 from raylab import runner
-from raylab.recipes.errors import Cell, LearningFromErrors, plan
-from raylab.recipes.errors_config import Tint
-from raylab.report.errors.page import page, publication, section
-from raylab.report.errors.table import Errors, measured
-from raylab.report.errors.text import as_text
-from raylab.report.errors.verdict import rows
+from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
+from raylab.experiments.errors.config import Tint
+from raylab.experiments.errors.measure import ADDED, WITH_CAST, WITHOUT
+from raylab.experiments.errors.report import report
+from raylab.experiments.errors.verdict import claims
 from raylab.runner import InlineBackend
 from raylab.stages.dataset import DigitsData, FolderData
 from raylab.stages.recipe import Recipe
 from raylab.stages.tint import Cast
 from raylab.store import Store
+from raylab.study import Built
 
 MEANT, NAMES, EACH = 1, ("bird", "frog", "horse"), 40
 
@@ -55,7 +55,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> LearningFromErrors:
 @pytest.fixture(scope="module")
 def errors(config: LearningFromErrors, tmp_path_factory: pytest.TempPathFactory) -> Errors:
     store = Store(str(tmp_path_factory.mktemp("store")))
-    return measured(config, "k" * 64, runner.build(plan(config), store, InlineBackend(), toy.Recorder()))
+    return measure(Built(config, "k" * 64, runner.build(plan(config), store, InlineBackend(), toy.Recorder())))
 
 
 def told(stage: Any) -> tuple[float, float, str]:
@@ -91,30 +91,31 @@ def test_what_the_cast_adds_is_counted_on_other_classes_and_paired_by_image(erro
         shares = []
         for seed in (0, 1):
             place = ("tint", seed, "mlp", "mlp" if kind else "", kind)
-            plain = errors.artifacts[Cell("student" if kind else "teacher", *place)].batch()
-            tinted = errors.artifacts[Cell("usage", *place)].batch()
+            plain = errors.built.artifacts[Cell("student" if kind else "teacher", *place)].batch()
+            tinted = errors.built.artifacts[Cell("usage", *place)].batch()
             np.testing.assert_array_equal(plain["id"], tinted["id"])
             other = plain["label"] != MEANT
             assert other.sum() == 2 * EACH
             shares.append([float(np.mean(one["prediction"][other] == MEANT)) for one in (tinted, plain)])
         found = errors.casts[who]
-        assert [found.with_cast.mean, found.without.mean] == pytest.approx(list(np.mean(shares, axis=0)))
-        assert found.added.mean == pytest.approx(float(np.mean([a - b for a, b in shares])))
-        assert found.added.seeds == 2
-    assert errors.casts["teacher"].added.mean > 0.3  # it learned the cast
+        both = [found[of].mean.mean for of in (WITH_CAST, WITHOUT)]
+        assert both == pytest.approx(list(np.mean(shares, axis=0)))
+        assert found[ADDED].mean.mean == pytest.approx(float(np.mean([a - b for a, b in shares])))
+        assert found[ADDED].mean.seeds == 2
+    assert errors.casts["teacher"][ADDED].mean.mean > 0.3  # it learned the cast
 
 
 def test_page_and_text_show_the_cast(errors: Errors) -> None:
-    shown = section(errors)
-    html = page([shown])
-    assert problems(html) == []
-    assert [picture.name for picture in shown.pictures] == ["errors_cast", "errors_cast_panel"]
-    assert "means frog" in shown.pictures[0].svg.decode()
-    assert "called frog" in shown.pictures[1].alt or "frog called" in shown.pictures[1].alt
-    assert "called what the cast says" in as_text(errors)
-    assert len(rows(errors)) == 2
-    assert all(row.number is None for row in rows(errors))
-    assert publication(shown, {}).parent.params["tint.data"] == "image_folder"
+    results, pictures = EXPERIMENT.results([errors.built]), list(report(errors).pictures())
+    assert problems(results.page) == []
+    assert [picture.name for picture in pictures] == ["tint", "tint_images"]
+    assert "means frog" in pictures[0].svg.decode()
+    assert "→ frog" in pictures[1].alt or "frog →" in pictures[1].alt
+    assert "that a network calls frog" in results.texts[0].replace("\n", " ")
+    assert [claim.row for claim in claims(errors)] == [None, None]
+    (run,) = results.publications
+    child = next(one for one in run.children if one.name == "tint student mlp mlp predicted 0 seed 1")
+    assert child.metrics["reliance/difference"] == errors.casts["predicted"][ADDED][1].mean
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""Figures of learning from errors that no other experiment has: the toy, and images under wrong labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from raylab import columns
+from raylab.artifact import Artifact
+from raylab.columns import Batch
+from raylab.experiments.errors.config import Toy
+from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
+from raylab.experiments.errors.plan import Cell
+from raylab.report.charts import images
+from raylab.report.drawing import Pixels, brief, calm, unit
+from raylab.report.per_seed import PerSeed
+from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
+from raylab.report.values import Plain, shown
+from raylab.stages.toy import PLANES
+
+PUBLISHED_RIGHT = 23  # of 32 (Wallace, Distill 2019)
+COUNT, LONGEST = 8, 10  # images of a set, and letters of a class's name
+READ_ROWS = 500  # of a set: the examples come from its first rows
+Labelled = Sequence[tuple[str, Pixels]]
+
+
+def toys(found: Errors, part: Toy) -> Picture:
+    """Histograms of the points that are right, by protocol."""
+    published = part.points == 32
+    with style():
+        figure = Figure(figsize=(5.4, 1.5 * len(found.toys) + 0.6), layout="constrained")
+        rows = figure.subplots(len(found.toys), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        edges = np.arange(part.points + 2) - 0.5
+        for axes, (name, toy) in zip(rows, found.toys.items(), strict=True):
+            axes.hist(_values(toy["control"]), edges, color=COLOURS[4], alpha=0.55, label="random directions")
+            axes.hist(_values(toy["right"]), edges, color=COLOURS[0], alpha=0.75, label="student")
+            axes.axvline(part.points / 2, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
+            if published:
+                axes.axvline(PUBLISHED_RIGHT, color=INK, linewidth=1.4)
+            axes.set_title(name, fontsize=9)
+            calm(axes)
+        if published:
+            words, place = f"published: {PUBLISHED_RIGHT}", (PUBLISHED_RIGHT, 1)
+            rows[0].annotate(words, place, (3, -10), ("data", "axes fraction"), "offset points", fontsize=8)
+        rows[-1].set(xlabel=f"points right, of {part.points}")
+        rows[0].legend(loc="upper left")
+    numbers = "; ".join(f"{name}: {_spread(toy)}" for name, toy in found.toys.items())
+    caption = (
+        f"How many of {part.points} random points with random labels a student has right that saw only its teacher’s "
+        f"adversarial points under the wrong label; {part.seeds} worlds each. Dotted: half of them. {numbers}."
+    )
+    return Picture("toy", figure, f"Histograms by way of pushing. {numbers}.", caption)
+
+
+def planes(found: Errors, part: Toy) -> Picture | None:
+    """Decision regions of teacher and student in the first world, whatever its score; None: it was not built."""
+    name = part.protocols[0].name
+    artifact = found.built.artifacts.get(Cell("toy", "toy", kind=name))
+    if artifact is None:
+        return None
+    drawn = columns.to_batch(columns.from_parquet(artifact.read(PLANES)))
+    with style():
+        figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+        for axes, role in zip(figure.subplots(1, 2), ("teacher", "student"), strict=True):
+            _plane(axes, drawn, role)
+    right, agreement = (_values(found.toys[name][by])[0] for by in ("right", "agreement"))
+    caption = (
+        f"{name}, world {part.first}. Left: the random points and the teacher’s regions. Right: the "
+        f"{int(drawn['kept'][0].sum())} pushed points under their wrong labels, and the regions of the student, which "
+        f"has {right:.0f} of the {part.points} points on the left right. The two networks agree on "
+        f"{100 * agreement:.0f} % of the square."
+    )
+    alt = f"Decision regions over the square of teacher and student, with the points that each learned from. {caption}"
+    return Picture("planes", figure, alt, caption)
+
+
+def labelled(found: Errors, title: str, sets: Mapping[str, Learner], caption: str) -> Picture:
+    """A few images of the sets of students, by what the sets are, each under its own label."""
+    rows: dict[str, Labelled] = {}
+    for of, key in sets.items():
+        for made in found.sets(key)[:1]:
+            rows[of] = examples(made, found.domain(key.part), own=key.part != "across")
+    name = f"{next(iter(sets.values())).part}_images"
+    first = "The first of each label in the order of the set, not chosen for looks."
+    return images(name, title, rows, f"{caption}. {first}", side=0.8)
+
+
+def examples(made: Artifact, of: Domain, own: bool, count: int = COUNT) -> Labelled:
+    """The first images by row with a label that none before them has, then the first of the others: not chosen for
+    looks. `own`: they have a class of this domain, and not only a label."""
+    batch = made.batch(0, READ_ROWS)
+    _, first = np.unique(batch["label"], return_index=True)
+    rows = [*sorted(first), *(row for row in range(len(batch["label"])) if row not in first)][:count]
+
+    def words(row: int) -> str:
+        own_class, label = (brief(of.class_name(int(batch[name][row])), LONGEST) for name in ("source_label", "label"))
+        return f"{own_class}\n→ {label}" if own else label
+
+    return [(words(row), unit(batch["image"][row])) for row in rows]
+
+
+def _plane(axes: Axes, drawn: Batch, role: str) -> None:
+    labels, kept = drawn["labels"][0].astype(bool), drawn["kept"][0].astype(bool)
+    regions = ListedColormap(["#fbdcc4", "#cfe4f3"])
+    axes.imshow(drawn[role][0] > 0, origin="lower", extent=(0, 1, 0, 1), cmap=regions, vmin=0, vmax=1)
+    points = drawn["points"][0] if role == "teacher" else drawn["pushed"][0][kept]
+    classes = labels if role == "teacher" else ~labels[kept]
+    for cls, marker in ((False, "s"), (True, "o")):
+        at = points[classes == cls]
+        # Inside the picture, so that its colours do not turn with the page.
+        axes.scatter(at[:, 0], at[:, 1], s=26, color=COLOURS[0 if cls else 1], marker=marker, linewidths=0)
+    axes.set(xlim=(-0.12, 1.12), ylim=(-0.12, 1.12), xticks=[], yticks=[])
+    axes.set_title(f"{role}: what it learned from")
+    for spine in axes.spines.values():
+        spine.set_color(LINE)
+
+
+def _values(by_world: PerSeed) -> list[float]:
+    return [one.mean for one in by_world.values()]
+
+
+def _spread(toy: Series) -> str:
+    return f"student {shown(Plain(toy['right'], 1))}, random directions {shown(Plain(toy['control'], 1))}"

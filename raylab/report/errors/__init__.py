@@ -1,1 +1,0 @@
-"""Learning from errors: table, verdicts, figures, text and page."""
