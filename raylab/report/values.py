@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from raylab.core.statistics import Coefficient, Estimate
 from raylab.report import numbers
 from raylab.report.numbers import ABSENT, share
-from raylab.report.per_seed import PerSeed, bounds_of
+from raylab.report.per_seed import PerSeed, bounds_of, clopper_pearson
 
 Look = Literal["good", "open", "warn", "bad", "truth"]  # of a badge: its colours
 
@@ -25,6 +27,34 @@ class Fixed(NamedTuple):
 
     value: float
     decimals: int = 2
+
+
+class Share(NamedTuple):
+    """A share, or a difference of shares, without uncertainty: in percent to people."""
+
+    value: float
+    decimals: int = 1
+
+
+class Rate(NamedTuple):
+    """So many of so many cases, with the exact 95 % interval of Clopper and Pearson."""
+
+    hits: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """[0, 1] of no cases."""
+        low, high = clopper_pearson(np.array(float(self.hits)), self.n)
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.hits} of {self.n}: {share(self.share)} % [{share(low)}, {share(high)}]" if self.n else "no cases"
 
 
 class Plain(NamedTuple):
@@ -46,7 +76,7 @@ class Spanned(NamedTuple):
     of: PerSeed | Estimate
 
 
-Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Singles | Badge | int | str | None
+Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Singles | Badge | int | str | None
 
 
 def estimate(of: PerSeed | Estimate) -> Estimate:
@@ -69,6 +99,10 @@ def shown(value: Value) -> str:
             return _spanned(estimate(value.of))
         case Fixed():
             return _decimals(value.value, value.decimals)
+        case Share():
+            return share(value.value, value.decimals)
+        case Rate():
+            return str(value)
         case Singles():
             return " ".join(share(one.mean) for one in value.of.values()) or ABSENT
         case Badge():
@@ -88,8 +122,12 @@ def fields(name: str, value: Value) -> dict[str, object]:
             return _of_estimate(name, estimate(value.of))
         case Coefficient():
             return {name: _digits(value.value), f"{name} low": _digits(value.low), f"{name} high": _digits(value.high)}
-        case Fixed():
+        case Fixed() | Share():
             return {name: _digits(value.value)}
+        case Rate():
+            low, high = value.interval
+            numbers_of = {"": value.share, " low": low, " high": high}
+            return {**{f"{name}{what}": _digits(of) for what, of in numbers_of.items()}, f"{name} n": value.n}
         case Singles():
             return {f"{name} seed {seed}": _digits(one.mean) for seed, one in value.of.items()}
         case Badge():
