@@ -9,6 +9,7 @@ from typing import Any
 
 from raylab import runner
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
+from raylab.report.drawing import brief
 from raylab.report.numbers import unbroken
 from raylab.report.values import shown
 from raylab.stage import Stage, closure, is_task, rounds
@@ -16,6 +17,7 @@ from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
+LONGEST = 64  # letters in a cell of a table; pages and files have all
 
 
 def preview(cells: Mapping[Any, Stage], store: Store) -> str:
@@ -118,7 +120,7 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
         case Text():
             return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
         case Table():
-            cells = [[shown(value) for value in row] for row in block.rows]
+            cells = [[brief(shown(value), LONGEST) for value in row] for row in block.rows]
             return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"
         case Verdicts():
             return "\n".join([wrapped(block.caption), *(_verdicts(block) if full else _briefly(block))])

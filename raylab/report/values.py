@@ -71,9 +71,11 @@ class Singles(NamedTuple):
 
 
 class Spanned(NamedTuple):
-    """A difference in points with its 95 % interval instead of its standard error."""
+    """A difference in points, or with decimals any number as it is, with its 95 % interval instead of its standard
+    error."""
 
     of: PerSeed | Estimate
+    decimals: int | None = None
 
 
 Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Singles | Badge | int | str | None
@@ -96,7 +98,7 @@ def shown(value: Value) -> str:
         case Plain():
             return _plain(estimate(value.of), value.decimals)
         case Spanned():
-            return _spanned(estimate(value.of))
+            return _spanned(estimate(value.of), value.decimals)
         case Fixed():
             return _decimals(value.value, value.decimals)
         case Share():
@@ -150,11 +152,11 @@ def _plain(one: Estimate, decimals: int) -> str:
     return f"{_decimals(one.mean, decimals)} ± {_decimals(one.se, decimals)}"
 
 
-def _spanned(one: Estimate) -> str:
+def _spanned(one: Estimate, decimals: int | None) -> str:
     if math.isnan(one.mean):
         return ABSENT
-    low, high = bounds_of(one)
-    return f"{share(one.mean)} [{f'{share(low)}, {share(high)}' if one.seeds > 1 else 'one seed'}]"
+    mean, low, high = (share(of) if decimals is None else _decimals(of, decimals) for of in (one.mean, *bounds_of(one)))
+    return f"{mean} [{f'{low}, {high}' if one.seeds > 1 else 'one seed'}]"
 
 
 def _decimals(value: float, decimals: int) -> str:

@@ -1,7 +1,8 @@
-"""The planet Erm: who uses toogits?  (the story of Ilyas et al. 2019, in a world whose features are known)
+"""The planet Erm: which features do networks rely on?  (the story of Ilyas et al. 2019, in a world of known features)
 
-Its people tell classes by a shape and by a toogit. To them a gab on an image is no noise; to those who only see shapes
-nothing has changed. Networks that were trained in different ways stand for both.
+Its people tell classes by a robust feature and by a non-robust one. To them an image that was pushed towards a class
+shows that class; to those who only see robust features nothing has changed. Networks that were trained in different
+ways stand for both.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import NamedTuple
 
 from raylab.core.seeding import derive
 from raylab.core.seefar import PROBES
-from raylab.recipes import robust_features, transfer_matrix, worlds
-from raylab.recipes.erm_config import Digits, Dimension, Erm, Explain, MoreData, Restricted
+from raylab.experiments import worlds
+from raylab.experiments.erm.config import Digits, Dimension, Erm, Explain, MoreData, Restricted
+from raylab.recipes import robust_features, transfer_matrix
 from raylab.recipes.robust_features import RobustFeatures
 from raylab.recipes.transfer_controls import Controls
 from raylab.recipes.transfer_matrix import TransferMatrix
@@ -25,12 +27,10 @@ from raylab.stages.recipe import Recipe, with_epochs
 from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.training import train
 
-__all__ = ["NETWORKS", "Cell", "Digits", "Dimension", "Erm", "Explain", "MoreData", "Restricted", "plan"]
-
 PROBE_ROWS = 1000
-SILENT = 0.1  # reliability of a toogit that says nothing of ten classes
+SILENT = 0.1  # reliability of a non-robust feature that says nothing of ten classes
 SIZE = 16  # pixels a side of the world itself
-TOOGITS, NO_TOOGITS = "toogits", "no toogits"
+TOOGITS, NO_TOOGITS = "toogits", "no toogits"  # worlds with and without non-robust features that tell the class
 # By what they were trained on, in the order of the story; the last three are those of `restricted`.
 NETWORKS = ("standard", "robust", "rand", "det", "clean", "r_image", "nr_image")
 EXPLAINED = ("standard", "robust", "det", "r_image")
@@ -221,12 +221,12 @@ class _SeedPlan:
                 yield from self._standard("dimension", kind, size, part.network, self.config.train, world)
 
     def _worlds(self) -> dict[str, SeeFarData]:
-        """This one, and the same whose toogits are there and say nothing: that alone where they say nothing here."""
+        """This one, and the same whose non-robust features say nothing: that alone where they say nothing here."""
         silent = self.given.model_copy(update={"toogit_reliability": SILENT})
         return {NO_TOOGITS: silent} if silenced(self.given) else {TOOGITS: self.given, NO_TOOGITS: silent}
 
     def _standard(self, part: str, kind: str, size: int, name: str, recipe: Recipe, given: SeeFarData) -> Cells:
-        """A standard network of one world: accuracy, usage, and robust accuracy."""
+        """A standard network of one world: accuracy, feature reliance, and robust accuracy."""
         c, seed, data = self.config, self.seed, open_data(given, self.seed)
         assert data.world is not None
         title = f"standard {name}, {kind}, {part} {size}, seed {seed}"
@@ -262,7 +262,7 @@ class _SeedPlan:
 
 
 def silenced(data: SeeFarData) -> bool:
-    """Whether the toogits of a world tell nothing."""
+    """Whether the non-robust features of a world tell nothing."""
     return data.toogit_amplitude == 0.0 or data.toogit_reliability <= SILENT
 
 
