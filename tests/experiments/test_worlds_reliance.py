@@ -106,14 +106,8 @@ def test_where_all_is_as_it_must_be_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (
-            {"turned": True, "evidence": False},
-            "attack turned the non-robust features and its source relies on them in",
-        ),
-        (
-            {"turned": False, "evidence": True},
-            "is claimed and the student relies on the non-robust feature in",
-        ),
+        ({"turned": True, "evidence": False}, "attack turned the non-robust features and its source relies on them in"),
+        ({"turned": False, "evidence": True}, "is claimed and the student relies on the non-robust feature in"),
         ({"turned": False, "evidence": False, "robust_right": [1.0, 0.96, 1.0]}, "reads the robust feature of 96.0 %"),
         ({"turned": False, "evidence": False, "non_robust_right": [0.9]}, "reads the non-robust feature of 90.0 %"),
         (

@@ -54,11 +54,7 @@ def grown(planet: Planet) -> Iterator[Picture]:
     """The share of right answers lost at the last radius, against training images and against pixels."""
     radius = planet.config.eps[-1]
     texts = {
-        "more_data": (
-            "More data",
-            "training images",
-            "All trainings see the same number of images in all.",
-        ),
+        "more_data": ("More data", "training images", "All trainings see the same number of images in all."),
         "dimension": ("More pixels", "pixels a side", "Both features keep their L2 norms."),
     }
     for part, (title, x, words) in texts.items():

@@ -7,16 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from raylab.experiments.erm.measure import (
-    LABELS,
-    NON_ROBUST,
-    ROBUST,
-    SIZES,
-    WORLDS,
-    NetworkOnProbes,
-    Planet,
-    Point,
-)
+from raylab.experiments.erm.measure import LABELS, NON_ROBUST, ROBUST, SIZES, WORLDS, NetworkOnProbes, Planet, Point
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS
 from raylab.experiments.erm.plan import silenced as says_nothing
 from raylab.report.blocks import Verdict

@@ -106,9 +106,7 @@ def measure(built: Built[Worlds, Cell]) -> Score:
         {name: _answers(one, by_case[name]) for name, one in judged.items()} if built.config.usage else {}
     )
     return Score(
-        built.config,
-        tuple(replace(one, reliance=wrong.get(name)) for name, one in judged.items()),
-        tuple(unbuilt),
+        built.config, tuple(replace(one, reliance=wrong.get(name)) for name, one in judged.items()), tuple(unbuilt)
     )
 
 

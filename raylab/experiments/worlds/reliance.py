@@ -153,14 +153,7 @@ class CaseAnswers(NamedTuple):
 
 
 def most(case: CaseAnswers, num_classes: int, comparisons: int) -> tuple[str, ...]:
-    """What is not as it must be by the first rule; nothing where all is right.
-
-    1. The oracles read at least 97 % of the clean images of every world right.
-    2. Where non-robust features say nothing, neither source nor student relies on them beyond chance in conflict.
-    3. Where the attack turned them, the source relies on them beyond chance in conflict.
-    4. Where evidence is claimed, the student relies on the non-robust feature more often than on the robust one and on
-       the class after it.
-    """
+    """What is not as it must be by the first rule (in words: `verdict.RULES`); nothing where all is right."""
     found = list(_unread(case))
     if case.says_nothing:
         for name, network in (("source", case.source), ("student", case.student)):
@@ -177,14 +170,7 @@ def most(case: CaseAnswers, num_classes: int, comparisons: int) -> tuple[str, ..
 
 
 def at_all(case: CaseAnswers, num_classes: int, comparisons: int) -> tuple[str, ...]:
-    """The same by the second rule.
-
-    1. As above.
-    2. Where non-robust features say nothing, neither source nor student relies on them beyond chance, in conflict or
-       alone.
-    3. Where the attack turned them, the source reads them beyond chance where they are alone.
-    4. Where evidence is claimed, the student relies on them beyond chance, in conflict as alone.
-    """
+    """The same by the second rule."""
     found = list(_unread(case))
     source, student = (
         {"in conflict": in_conflict(conflict, num_classes, comparisons), "alone": alone(one, num_classes, comparisons)}
