@@ -1,4 +1,4 @@
-"""The planet Erm: who uses toogits?  (the story of Ilyas et al. 2019, told where the features are known)
+"""The planet Erm: which features do networks rely on?  (the story of Ilyas et al. 2019, where the truth is known)
 
 python jobs/erm.py                                       # See-Far and digits, embedded, on this machine
 python jobs/erm.py configs/erm/worlds.yaml               # the lab's verdict against the truth of 200 cases, 600 worlds
@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.erm.experiment import EXPERIMENT
+    from raylab.experiments.erm import EXPERIMENT
 
 
 def main() -> None:

@@ -209,13 +209,11 @@ def _of_another(config: type[Config], path: Path) -> str:
 
 def jobs() -> Mapping[str, type[Config]]:
     """What each job reads, by the job's name."""
-    from raylab.recipes.worlds import Worlds  # all experiments, with their pages: seconds that only an error is worth
-    from raylab.report.experiments import EXPERIMENTS
+    from raylab.report.experiments import EXPERIMENTS  # with their pages: seconds that only an error is worth
     from raylab.suites import Reproduce
     from raylab.sweep.config import Sweep
 
     return {name: one.config for name, one in EXPERIMENTS.items()} | {
-        "worlds": Worlds,
         "reproduce": Reproduce,
         "sweep": Sweep,
     }

@@ -25,7 +25,6 @@ from raylab import command_line, schema, yaml12
 from raylab.config import Config, ConfigError, as_dict, load, to_yaml
 from raylab.document import LONGEST_LINE
 from raylab.objections import reason
-from raylab.recipes import worlds
 from raylab.report.experiments import EXPERIMENTS
 from raylab.site import SiteFile
 from raylab.suites import Reproduce, SuiteFile
@@ -50,7 +49,6 @@ def files(*folders: str) -> tuple[Path, ...]:
 
 
 KINDS = {name: Kind(one.config, one.plan, files(one.name)) for name, one in EXPERIMENTS.items()} | {
-    "worlds": Kind(worlds.Worlds, worlds.plan, ()),
     "sweep": Kind(Sweep, None, files("sweep")),
     "reproduce": Kind(Reproduce, None, ()),
     "suite": Kind(SuiteFile, None, files("reproduce")),
@@ -284,7 +282,7 @@ LONG = [letter * length for letter in "x/" for length in (255, 300, 5000)]
 
 @few(150)
 @given(
-    st.sampled_from([*EXPERIMENTS, "worlds", "sweep", "reproduce"]),
+    st.sampled_from([*EXPERIMENTS, "sweep", "reproduce"]),
     st.lists(
         st.text(max_size=20)
         | st.from_regex(r"-{0,2}[a-z.]{1,12}=?.{0,12}")

@@ -39,7 +39,7 @@ JOBS = {
             "explain={draws: 2, rows: 30}",
             "digits={data: {per_class: 12}, attack: {steps: 3}, train: {epochs: 2}}",
         ],
-        "To run it: python jobs/erm.py configs/erm/worlds.yaml",
+        "non-robust feature only",
     ),
     "fourier": (
         [

@@ -142,7 +142,7 @@ LONGER = {
     "command_line.parsed": "the options, a call of argparse each",
     "stages.robustness.measure": "every attack that may be asked, once",
     "stages.usefulness.run": "one table of closed forms",
-    "recipes.worlds._case": "the draw of a world: its order is its identity",
+    "experiments.worlds.plan._case": "the draw of a world: its order is its identity",
 }
 REBUILT = ("report.", "sweep.text")  # written by hand still, and due to become blocks
 

@@ -1,6 +1,7 @@
 """The charts of all experiments. Each gets numbers as tables do, and says them itself to those who cannot see it.
 
-Shares are drawn in percent; bars are standard errors. What has no number is not drawn.
+Shares are drawn in percent; bars are standard errors, of counted cases exact intervals. What has no number is not
+drawn.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from raylab.report.drawing import Pixels, bar, brief, calm, show
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import SOFT, Picture, contrast_ink, style
-from raylab.report.values import estimate
+from raylab.report.values import Rate, estimate
 
 Measured = PerSeed | Estimate
 Rows = Mapping[str, Mapping[str, Measured]]  # label of a row -> series -> number
+Counted = Mapping[str, Mapping[str, Measured | Rate]]  # the same, some of them counted cases
 
 
 class Mark(NamedTuple):
@@ -39,7 +41,7 @@ def dots(
     name: str,
     title: str,
     unit: str,
-    rows: Rows,
+    rows: Counted,
     marks: Mapping[str, Mark],
     caption: str,
     at: float | None = None,  # a dotted line, such as chance, as a share
@@ -54,10 +56,10 @@ def dots(
         for place, by in enumerate(rows.values()):
             axes.axhline(place, color="#e6eaee", linewidth=0.8, zorder=0)
             for of, value in by.items():
-                mean = estimate(value)
-                if not math.isnan(mean.mean):
+                mean, below, above = _spread(value)
+                if not math.isnan(mean):
                     look = _look(marks[of])
-                    axes.errorbar([100 * mean.mean], [place + shifts[of]], xerr=[bar(mean)], elinewidth=1.2, **look)
+                    axes.errorbar([mean], [place + shifts[of]], xerr=[[below], [above]], elinewidth=1.2, **look)
         if at is not None:
             axes.axvline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         _ranked(axes, list(rows), title, unit, limits)
@@ -102,7 +104,7 @@ def lines(
     marks: Mapping[str, Mark],
     caption: str,
     at: float | None = None,  # a dotted line, such as chance, as a share
-    doubling: bool = False,  # the places, each a tick, on an axis of powers of 2
+    log: bool = False,  # the places on a logarithmic axis, each with its number
 ) -> Picture:
     """A curve for each series over a number."""
     with style():
@@ -116,12 +118,12 @@ def lines(
             )  # fmt: skip
         if at is not None:
             axes.axhline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
-        if doubling:
-            places = sorted({place for curve in curves.values() for place in curve})
-            axes.set_xscale("log", base=2)
-            axes.set_xticks(places, [f"{place:g}" for place in places])
-            axes.minorticks_off()
         axes.set(xlabel=x, ylabel=y, ylim=(-2, 102))
+        if log:
+            places = sorted({place for curve in curves.values() for place in curve})
+            axes.set_xscale("log")
+            axes.set_xticks(places, [f"{place:,g}".replace(",", "\u202f") for place in places])
+            axes.minorticks_off()
         axes.set_title(title)
         axes.legend(loc="best")
         calm(axes)
@@ -193,14 +195,30 @@ def images(
                 axes.text(place + side / 2, at - 0.05, above, ha="center", va="bottom", fontsize=8)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
-    told = "; ".join(f"{of}: {', '.join(' '.join(words.split()) for words, _ in those)}" for of, those in rows.items())
+    told = "; ".join(
+        f"{of.replace(chr(10), ', ')}: {', '.join(' '.join(words.split()) for words, _ in those)}"
+        for of, those in rows.items()
+    )
     return Picture(name, figure, f"{title}. {told}.", caption)
 
 
-def spoken(rows: Rows, said: Callable[[Estimate], str] = percent) -> str:
+def spoken(rows: Counted, said: Callable[[Estimate], str] = percent) -> str:
     """The numbers of a chart in words."""
-    told = (f"{row}: " + ", ".join(f"{of} {said(estimate(one))}" for of, one in by.items()) for row, by in rows.items())
+
+    def words(one: Measured | Rate) -> str:
+        return str(one) if isinstance(one, Rate) else said(estimate(one))
+
+    told = (f"{row}: " + ", ".join(f"{of} {words(one)}" for of, one in by.items()) for row, by in rows.items())
     return "; ".join(told) + "."
+
+
+def _spread(value: Measured | Rate) -> tuple[float, float, float]:
+    """What is drawn of a number, in percent: it, and how far its bar goes down and up."""
+    if isinstance(value, Rate):
+        low, high = value.interval
+        return 100 * value.share, 100 * (value.share - low), 100 * (high - value.share)
+    mean = estimate(value)
+    return 100 * mean.mean, bar(mean), bar(mean)
 
 
 def _look(mark: Mark) -> dict[str, Any]:

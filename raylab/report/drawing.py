@@ -14,6 +14,7 @@ from raylab.core.statistics import Estimate
 from raylab.report.picture import LINE
 
 Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
+FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)  # by which what was added to images is enlarged
 
 
 def calm(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
@@ -39,6 +40,12 @@ def over(seeds: Sequence[int]) -> str:
 def unit(image: NDArray[np.generic]) -> Pixels:
     """Of bytes or of pixels in [0, 1]."""
     return np.asarray(image, dtype=np.float64) / (255.0 if image.dtype == np.uint8 else 1.0)
+
+
+def magnification(added: Sequence[Pixels]) -> int:
+    """The largest factor at which 90 % of all pixels of what was added stay within half of the range."""
+    size = float(np.quantile(np.abs(np.concatenate([one.ravel() for one in added])), 0.9))
+    return max((factor for factor in FACTORS if factor * size <= 0.5), default=1)
 
 
 def show(axes: Axes, left: float, top: float, side: float, image: Pixels, **colours: Any) -> None:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
+from raylab.experiments.erm import EXPERIMENT as ERM
 from raylab.experiments.errors import EXPERIMENT as ERRORS
 from raylab.experiments.poison import EXPERIMENT as POISON
 from raylab.experiments.robust import EXPERIMENT as ROBUST
+from raylab.experiments.worlds import EXPERIMENT as WORLDS
 from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
-from raylab.report.erm.experiment import EXPERIMENT as ERM
 from raylab.report.experiment import AnyExperiment
 from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
 from raylab.report.theory.experiment import EXPERIMENT as THEORY
 from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
 Name = Literal[
-    "transfer_matrix", "robust_features", "controls", "learning_from_errors", "fourier", "poison", "erm", "theory"
+    "transfer_matrix",
+    "robust_features",
+    "controls",
+    "learning_from_errors",
+    "fourier",
+    "poison",
+    "erm",
+    "worlds",
+    "theory",
 ]
 EXPERIMENTS: dict[Name, AnyExperiment] = {
     "transfer_matrix": TRANSFER,
@@ -25,5 +34,6 @@ EXPERIMENTS: dict[Name, AnyExperiment] = {
     "fourier": FOURIER,
     "poison": POISON,
     "erm": ERM,
+    "worlds": WORLDS,
     "theory": THEORY,
 }

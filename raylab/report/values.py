@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from raylab.core.statistics import Coefficient, Estimate
 from raylab.report import numbers
 from raylab.report.numbers import ABSENT, share
-from raylab.report.per_seed import PerSeed, bounds_of
+from raylab.report.per_seed import PerSeed, bounds_of, clopper_pearson
 
 Look = Literal["good", "open", "warn", "bad", "truth"]  # of a badge: its colours
 
@@ -27,6 +29,34 @@ class Fixed(NamedTuple):
     decimals: int = 2
 
 
+class Share(NamedTuple):
+    """A share, or a difference of shares, without uncertainty: in percent to people."""
+
+    value: float
+    decimals: int = 1
+
+
+class Rate(NamedTuple):
+    """So many of so many cases, with the exact 95 % interval of Clopper and Pearson."""
+
+    hits: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.n if self.n else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """[0, 1] of no cases."""
+        low, high = clopper_pearson(np.array(float(self.hits)), self.n)
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.hits} of {self.n}: {share(self.share)} % [{share(low)}, {share(high)}]" if self.n else "no cases"
+
+
 class Plain(NamedTuple):
     """A measured number that is no share: as it is, not in percent."""
 
@@ -41,12 +71,14 @@ class Singles(NamedTuple):
 
 
 class Spanned(NamedTuple):
-    """A difference in points with its 95 % interval instead of its standard error."""
+    """A difference in points, or with decimals any number as it is, with its 95 % interval instead of its standard
+    error."""
 
     of: PerSeed | Estimate
+    decimals: int | None = None
 
 
-Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Singles | Badge | int | str | None
+Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Singles | Badge | int | str | None
 
 
 def estimate(of: PerSeed | Estimate) -> Estimate:
@@ -66,9 +98,13 @@ def shown(value: Value) -> str:
         case Plain():
             return _plain(estimate(value.of), value.decimals)
         case Spanned():
-            return _spanned(estimate(value.of))
+            return _spanned(estimate(value.of), value.decimals)
         case Fixed():
             return _decimals(value.value, value.decimals)
+        case Share():
+            return share(value.value, value.decimals)
+        case Rate():
+            return str(value)
         case Singles():
             return " ".join(share(one.mean) for one in value.of.values()) or ABSENT
         case Badge():
@@ -88,8 +124,12 @@ def fields(name: str, value: Value) -> dict[str, object]:
             return _of_estimate(name, estimate(value.of))
         case Coefficient():
             return {name: _digits(value.value), f"{name} low": _digits(value.low), f"{name} high": _digits(value.high)}
-        case Fixed():
+        case Fixed() | Share():
             return {name: _digits(value.value)}
+        case Rate():
+            low, high = value.interval
+            numbers_of = {"": value.share, " low": low, " high": high}
+            return {**{f"{name}{what}": _digits(of) for what, of in numbers_of.items()}, f"{name} n": value.n}
         case Singles():
             return {f"{name} seed {seed}": _digits(one.mean) for seed, one in value.of.items()}
         case Badge():
@@ -112,11 +152,11 @@ def _plain(one: Estimate, decimals: int) -> str:
     return f"{_decimals(one.mean, decimals)} ± {_decimals(one.se, decimals)}"
 
 
-def _spanned(one: Estimate) -> str:
+def _spanned(one: Estimate, decimals: int | None) -> str:
     if math.isnan(one.mean):
         return ABSENT
-    low, high = bounds_of(one)
-    return f"{share(one.mean)} [{f'{share(low)}, {share(high)}' if one.seeds > 1 else 'one seed'}]"
+    mean, low, high = (share(of) if decimals is None else _decimals(of, decimals) for of in (one.mean, *bounds_of(one)))
+    return f"{mean} [{f'{low}, {high}' if one.seeds > 1 else 'one seed'}]"
 
 
 def _decimals(value: float, decimals: int) -> str:

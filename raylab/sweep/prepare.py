@@ -112,12 +112,12 @@ def _refused(base: Base, path: str, anchors: tuple[Any, ...]) -> Iterator[str]:
 def _final_problems(sweep: Sweep, base: Base, unswept: Config, tried: Sequence[Point]) -> list[str]:
     if sweep.final is None:
         return []
+    if not isinstance(getattr(unswept, "seeds", None), tuple):
+        return [f"final: {sweep.experiment} has no seeds to make fresh; set final: null"]
     # Of a sampler that learns, the points are not known: it may take any value of the list.
     listed = sweep.space["seeds"].values if "seeds" in sweep.space else ()
     points = (*tried, *({"seeds": value} for value in listed))
     used = {seed for point in points for seed in getattr(base.config(point), "seeds", ())}
-    if not hasattr(unswept, "seeds"):
-        return [f"final: {sweep.experiment} has no seeds to make fresh; set final: null"]
     again = sorted(used & set(sweep.final.seeds))
     if again:
         return [f"final.seeds: fresh ones, but trials use {again}; choose others"]

@@ -76,6 +76,15 @@ def test_every_point_of_a_random_search_is_tried_against_the_rules_between_field
             "judges on no test images",
         ),
         (
+            {
+                "experiment": "worlds",
+                "config": {"without": 1, "having": 1},
+                "space": {"attack_steps": {"integers": [1, 3]}},
+                "objectives": [{"name": "accuracy", "cell": {"case": "having 0"}}],
+            },
+            "differ in of",
+        ),
+        (
             {"final": {"seeds": [7], "beside": [{"name": "training", "cell": {"role": "data"}}]}},
             "final: training: judges on no test images",
         ),

@@ -1,4 +1,4 @@
-"""How often is the verdict of the matrix wrong?  See-Far worlds with and without non-robust features, drawn by a seed.
+"""The draw and the plan of the cases: See-Far worlds with and without non-robust features.
 
 Every case is a small transfer matrix in a world whose truth is known: one source, one student, `det`. The rule was
 fitted on the split `calibration`; `held_out` has amplitudes, sizes, radii and epochs that the other never uses.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from raylab.config import Config
 from raylab.core import seeding
+from raylab.experiments.worlds.config import SplitName, Worlds
 from raylab.recipes import transfer_matrix
-from raylab.recipes.fields import StudyName
 from raylab.recipes.transfer_controls import Controls, RobustSource
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
@@ -27,12 +25,12 @@ from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import Adversary, Recipe
 
 Value = TypeVar("Value")
-SplitName = Literal["calibration", "held_out"]
-SAYS_NOTHING = 0.1  # reliability of a toogit in ten classes
+SAYS_NOTHING = 0.1  # reliability of a non-robust feature in ten classes
 DEAREST = 48_000  # images that a network sees in its training, at most: what keeps a case at seconds
 DEAREST_CONVOLUTIONS = 12_500
-SHAPE_HOLDS = 6.0  # radius by shape amplitude up to which oracles hardly ever read another shape
-TOOGIT_TURNS = 0.92  # radius by toogit amplitude from which the strongest toogit can be half-way another: 1.3 / sqrt(2)
+SHAPE_HOLDS = 6.0  # radius by shape (robust feature) amplitude up to which oracles hardly ever read another one
+# Radius by toogit (non-robust feature) amplitude from which the strongest can be half-way another: 1.3 / sqrt(2).
+TOOGIT_TURNS = 0.92
 
 
 @dataclass(frozen=True)
@@ -88,35 +86,11 @@ NETWORKS = (
 )
 
 
-class Worlds(Config):
-    """Cases of one split; `without` of them in worlds that have no non-robust feature, `having` in worlds that do."""
-
-    study: StudyName = "worlds"
-    split: SplitName = "calibration"  # whose worlds: the rule was fitted on calibration and judged on held_out
-    without: Annotated[int, Field(ge=1, le=10_000)] = 20  # cases in worlds that have none
-    having: Annotated[int, Field(ge=1, le=10_000)] = 20  # cases in worlds that have non-robust features
-    first: Annotated[int, Field(ge=0)] = 0  # first case; another start draws cases that no other run has seen
-    seeds: Annotated[int, Field(ge=2, le=20)] = 3  # seeds a case; with two, Student's t lets hardly anything pass
-    test_rows: Annotated[int, Field(ge=100, le=100_000)] = 1000  # test images of a world
-    attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10  # steps of PGD
-    adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3  # steps of the adversary of the robust source's training
-    thresholds: bool = Field(default=False, exclude=True)  # show what others of the verdict's would have said
-    usage: bool = False  # what source and student follow, in conflict and alone, and what the oracles read
-
-    @model_validator(mode="after")
-    def _thresholds(self) -> Worlds:
-        if self.thresholds and self.split != "calibration":
-            raise ValueError(
-                f"thresholds: for split calibration alone, got {self.split}; who chooses there cannot judge there"
-            )
-        return self
-
-
 class Cell(NamedTuple):
     """One measurement of one case: of its matrix, and with `usage` some more.
 
     usage    source         the source on images whose features disagree
-    alone    source         the source on images of a toogit alone
+    alone    source         the source on images of a non-robust feature alone
     alone    source target  the student on these
     oracles  -              both oracles on the clean test images
     """
@@ -185,8 +159,8 @@ def _case(config: Worlds, number: int, having: bool) -> TransferMatrix:
     def pick(values: Sequence[Value]) -> Value:
         return values[int(next(drawn) * len(values))]
 
-    # At the radius hardly any shape can be turned, and in a world that has toogits every one of them: all others ask
-    # something else than whether the two can be told apart.
+    # At the radius hardly any robust feature can be turned, and in a world that has non-robust ones every one of them:
+    # all others ask something else than whether the two can be told apart.
     eps, clutter, reliability = pick(r.eps), pick(r.clutter), pick(r.toogit_reliability)
     shape = pick([a for a in r.shape_amplitude if eps <= SHAPE_HOLDS * a])
     amplitude = pick([a for a in r.toogit_amplitude if not having or TOOGIT_TURNS * a <= eps])
@@ -194,7 +168,7 @@ def _case(config: Worlds, number: int, having: bool) -> TransferMatrix:
     dearest = DEAREST_CONVOLUTIONS if "cnn" in (source, target) else DEAREST
     rows = pick([n for n in r.train_rows if n * min(r.epochs) <= dearest])
     epochs = pick([e for e in r.epochs if rows * e <= dearest])
-    if not having:  # two ways to have none: toogits that say nothing, and no toogits
+    if not having:  # two ways to have none: features that say nothing, and no features
         amplitude, reliability = pick(((amplitude, SAYS_NOTHING), (0.0, reliability)))
     factor = pick(r.robust_eps)
     first = r.first_world + 2_000_000 * having + 100 * number  # nobody draws 20,000 cases, nor 100 seeds a case

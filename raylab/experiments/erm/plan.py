@@ -1,7 +1,8 @@
-"""The planet Erm: who uses toogits?  (the story of Ilyas et al. 2019, in a world whose features are known)
+"""The planet Erm: which features do networks rely on?  (the story of Ilyas et al. 2019, in a world of known features)
 
-Its people tell classes by a shape and by a toogit. To them a gab on an image is no noise; to those who only see shapes
-nothing has changed. Networks that were trained in different ways stand for both.
+Its people tell classes by a robust feature and by a non-robust one. To them an image that was pushed towards a class
+shows that class; to those who only see robust features nothing has changed. Networks that were trained in different
+ways stand for both.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import NamedTuple
 
 from raylab.core.seeding import derive
 from raylab.core.seefar import PROBES
-from raylab.experiments import robust
+from raylab.experiments import robust, worlds
+from raylab.experiments.erm.config import Digits, Dimension, Erm, Explain, MoreData, Restricted
 from raylab.experiments.robust import RobustFeatures
-from raylab.recipes import transfer_matrix, worlds
-from raylab.recipes.erm_config import Digits, Dimension, Erm, Explain, MoreData, Restricted
+from raylab.recipes import transfer_matrix
 from raylab.recipes.transfer_controls import Controls
 from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
@@ -26,12 +27,10 @@ from raylab.stages.recipe import Recipe, with_epochs
 from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.training import train
 
-__all__ = ["NETWORKS", "Cell", "Digits", "Dimension", "Erm", "Explain", "MoreData", "Restricted", "plan"]
-
 PROBE_ROWS = 1000
-SILENT = 0.1  # reliability of a toogit that says nothing of ten classes
+SILENT = 0.1  # reliability of a non-robust feature that says nothing of ten classes
 SIZE = 16  # pixels a side of the world itself
-TOOGITS, NO_TOOGITS = "toogits", "no toogits"
+TOOGITS, NO_TOOGITS = "toogits", "no toogits"  # worlds with and without non-robust features that tell the class
 # By what they were trained on, in the order of the story; the last three are those of `restricted`.
 NETWORKS = ("standard", "robust", "rand", "det", "clean", "r_image", "nr_image")
 EXPLAINED = ("standard", "robust", "det", "r_image")
@@ -161,26 +160,20 @@ class _SeedPlan:
         shown = {kind: probe(self.world, kind) for kind in PROBES}
         counts = dict.fromkeys(PROBES, PROBE_ROWS) | {"test": rows["test"], "det": rows["train"]}
         for kind, images in {**shown, "test": self.data.test, "det": made}.items():
-            read = read_oracles(
-                images, self.world, compute, rows=counts[kind], name=f"oracles on {kind} images seed {seed}"
-            )
+            title = f"oracles on {kind} images seed {seed}"
+            read = read_oracles(images, self.world, compute, rows=counts[kind], name=title)
             yield Cell("oracles", "usage", seed, kind=kind), read
-        yield (
-            Cell("perturbation", "usage", seed),
-            read_perturbations(
-                made, self.data.train, self.world, compute, rows=rows["train"], name=f"perturbations of det seed {seed}"
-            ),
-        )
-        said = evaluate(robust, made, compute, rows=rows["train"], name=f"robust network on det seed {seed}")
-        yield Cell("judged", "usage", seed), said
+        count, clean, title = rows["train"], self.data.train, f"perturbations of det seed {seed}"
+        lies = read_perturbations(made, clean, self.world, compute, rows=count, name=title)
+        yield Cell("perturbation", "usage", seed), lies
+        judged = evaluate(robust, made, compute, rows=count, name=f"robust network on det seed {seed}")
+        yield Cell("judged", "usage", seed), judged
 
     def _used(self, name: str, network: Stage, compute: Compute) -> Cells:
         seed = self.seed
         yield Cell("network", "usage", seed, name), network
-        tested = evaluate(
-            network, self.data.test, compute, rows=self.data.rows["test"], name=f"test {name} seed {seed}"
-        )
-        yield Cell("test", "usage", seed, name), tested
+        title, count = f"test {name} seed {seed}", self.data.rows["test"]
+        yield Cell("test", "usage", seed, name), evaluate(network, self.data.test, compute, rows=count, name=title)
         for kind in PROBES:
             shown = probe(self.world, kind)
             said = evaluate(network, shown, compute, rows=PROBE_ROWS, name=f"usage of {name}, {kind}, seed {seed}")
@@ -188,17 +181,9 @@ class _SeedPlan:
 
     def _explained(self, part: Explain, networks: dict[str, tuple[Stage, Compute]]) -> Cells:
         for name in [name for name in EXPLAINED if name in networks]:
-            found = explain(
-                networks[name][0],
-                self.data.test,
-                self.world,
-                part.sigmas,
-                part.draws,
-                part.rows,
-                self.seed,
-                self.config.compute,
-                name=f"explanation of {name} seed {self.seed}",
-            )
+            network, test, world, title = networks[name][0], self.data.test, self.world, f"explanation of {name}"
+            how = (part.sigmas, part.draws, part.rows, self.seed, self.config.compute)
+            found = explain(network, test, world, *how, name=f"{title} seed {self.seed}")
             yield Cell("explanation", "explain", self.seed, name), found
 
     def _more_data(self, part: MoreData) -> Cells:
@@ -222,48 +207,34 @@ class _SeedPlan:
                 yield from self._standard("dimension", kind, size, part.network, self.config.train, world)
 
     def _worlds(self) -> dict[str, SeeFarData]:
-        """This one, and the same whose toogits are there and say nothing: that alone where they say nothing here."""
+        """This one, and the same whose non-robust features say nothing: that alone where they say nothing here."""
         silent = self.given.model_copy(update={"toogit_reliability": SILENT})
         return {NO_TOOGITS: silent} if silenced(self.given) else {TOOGITS: self.given, NO_TOOGITS: silent}
 
     def _standard(self, part: str, kind: str, size: int, name: str, recipe: Recipe, given: SeeFarData) -> Cells:
-        """A standard network of one world: accuracy, usage, and robust accuracy."""
+        """A standard network of one world: accuracy, feature reliance, and robust accuracy."""
         c, seed, data = self.config, self.seed, open_data(given, self.seed)
         assert data.world is not None
         title = f"standard {name}, {kind}, {part} {size}, seed {seed}"
-        network = train(
-            name,
-            recipe,
-            data.train,
-            data.images,
+        place, own, count = (
+            Cell("", part, seed, kind=kind, size=size),
             derive(seed, f"standard/{name}"),
-            rows=data.rows["train"],
-            name=f"train {title}",
+            data.rows["test"],
         )
-        place = Cell("", part, seed, kind=kind, size=size)
-        tested = evaluate(network, data.test, c.compute, rows=data.rows["test"], name=f"test {title}")
+        network = train(name, recipe, data.train, data.images, own, rows=data.rows["train"], name=f"train {title}")
+        tested = evaluate(network, data.test, c.compute, rows=count, name=f"test {title}")
         yield place._replace(role="test"), tested
         shown = probe(data.world, "conflict")
-        said = evaluate(network, shown, c.compute, rows=PROBE_ROWS, name=f"usage of {title}")
-        yield place._replace(role="usage"), said
-        attacked = Robustness(
-            eps=c.eps, ensemble=None, rows=None if c.attacked_rows == given.test_rows else c.attacked_rows
-        )
-        stood = robustness(
-            attacked,
-            network,
-            data.test,
-            data.images,
-            seed,
-            c.compute,
-            rows=data.rows["test"],
-            name=f"robustness of {title}",
-        )
-        yield place._replace(role="robust"), stood
+        probed = evaluate(network, shown, c.compute, rows=PROBE_ROWS, name=f"usage of {title}")
+        yield place._replace(role="usage"), probed
+        rows = None if c.attacked_rows == given.test_rows else c.attacked_rows
+        asked, images, title = Robustness(eps=c.eps, ensemble=None, rows=rows), data.images, f"robustness of {title}"
+        attacked = robustness(asked, network, data.test, images, seed, c.compute, rows=count, name=title)
+        yield place._replace(role="robust"), attacked
 
 
 def silenced(data: SeeFarData) -> bool:
-    """Whether the toogits of a world tell nothing."""
+    """Whether the non-robust features of a world tell nothing."""
     return data.toogit_amplitude == 0.0 or data.toogit_reliability <= SILENT
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.experiments.worlds import Worlds
 from raylab.radius import Radius
 from raylab.recipes.fields import NetworkName, Seeds, StudyName
-from raylab.recipes.worlds import Worlds
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
@@ -31,7 +31,7 @@ class Restricted(Config):
 
 
 class Digits(Config):
-    """The panels of the story on digits, where nobody knows what a toogit is."""
+    """The panels of the story on digits, where nobody knows the non-robust features."""
 
     data: DigitsData = DigitsData()
     network: NetworkName = "mlp"  # architecture
@@ -41,7 +41,7 @@ class Digits(Config):
 
 
 class MoreData(Config):
-    """Does vulnerability vanish with more data?  Standard networks in this world and in one without toogits."""
+    """Does vulnerability vanish with more data?  Standard networks here and in a world without non-robust features."""
 
     rows: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 2000, 9000)  # training images, increasing
     passes: Count = 18_000  # images seen in a training, as by the standard network: epochs are passes / rows
@@ -60,7 +60,7 @@ class MoreData(Config):
 
 
 class Dimension(Config):
-    """Does it grow with dimension alone?  The same shapes and toogits on more pixels, at the same L2 norms."""
+    """Does it grow with dimension alone?  The same features on more pixels, at the same L2 norms."""
 
     # Pixels a side, increasing multiples of 16.
     sizes: Annotated[tuple[Annotated[int, Field(ge=16, le=128)], ...], Field(min_length=2)] = (16, 32)
@@ -71,7 +71,7 @@ class Dimension(Config):
         if list(self.sizes) != sorted(set(self.sizes)):
             raise ValueError(f"sizes: increasing, got {list(self.sizes)}; sort them")
         if odd := [size for size in self.sizes if size % 16]:
-            raise ValueError(f"sizes: multiples of 16, for shapes to move by the same share of an image, got {odd}")
+            raise ValueError(f"sizes: multiples of 16, for features to move by the same share of an image, got {odd}")
         return self
 
 
@@ -92,7 +92,7 @@ class Explain(Config):
 
 
 class Erm(Config):
-    """The planet: usage of its features by every kind of network, and the parts."""
+    """The planet: which of its features every kind of network relies on, and the parts."""
 
     study: StudyName = "embedded"
     seeds: Seeds = (0, 1, 2)

@@ -1,1 +1,0 @@
-"""The planet Erm: the story in numbers, figures and panels."""
