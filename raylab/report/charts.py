@@ -20,7 +20,7 @@ from raylab.core.statistics import Estimate
 from raylab.report.drawing import Pixels, bar, brief, calm, show
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.picture import SOFT, Picture, contrast_ink, style
+from raylab.report.picture import INK, LINE, SOFT, Picture, contrast_ink, style
 from raylab.report.values import estimate
 
 Measured = PerSeed | Estimate
@@ -101,23 +101,35 @@ def lines(
     curves: Mapping[str, Mapping[float, Measured]],  # series -> place -> number
     marks: Mapping[str, Mark],
     caption: str,
+    *,
+    limits: tuple[float, float | None] = (-2, 102),
+    at: float | None = None,  # a dashed line, such as chance, as a share
+    levels: Mapping[str, Measured] | None = None,  # dotted lines, in the colours of the series of their names
+    published: Mapping[str, Mapping[float, float]] | None = None,  # of series of these names: open marks
+    stretches: Mapping[str, tuple[float, float]] | None = None,  # of x: their names above
 ) -> Picture:
     """A curve for each series over a number."""
+    levels, published = levels or {}, published or {}
     with style():
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
         axes = figure.add_subplot()
+        _grounds(axes, marks, at, levels, stretches or {})
         for of, curve in curves.items():
             means = [estimate(one) for one in curve.values()]
             axes.errorbar(
                 list(curve), [100 * one.mean for one in means], [bar(one) for one in means], label=of, linewidth=1.4,
                 elinewidth=1, **_look(marks[of]) | {"linestyle": "-"},
             )  # fmt: skip
-        axes.set(xlabel=x, ylabel=y, ylim=(-2, 102))
+        for of, known in published.items():
+            look = _look(marks[of]._replace(hollow=True)) | {"linestyle": (0, (1, 2)), "linewidth": 1}
+            axes.plot(list(known), [100 * one for one in known.values()], **look)
+        axes.set(xlabel=x, ylabel=y, ylim=limits)
         axes.set_title(title)
         axes.legend(loc="best")
         calm(axes)
     told = {of: {f"{at:g}": value for at, value in curve.items()} for of, curve in curves.items()}
-    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
+    beside = {"Levels": levels} if levels else {}
+    return Picture(name, figure, f"{title}. {spoken(told | beside)}", caption)
 
 
 def heat_map(
@@ -178,7 +190,8 @@ def images(
             for column, (words, image) in enumerate(those):
                 place = left + pitch * column
                 show(axes, place, at, side, image)
-                axes.text(place + side / 2, at - 0.05, brief(words), ha="center", va="bottom", fontsize=8)
+                label = brief(words, int(12 * side))
+                axes.text(place + side / 2, at - 0.05, label, ha="center", va="bottom", fontsize=8)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
     told = "; ".join(f"{of}: {', '.join(words for words, _ in those)}" for of, those in rows.items())
@@ -201,6 +214,26 @@ def _look(mark: Mark) -> dict[str, Any]:
 def _legend(figure: Figure, marks: Mapping[str, Mark]) -> None:
     handles = [Line2D([], [], label=of, **_look(mark)) for of, mark in marks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
+
+
+def _grounds(
+    axes: Axes,
+    marks: Mapping[str, Mark],
+    at: float | None,
+    levels: Mapping[str, Measured],
+    stretches: Mapping[str, tuple[float, float]],
+) -> None:
+    """What curves are drawn upon: levels, and stretches of the axis."""
+    if at is not None:
+        axes.axhline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (4, 2)))
+    for of, level in levels.items():
+        if not math.isnan(mean := estimate(level).mean):
+            colour = marks[of].colour if of in marks else INK
+            axes.axhline(100 * mean, color=colour, linewidth=1, linestyle=(0, (2, 3)))
+    above: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom", "color": SOFT}
+    for of, (low, high) in stretches.items():
+        axes.axvline(low, color=LINE, linewidth=1)
+        axes.text((low + high) / 2, 1.0, of, fontsize=8.5, **above)
 
 
 def _ranked(axes: Axes, labels: Sequence[str], title: str, unit: str, limits: tuple[float, float]) -> None:
