@@ -124,7 +124,7 @@ def lines(
             look = _look(marks[of]._replace(hollow=True)) | {"linestyle": (0, (1, 2)), "linewidth": 1}
             axes.plot(list(known), [100 * one for one in known.values()], **look)
         axes.set(xlabel=x, ylabel=y, ylim=limits)
-        axes.set_title(title)
+        axes.set_title(title, pad=20 if stretches else None)
         axes.legend(loc="best")
         calm(axes)
     told = {of: {f"{at:g}": value for at, value in curve.items()} for of, curve in curves.items()}
