@@ -1,6 +1,6 @@
 """The charts of all experiments. Each gets numbers as tables do, and says them itself to those who cannot see it.
 
-Shares are drawn in percent; bars are standard errors. What has no number is not drawn.
+Shares are drawn in percent; bars are standard errors, or 95 % intervals. What has no number is not drawn.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
 
 from raylab.core.statistics import Estimate
 from raylab.report.drawing import Pixels, bar, brief, calm, show
 from raylab.report.numbers import percent, share
-from raylab.report.per_seed import PerSeed
+from raylab.report.per_seed import PerSeed, bounds_of
 from raylab.report.picture import INK, LINE, SOFT, Picture, contrast_ink, style
 from raylab.report.values import estimate
 
@@ -44,6 +45,8 @@ def dots(
     caption: str,
     at: float | None = None,  # a dotted line, such as chance, as a share
     limits: tuple[float, float] = (-2.0, 102.0),
+    *,
+    intervals: bool = False,
 ) -> Picture:
     """A line for each row, on it a dot with its error for each series."""
     series = list(dict.fromkeys(one for by in rows.values() for one in by))
@@ -57,7 +60,9 @@ def dots(
                 mean = estimate(value)
                 if not math.isnan(mean.mean):
                     look = _look(marks[of])
-                    axes.errorbar([100 * mean.mean], [place + shifts[of]], xerr=[bar(mean)], elinewidth=1.2, **look)
+                    axes.errorbar(
+                        [100 * mean.mean], [place + shifts[of]], xerr=_bars([mean], intervals), elinewidth=1.2, **look
+                    )
         if at is not None:
             axes.axvline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         _ranked(axes, list(rows), title, unit, limits)
@@ -107,6 +112,7 @@ def lines(
     levels: Mapping[str, Measured] | None = None,  # dotted lines, in the colours of the series of their names
     published: Mapping[str, Mapping[float, float]] | None = None,  # of series of these names: open marks
     stretches: Mapping[str, tuple[float, float]] | None = None,  # of x: their names above
+    intervals: bool = False,
 ) -> Picture:
     """A curve for each series over a number."""
     levels, published = levels or {}, published or {}
@@ -117,7 +123,7 @@ def lines(
         for of, curve in curves.items():
             means = [estimate(one) for one in curve.values()]
             axes.errorbar(
-                list(curve), [100 * one.mean for one in means], [bar(one) for one in means], label=of, linewidth=1.4,
+                list(curve), [100 * one.mean for one in means], _bars(means, intervals), label=of, linewidth=1.4,
                 elinewidth=1, **_look(marks[of]) | {"linestyle": "-"},
             )  # fmt: skip
         for of, known in published.items():
@@ -204,6 +210,14 @@ def spoken(rows: Rows, said: Callable[[Estimate], str] = percent) -> str:
     return "; ".join(told) + "."
 
 
+def _bars(means: Sequence[Estimate], intervals: bool) -> NDArray[np.float64]:
+    """(2, N) below and above each mean, in percent; none where nothing is known."""
+    if not intervals:
+        return np.tile([bar(one) for one in means], (2, 1))
+    ends = np.array([[one.mean - bounds_of(one)[0], bounds_of(one)[1] - one.mean] for one in means]).reshape(-1, 2)
+    return np.asarray(100 * np.clip(np.nan_to_num(ends.T), 0.0, None))
+
+
 def _look(mark: Mark) -> dict[str, Any]:
     face = "none" if mark.hollow else mark.colour
     return {
@@ -232,7 +246,8 @@ def _grounds(
             axes.axhline(100 * mean, color=colour, linewidth=1, linestyle=(0, (2, 3)))
     above: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom", "color": SOFT}
     for of, (low, high) in stretches.items():
-        axes.axvline(low, color=LINE, linewidth=1)
+        for edge in (low, high):
+            axes.axvline(edge, color=LINE, linewidth=1)
         axes.text((low + high) / 2, 1.0, of, fontsize=8.5, **above)
 
 
