@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from raylab.experiments.controls import EXPERIMENT as CONTROLS
 from raylab.experiments.fourier import EXPERIMENT as FOURIER
 from raylab.experiments.poison import EXPERIMENT as POISON
-from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
 from raylab.report.erm.experiment import EXPERIMENT as ERM
 from raylab.report.errors.experiment import EXPERIMENT as ERRORS
 from raylab.report.experiment import AnyExperiment
