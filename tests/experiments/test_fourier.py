@@ -19,7 +19,7 @@ from raylab import runner
 from raylab.core.statistics import Estimate
 from raylab.experiments.fourier import EXPERIMENT, ByFrequency, Cell, Filtered, Fourier, measure, plan
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
-from raylab.experiments.fourier.figures import corrupted_images
+from raylab.experiments.fourier.figures import corrupted_images, noise
 from raylab.experiments.fourier.published import FIGURE_1, FIGURE_5, QUOTE, TABLE_2, family
 from raylab.experiments.fourier.report import report
 from raylab.experiments.fourier.scoreboard import evidence
@@ -278,6 +278,18 @@ def test_published_numbers_are_those_of_the_paper() -> None:
     assert [round(np.mean([by[name] for by in TABLE_2.values()]), 2) for name in NETWORKS] == [0.77, 0.83, 0.81]
     assert FIGURE_5["high", 3][GAUSSIAN] == 0.88
     assert FIGURE_1["high"][105] == 0.51
+
+
+def test_published_points_stand_beside_noise_of_their_size_on_images_of_theirs(found: ByFrequency) -> None:
+    def marks(name: str) -> list[int]:
+        """How many points the dotted series of a figure of noise have."""
+        data, added = CONFIG.data.model_copy(update={"name": name}), FilteredNoise(norm=8.0, low=(3,), high=(3,))
+        config = CONFIG.model_copy(update={"data": data, "noise": added})
+        low, _ = noise(replace(found, built=replace(found.built, config=config), shape=(3, 32, 32)))
+        return [len(line.get_xdata()) for line in low.figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+
+    assert marks("cifar10") == [3, 3, 3]
+    assert marks("seefar") == []
 
 
 def test_every_corruption_has_a_family_of_few() -> None:

@@ -105,7 +105,7 @@ class MeasuredControls:
         return largest
 
     def share(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> PerSeed:
-        """Of test images: those of which a column of the answers is true."""
+        """Share of the test images of which a column of the answers is true."""
         return self.reader.share(Cell(role, 0, of, kind, eps), partial(_column, column))
 
     def success(self, of: str, eps: float = 0.0) -> PerSeed:

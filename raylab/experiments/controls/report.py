@@ -6,15 +6,7 @@ from collections.abc import Iterator
 
 from raylab.experiments.controls.measure import SOURCES, MeasuredControls
 from raylab.experiments.controls.plan import Cell
-from raylab.experiments.controls.verdict import (
-    EXPECTED,
-    UNDECIDED,
-    UNEXPECTED,
-    answer,
-    holds,
-    of_control,
-    verdicts,
-)
+from raylab.experiments.controls.verdict import EXPECTED, UNDECIDED, UNEXPECTED, answer, holds, of_control, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, lines
 from raylab.report.numbers import percent
@@ -188,8 +180,8 @@ def _params(found: MeasuredControls, control: str, kind: str, eps: float) -> dic
 
 
 def _metric(name: str) -> str:
-    known = {"attack success rate": "attack/success_rate", "transfer": "transfer/targeted"}
-    return known.get(name, f"control/{name.replace(' ', '_').replace('-', '_')}")
+    grouped = {"attack success rate": "attack/success_rate", "transfer": "transfer/targeted"}
+    return grouped.get(name, f"control/{name.replace(' ', '_').replace('-', '_')}")
 
 
 # -- figures

@@ -34,7 +34,7 @@ ENSEMBLE = ("resnet18",) * 10
 
 
 def evidence(found: MeasuredControls) -> Iterator[Evidence]:
-    """Of every control that was run."""
+    """Every number that a row asks for of the controls that were built."""
     numbers = [*_leakage(found), *_sets(found)]
     if found.config.bugs is not None:
         numbers += _bugs(found, found.config.bugs)

@@ -18,7 +18,7 @@ EXPECTED, UNEXPECTED, UNDECIDED = (
 
 
 def holds(check: Check) -> bool | None:
-    """By the 95 % interval of the difference; None: it cannot be decided."""
+    """The 95 % interval of the difference decides; None: it cannot."""
     mean = check.difference.mean
     if mean.seeds < 2 or math.isnan(mean.mean):
         return None

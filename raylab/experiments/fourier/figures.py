@@ -11,20 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from raylab.columns import Batch
+from raylab.experiments.fourier import published
 from raylab.experiments.fourier.config import NETWORKS, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency, Floats
 from raylab.experiments.fourier.plan import Cell
-from raylab.experiments.fourier.published import (
-    CIFAR,
-    FIGURE_1,
-    FIGURE_5,
-    IMAGENET_SIDE,
-    NAMES,
-    NOISE_NORM,
-    SIDE,
-    family,
-    words,
-)
+from raylab.experiments.fourier.published import CIFAR, IMAGENET_SIDE, NAMES, NOISE_NORM, family, words
 from raylab.experiments.fourier.verdict import OTHERS
 from raylab.report.charts import Mark, dots, images, lines, spoken
 from raylab.report.drawing import Pixels, over, unit
@@ -75,10 +66,10 @@ def heat_maps(found: ByFrequency) -> Picture | None:
         figure = Figure(figsize=(8.6, 3.5), layout="constrained")
         axes = figure.subplots(1, len(planes), squeeze=False)[0]
         for ax, (name, plane) in zip(axes, planes.items(), strict=True):
-            shown = _plane(ax, plane, top)
+            image = _plane(ax, plane, top)
             ax.set_title(f"{NAMES[name]}\nclean error {percent(found.profiles[name].clean.mean)}", fontsize=9)
         axes[0].set_ylabel("cycles down")
-        figure.colorbar(shown, ax=axes, label="error, %", shrink=0.8, pad=0.02).outline.set_visible(False)
+        figure.colorbar(image, ax=axes, label="error, %", shrink=0.8, pad=0.02).outline.set_visible(False)
     config, seeds, channels = found.config.heat_map, len(found.config.seeds), found.shape[0]
     n = max(one.n for name in planes for one in found.profiles[name].clean.values())
     whole = f" a channel ({config.norm * math.sqrt(channels):.3g} over {channels})" if channels > 1 else ""
@@ -99,7 +90,7 @@ def heat_maps(found: ByFrequency) -> Picture | None:
 def _plane(ax: Axes, plane: Floats, top: float) -> AxesImage:
     height, width = plane.shape
     box = (-width // 2 - 0.5, -width // 2 + width - 0.5, -height // 2 + height - 0.5, -height // 2 - 0.5)
-    shown = ax.imshow(100 * plane, cmap=MAP, vmin=0, vmax=100 * top, extent=box, interpolation="none")
+    image = ax.imshow(100 * plane, cmap=MAP, vmin=0, vmax=100 * top, extent=box, interpolation="none")
     turn = np.linspace(0, 2 * np.pi, 200)
     for low, _ in THIRDS.values():
         if low > 0:
@@ -108,7 +99,7 @@ def _plane(ax: Axes, plane: Floats, top: float) -> AxesImage:
     ax.set(xlim=box[:2], ylim=box[2:], xlabel="cycles across")
     for spine in ax.spines.values():
         spine.set_visible(False)
-    return shown
+    return image
 
 
 def corruption_changes(found: ByFrequency) -> Picture:
@@ -116,7 +107,7 @@ def corruption_changes(found: ByFrequency) -> Picture:
     rows = {words(one.what): {NAMES[name]: one.beyond[name] for name in reversed(OTHERS)} for one in found.corruptions}
     caption = (
         "Accuracy under a corruption minus that on the same clean images, less the same of the standard network; mean "
-        "of five severities. To the right of 0 the network withstands the corruption better than the standard one. "
+        "of five severities. To the right of 0 the corruption costs the network less than the standard one. "
         f"Bars: standard error{over(found.config.seeds)}."
     )
     title = "Beyond what training costs on clean images"
@@ -136,7 +127,7 @@ def noise(found: ByFrequency) -> list[Picture]:
     """Accuracy against the bandwidth of filtered noise; where the protocol has its norm, the published points too."""
     assert found.config.noise is not None
     norm = found.config.noise.norm
-    same = found.side == SIDE and norm == NOISE_NORM and found.config.data.name in CIFAR
+    same = found.side == published.SIDE and norm == NOISE_NORM and found.config.data.name in CIFAR
     caption = (
         f"Gaussian noise of L2 norm {norm:g} a channel, filtered to the B × B {{}}. Dotted: clean accuracy; dashed: "
         f"chance.{' Open marks: published.' if same else ''} Bars: standard error{over(found.config.seeds)}."
@@ -144,7 +135,7 @@ def noise(found: ByFrequency) -> list[Picture]:
     pictures = []
     for passes, band in PASSES.items():
         points = [change for change in found.noise if change.what == passes]
-        known = sorted(bandwidth for of, bandwidth in FIGURE_5 if of == passes and same)
+        theirs = {bandwidth: by for (of, bandwidth), by in published.FIGURE_5.items() if same and of == passes}
         pictures.append(
             lines(
                 f"noise_{passes}",
@@ -156,7 +147,7 @@ def noise(found: ByFrequency) -> list[Picture]:
                 caption.format(band),
                 at=found.chance,
                 levels={NAMES[name]: found.accuracy[name] for name in NETWORKS},
-                published={NAMES[n]: {b: FIGURE_5[passes, b][n] for b in known} for n in NETWORKS if known},
+                published={NAMES[n]: {b: by[n] for b, by in theirs.items()} for n in NETWORKS if theirs},
             )
         )
     return pictures
@@ -183,7 +174,7 @@ def bands(found: ByFrequency) -> Picture:
         caption,
         at=found.chance,
         levels={"standard network on whole images": found.accuracy[STANDARD]},
-        published={PASSES[p]: {b / IMAGENET_SIDE: v for b, v in of.items()} for p, of in FIGURE_1.items()},
+        published={PASSES[p]: {b / IMAGENET_SIDE: v for b, v in of.items()} for p, of in published.FIGURE_1.items()},
     )
 
 

@@ -97,7 +97,7 @@ class ByFrequency:
 
     @property
     def nearest_invisible(self) -> Kept | None:
-        """Of the high-passes that whose share of the side is nearest to the published 105 of 224."""
+        """The high-pass whose share of the side is nearest to the published 105 of 224."""
         high = [kept for kept in self.kept if kept.passes == "high"]
         return min(high, key=lambda kept: abs(kept.bandwidth / self.side - INVISIBLE), default=None)
 
@@ -161,7 +161,7 @@ def _profile(maps: Mapping[int, Artifact], size: tuple[int, int]) -> Profile:
 def _by_radius(
     frequencies: NDArray[np.int64], errors: Floats, n: Mapping[int, int], size: tuple[int, int]
 ) -> dict[float, PerSeed]:
-    """Averages around the lowest frequency, every place of the plane counted once."""
+    """Errors are averaged around the lowest frequency, every place of the plane counted once."""
     steps = min(PROFILE, max(size) // 2 + 1)
     radius = fourier_basis.radius(frequencies, size)
     step = np.minimum(np.rint(radius / np.sqrt(2) * (steps - 1)).astype(int), steps - 1)

@@ -15,11 +15,11 @@ from raylab.report.scoreboard.recipes import of_recipes
 
 PAPER = {STANDARD: "natural", GAUSSIAN: "Gaussian", ADVERSARIAL: "adversarial"}  # as rows.yaml calls them
 SIGMA = 0.1  # of the Gaussian noise; the rest of the trainings stands in an appendix that was not to be had
-HARMLESS = 0.05  # a change that costs the standard network less accuracy cannot show who withstands it
+HARMLESS = 0.05  # a change that costs the standard network less accuracy cannot show who is robust to it
 
 
 def evidence(found: ByFrequency) -> Iterator[Evidence]:
-    """All numbers of ours that a row asks for. The published network, a Wide ResNet 28-10, is not among ours."""
+    """What rows ask for, as far as it was built. The published network, a Wide ResNet 28-10, is not among ours."""
     numbers = (*_heat_map(found), *_noise(found), *_corruptions(found), *_bands(found))
     yield from (one for one in numbers if one.ours.seeds)
 

@@ -29,7 +29,7 @@ class Statement:
 
     @property
     def badge(self) -> Badge:
-        """By the whole 95 % interval, which one seed does not have."""
+        """The whole 95 % interval decides; one seed has none."""
         if not self.difference:
             return NOT_BUILT
         low, high = self.difference.interval
@@ -39,12 +39,12 @@ class Statement:
 
 
 def verdicts(found: ByFrequency) -> tuple[Verdict, ...]:
-    """Of each network against the standard one."""
+    """Each other network is judged against the standard one."""
     return tuple(of_network(found, name) for name in OTHERS)
 
 
 def answer(found: ByFrequency) -> Verdict:
-    """Of both: which of them err less at high frequencies and more at low ones, by their own verdicts."""
+    """The answer names the trainings that flip the profile, by the verdicts on them."""
     judged = dict(zip(OTHERS, verdicts(found), strict=True))
     flips = [NAMES[name] for name, one in judged.items() if one.badge == FLIP]
     others = "; ".join(f"{NAMES[name]}: {one.badge.words}" for name, one in judged.items() if one.badge != FLIP)
