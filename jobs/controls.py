@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.controls.experiment import EXPERIMENT
+    from raylab.experiments.controls import EXPERIMENT
 
 
 def main() -> None:

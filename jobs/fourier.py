@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.fourier.experiment import EXPERIMENT
+    from raylab.experiments.fourier import EXPERIMENT
 
 
 def main() -> None:

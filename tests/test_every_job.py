@@ -52,7 +52,7 @@ JOBS = {
             "noise={norm: 6.0, low: [3], high: [3], rows: 20}",
             "filtered={low: [3], high: [11], train: {epochs: 1}}",
         ],
-        "85.66 to 55.29",
+        "low − clean",
     ),
     "poison": (
         [

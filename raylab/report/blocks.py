@@ -39,6 +39,7 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     keys: int = 1
     bold: str = ""  # the column that a reader came for
+    only_file: bool = False  # too long for people: neither page nor terminal shows it
 
     @classmethod
     def of(
@@ -49,12 +50,13 @@ class Table:
         columns: Mapping[str, Callable[[R], Value]],
         keys: int = 1,
         bold: str = "",
+        only_file: bool = False,
     ) -> Table:
         """A column that has no value in any row is left out."""
         listed = list(rows)
         values = {head: [value(row) for row in listed] for head, value in columns.items()}
         kept = {head: cells for head, cells in values.items() if any(_is_there(cell) for cell in cells)}
-        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold)
+        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold, only_file)
 
 
 class Verdict(NamedTuple):

@@ -1,7 +1,7 @@
 """The charts of all experiments. Each gets numbers as tables do, and says them itself to those who cannot see it.
 
-Shares are drawn in percent; bars are standard errors, of counted cases exact intervals. What has no number is not
-drawn.
+Shares are drawn in percent; bars are standard errors, or 95 % intervals, of counted cases exact ones. What has no
+number is not drawn.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from matplotlib.patches import Patch, Rectangle
 from raylab.core.statistics import Estimate
 from raylab.report.drawing import Pixels, bar, brief, calm, show
 from raylab.report.numbers import percent, share
-from raylab.report.per_seed import PerSeed
-from raylab.report.picture import SOFT, Picture, contrast_ink, style
+from raylab.report.per_seed import PerSeed, bounds_of
+from raylab.report.picture import INK, LINE, SOFT, Picture, contrast_ink, style
 from raylab.report.values import Rate, estimate
 
 Measured = PerSeed | Estimate
@@ -46,6 +46,8 @@ def dots(
     caption: str,
     at: float | None = None,  # a dotted line, such as chance, as a share
     limits: tuple[float, float] = (-2.0, 102.0),
+    *,
+    intervals: bool = False,
 ) -> Picture:
     """A line for each row, on it a dot with its error for each series."""
     series = list(dict.fromkeys(one for by in rows.values() for one in by))
@@ -56,7 +58,7 @@ def dots(
         for place, by in enumerate(rows.values()):
             axes.axhline(place, color="#e6eaee", linewidth=0.8, zorder=0)
             for of, value in by.items():
-                mean, below, above = _spread(value)
+                mean, below, above = _spread(value, intervals)
                 if not math.isnan(mean):
                     look = _look(marks[of])
                     axes.errorbar([mean], [place + shifts[of]], xerr=[[below], [above]], elinewidth=1.2, **look)
@@ -103,32 +105,42 @@ def lines(
     curves: Mapping[str, Mapping[float, Measured]],  # series -> place -> number
     marks: Mapping[str, Mark],
     caption: str,
-    at: float | None = None,  # a dotted line, such as chance, as a share
+    *,
+    limits: tuple[float, float | None] = (-2, 102),
     log: bool = False,  # the places on a logarithmic axis, each with its number
+    at: float | None = None,  # a dashed line, such as chance, as a share
+    levels: Mapping[str, Measured] | None = None,  # dotted lines, in the colours of the series of their names
+    published: Mapping[str, Mapping[float, float]] | None = None,  # of series of these names: open marks
+    stretches: Mapping[str, tuple[float, float]] | None = None,  # of x: their names above
+    intervals: bool = False,
 ) -> Picture:
     """A curve for each series over a number."""
+    levels, published = levels or {}, published or {}
     with style():
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
         axes = figure.add_subplot()
+        _grounds(axes, marks, at, levels, stretches or {})
         for of, curve in curves.items():
-            means = [estimate(one) for one in curve.values()]
+            means, below, above = zip(*(_spread(one, intervals) for one in curve.values()), strict=True)
             axes.errorbar(
-                list(curve), [100 * one.mean for one in means], [bar(one) for one in means], label=of, linewidth=1.4,
-                elinewidth=1, **_look(marks[of]) | {"linestyle": "-"},
+                list(curve), means, (below, above), label=of, linewidth=1.4, elinewidth=1,
+                **_look(marks[of]) | {"linestyle": "-"},
             )  # fmt: skip
-        if at is not None:
-            axes.axhline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
-        axes.set(xlabel=x, ylabel=y, ylim=(-2, 102))
+        for of, known in published.items():
+            look = _look(marks[of]._replace(hollow=True)) | {"linestyle": (0, (1, 2)), "linewidth": 1}
+            axes.plot(list(known), [100 * one for one in known.values()], **look)
+        axes.set(xlabel=x, ylabel=y, ylim=limits)
         if log:
             places = sorted({place for curve in curves.values() for place in curve})
             axes.set_xscale("log")
             axes.set_xticks(places, [f"{place:,g}".replace(",", "\u202f") for place in places])
             axes.minorticks_off()
-        axes.set_title(title)
+        axes.set_title(title, pad=20 if stretches else None)
         axes.legend(loc="best")
         calm(axes)
     told = {of: {f"{at:g}": value for at, value in curve.items()} for of, curve in curves.items()}
-    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
+    beside = {"Levels": levels} if levels else {}
+    return Picture(name, figure, f"{title}. {spoken(told | beside)}", caption)
 
 
 def heat_map(
@@ -191,7 +203,7 @@ def images(
             for column, (words, image) in enumerate(those):
                 place = left + pitch * column
                 show(axes, place, at, side, image)
-                above = "\n".join(map(brief, words.split("\n")))
+                above = "\n".join(brief(line, int(12 * side)) for line in words.split("\n"))
                 axes.text(place + side / 2, at - 0.05, above, ha="center", va="bottom", fontsize=8)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
@@ -212,13 +224,16 @@ def spoken(rows: Counted, said: Callable[[Estimate], str] = percent) -> str:
     return "; ".join(told) + "."
 
 
-def _spread(value: Measured | Rate) -> tuple[float, float, float]:
+def _spread(value: Measured | Rate, intervals: bool = False) -> tuple[float, float, float]:
     """What is drawn of a number, in percent: it, and how far its bar goes down and up."""
     if isinstance(value, Rate):
         low, high = value.interval
         return 100 * value.share, 100 * (value.share - low), 100 * (high - value.share)
     mean = estimate(value)
-    return 100 * mean.mean, bar(mean), bar(mean)
+    if not intervals:
+        return 100 * mean.mean, bar(mean), bar(mean)
+    below, above = np.nan_to_num([mean.mean - bounds_of(mean)[0], bounds_of(mean)[1] - mean.mean]).clip(0.0)
+    return 100 * mean.mean, 100 * float(below), 100 * float(above)
 
 
 def _look(mark: Mark) -> dict[str, Any]:
@@ -231,6 +246,27 @@ def _look(mark: Mark) -> dict[str, Any]:
 def _legend(figure: Figure, marks: Mapping[str, Mark]) -> None:
     handles = [Line2D([], [], label=of, **_look(mark)) for of, mark in marks.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2, columnspacing=1.2)
+
+
+def _grounds(
+    axes: Axes,
+    marks: Mapping[str, Mark],
+    at: float | None,
+    levels: Mapping[str, Measured],
+    stretches: Mapping[str, tuple[float, float]],
+) -> None:
+    """What curves are drawn upon: levels, and stretches of the axis."""
+    if at is not None:
+        axes.axhline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (4, 2)))
+    for of, level in levels.items():
+        if not math.isnan(mean := estimate(level).mean):
+            colour = marks[of].colour if of in marks else INK
+            axes.axhline(100 * mean, color=colour, linewidth=1, linestyle=(0, (2, 3)))
+    above: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "bottom", "color": SOFT}
+    for of, (low, high) in stretches.items():
+        for edge in (low, high):
+            axes.axvline(edge, color=LINE, linewidth=1)
+        axes.text((low + high) / 2, 1.0, of, fontsize=8.5, **above)
 
 
 def _ranked(axes: Axes, labels: Sequence[str], title: str, unit: str, limits: tuple[float, float]) -> None:

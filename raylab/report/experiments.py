@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from raylab.experiments.controls import EXPERIMENT as CONTROLS
 from raylab.experiments.erm import EXPERIMENT as ERM
 from raylab.experiments.errors import EXPERIMENT as ERRORS
+from raylab.experiments.fourier import EXPERIMENT as FOURIER
 from raylab.experiments.poison import EXPERIMENT as POISON
 from raylab.experiments.robust import EXPERIMENT as ROBUST
 from raylab.experiments.worlds import EXPERIMENT as WORLDS
-from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
 from raylab.report.experiment import AnyExperiment
-from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
 from raylab.report.theory.experiment import EXPERIMENT as THEORY
 from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 

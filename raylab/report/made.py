@@ -46,7 +46,7 @@ class Made:
 def made(
     config: Config,
     cells: Mapping[Any, Artifact],  # by cell; a cell has a `role`
-    sets: Sequence[str] = ("data", "set", "test_set"),  # the roles of data sets, which are listed by digest
+    sets: Sequence[str] = ("data", "set", "test_set", "shown", "band"),  # roles of data sets: listed by digest
 ) -> Made:
     """Everything that the artifacts of a study say about their making."""
     artifacts = list({a.key: a for a in cells.values()}.values())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate, proportion, sampled
+from raylab.core.statistics import ANYTHING, Estimate, Range, proportion, sampled
 from raylab.report import hits
 from raylab.report.per_seed import PerSeed
 
@@ -45,13 +45,20 @@ class Reader(Generic[CellT]):
         """Of the examples (`among` them), those that are `hit`."""
         return self.rows(cell, lambda rows: np.asarray(hit(rows), dtype=bool), among, split)
 
-    def rows(self, cell: CellT, value: ByRow, among: ByRow | None = None, split: Split = "test") -> PerSeed:
+    def rows(
+        self,
+        cell: CellT,
+        value: ByRow,
+        among: ByRow | None = None,
+        split: Split = "test",
+        within: Range = ANYTHING,  # of numbers
+    ) -> PerSeed:
         """The mean over the examples (`among` them) of a value of each."""
         found = {}
         for seed, artifact in self.artifacts(cell).items():
             rows = self.columns(artifact)
             kept = slice(None) if among is None else among(rows)
-            found[seed] = sampled(np.asarray(value(rows))[kept], rows["id"][kept], self.images_of(seed, split))
+            found[seed] = sampled(np.asarray(value(rows))[kept], rows["id"][kept], self.images_of(seed, split), within)
         return PerSeed(found)
 
     def right(self, cell: CellT) -> PerSeed:

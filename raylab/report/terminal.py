@@ -140,6 +140,8 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
             return f"{block.text}\n{'-' * len(block.text)}"
         case Text():
             return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
+        case Table(only_file=True):
+            return ""
         case Table():
             cells = [line for row in block.rows for line in _lines([shown(value) for value in row])]
             return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"

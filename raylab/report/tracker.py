@@ -39,7 +39,7 @@ def publication(name: str, built: AnyBuilt, report: Report, conditions: Sequence
         "verdict": report.answer.badge.words,
         LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
     }
-    data = {a.key: a for cell, a in built.artifacts.items() if cell.role == "data"}
+    data = {a.key: a for cell, a in built.artifacts.items() if cell.role in ("data", "shown")}
     verdicts = (report.answer, *report.verdicts())
     record = Record(
         parent.key,

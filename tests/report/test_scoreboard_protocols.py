@@ -14,13 +14,13 @@ from rows import matrix, row
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
+from raylab.experiments.controls import ControlStudy
+from raylab.experiments.controls import scoreboard as of_controls
 from raylab.experiments.poison import PoisonStudy
 from raylab.experiments.poison import scoreboard as of_poison
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.robust import scoreboard as of_robust
-from raylab.recipes import controls
 from raylab.recipes.transfer_matrix import TransferMatrix
-from raylab.report.controls import scoreboard as of_controls
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.rows import all_rows
@@ -94,9 +94,8 @@ def from_noise(*changes: str) -> str:
 
 
 def study(number: int, *changes: str) -> Any:
-    config = command(number, controls.ControlStudy, *changes)
-    data = {controls.Cell("data", config.seeds[0]): SimpleNamespace(rows=50_000, role="data")}
-    return SimpleNamespace(config=config, note="", artifacts=data)
+    config = command(number, ControlStudy, *changes)
+    return SimpleNamespace(config=config, note="", training_rows=50_000)
 
 
 def goh(*changes: str) -> str:

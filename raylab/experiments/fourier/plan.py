@@ -8,70 +8,19 @@ frequencies. And fresh networks are trained on images of which only a band is le
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
-
-from raylab.config import Config
 from raylab.core.fourier_basis import Passes
 from raylab.core.seeding import derive
-from raylab.recipes.fields import NetworkName, Seeds, StudyName
-from raylab.stage import Compute, Stage
+from raylab.experiments.fourier.config import NETWORKS, STANDARD, Bandwidths, Filtered, Fourier
+from raylab.stage import Stage
 from raylab.stages.band import band_passed
 from raylab.stages.corruption import Corruptions, FilteredNoise, changed, check_bandwidths
-from raylab.stages.dataset import Data, DataConfig, SeeFarData, open_data
+from raylab.stages.dataset import Data, open_data
 from raylab.stages.evaluation import evaluate
-from raylab.stages.heat_map import HeatMap, heat_map
-from raylab.stages.recipe import Adversary, Recipe
+from raylab.stages.heat_map import heat_map
+from raylab.stages.recipe import Recipe
 from raylab.stages.training import train
-
-STANDARD, GAUSSIAN, ADVERSARIAL = "standard", "gaussian", "adversarial"
-NETWORKS = (STANDARD, GAUSSIAN, ADVERSARIAL)
-Bandwidths = tuple[Annotated[int, Field(ge=1)], ...]
-
-
-class Filtered(Config):
-    """Training on one band of frequencies, and testing on the same band of the test images."""
-
-    low: Bandwidths = (1, 3, 5, 11)  # bandwidths of the lowest frequencies, increasing
-    high: Bandwidths = (5, 7, 9, 11)  # bandwidths of the highest frequencies, increasing
-    train: Recipe = Recipe(epochs=6)
-
-    @model_validator(mode="after")
-    def _check(self) -> Filtered:
-        for name in ("low", "high"):
-            if list(given := getattr(self, name)) != sorted(set(given)):
-                raise ValueError(f"{name}: bandwidths, increasing, got {list(given)}; sort them")
-        return self
-
-
-class Fourier(Config):
-    """One experiment over seeds; a part that is null is left out."""
-
-    study: StudyName = "seefar"
-    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
-    network: NetworkName = "mlp"  # architecture
-    seeds: Seeds = (0, 1, 2)
-    standard: Recipe = Recipe(epochs=6)  # training without noise or adversary
-    gaussian: Recipe = Recipe(epochs=6, gaussian=0.5)  # training with Gaussian noise
-    adversarial: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # training against an adversary
-    heat_map: HeatMap = HeatMap(norm=6.0)
-    corruptions: Corruptions | None = Corruptions(rows=500)
-    noise: FilteredNoise | None = FilteredNoise(norm=6.0, low=(3, 5, 9, 15), high=(3, 7, 11, 15))
-    filtered: Filtered | None = Filtered()
-    compute: Compute = Compute(batch_rows=500, shard_rows=1000)
-
-    @model_validator(mode="after")
-    def _check(self) -> Fourier:
-        for name in NETWORKS:
-            recipe: Recipe = getattr(self, name)
-            if (recipe.gaussian is not None) != (name == GAUSSIAN):
-                asked = "how much noise is added, got none" if name == GAUSSIAN else "null, got noise; remove it"
-                raise ValueError(f"{name}.gaussian: {asked}")
-            if (recipe.adversary is not None) != (name == ADVERSARIAL):
-                asked = "the adversary, got none; give its eps" if name == ADVERSARIAL else "null, got one; remove it"
-                raise ValueError(f"{name}.adversary: {asked}")
-        return self
 
 
 class Cell(NamedTuple):
@@ -82,11 +31,11 @@ class Cell(NamedTuple):
     network   network           one of the three
     test      network           its answers to the test images
     heat_map  network           its errors by frequency
-    changed                     what all three say of corrupted images
+    changed                     answers of all three to corrupted images
     frost                       the photographs that one of the corruptions lays over them
-    noise                       and of images with noise of a band
+    noise                       and to images with noise of a band
     band      passes bandwidth  test images of which a band is left
-    filtered  passes bandwidth  what a network trained on that band says of them
+    filtered  passes bandwidth  answers to them of a network trained on that band
     """
 
     role: str

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.config import load
-from raylab.recipes.fourier import NETWORKS, Cell, Filtered, Fourier, plan
+from raylab.experiments.fourier import Cell, Filtered, Fourier, plan
+from raylab.experiments.fourier.config import NETWORKS
 from raylab.stage import Stage
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DigitsData

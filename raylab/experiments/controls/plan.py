@@ -8,85 +8,19 @@ both in the Distill discussion of 2019), universal perturbations (Park et al. 20
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
-
-from raylab.config import Config
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
-from raylab.radius import Radius
-from raylab.recipes.fields import Kinds, NetworkName, Seeds, StudyName
-from raylab.stage import Compute, Stage
+from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
+from raylab.stage import Stage
 from raylab.stages.construction import Attack, construct
-from raylab.stages.dataset import Data, DataConfig, SeeFarData, Split, open_data
+from raylab.stages.dataset import Data, Split, open_data
 from raylab.stages.evaluation import evaluate
 from raylab.stages.leakage import robust_features
 from raylab.stages.patterns import patterned, random_patterns, universal_patterns
-from raylab.stages.recipe import Adversary, Recipe, with_epochs
+from raylab.stages.recipe import Recipe, with_epochs
 from raylab.stages.training import Keep, train
-
-
-class Bugs(Config):
-    """Perturbations that mislead their source and nobody else (Nakkiran 2019), beside plain ones of the same budget."""
-
-    source: NetworkName = "cnn"  # one whose weakness is its own
-    student: NetworkName = "cnn"  # also the architecture of the independent network
-    # Architectures of the ensemble that a perturbation must not mislead.
-    ensemble: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = ("mlp", "cnn", "mlp", "cnn")
-    attack: Attack = Attack(eps=0.5)
-    train: Recipe = Recipe()  # of all its networks
-
-
-class RobustCurve(Config):
-    """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
-
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
-    expected_at: Radius = 0.6  # there its students follow the visible class
-
-    @model_validator(mode="after")
-    def _check(self) -> RobustCurve:
-        if list(self.eps) != sorted(set(self.eps)):
-            raise ValueError(f"eps: increasing, each once, got {list(self.eps)}")
-        if self.expected_at not in self.eps:
-            raise ValueError(f"expected_at: one of eps {list(self.eps)}, got {self.expected_at}; add it there")
-        return self
-
-
-class ControlStudy(Config):
-    """One source and one student architecture, all controls, over seeds."""
-
-    study: StudyName = "seefar"
-    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
-    source: NetworkName = "mlp"  # architecture whose perturbations are learnt from
-    student: NetworkName = "mlp"  # architecture that learns from the sets
-    kinds: Kinds = ("rand", "det")  # constructed sets: targets drawn at random, or the next class
-    seeds: Seeds = (0, 1, 2)
-    attack: Attack = Attack(eps=0.8)
-    train: Recipe = Recipe(epochs=6)  # of the source and the students
-    robust: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # of the robust source and the robust features
-    # Learning rates of single networks: they win over those of all recipes.
-    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
-    selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
-    base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made
-    top_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of D_other, by the margin that the source gives
-    top_eps: Radius | None = 0.4  # the radius of that D_other, None: the attack's; where all of it teaches, no part can
-    bugs: Bugs | None = Bugs()
-    curve: RobustCurve | None = RobustCurve()
-    compute: Compute = Compute()
-
-    @model_validator(mode="after")
-    def _check(self) -> ControlStudy:
-        if self.robust.adversary is None:
-            raise ValueError("robust.adversary: the robust source needs one, got none; give its norm and eps")
-        if self.robust.adversary.norm != (norm := self.attack.norm):
-            raise ValueError(f"robust.adversary.norm: the attack's, {norm}, got {self.robust.adversary.norm}")
-        if "other" in self.kinds:
-            raise ValueError("kinds: rand and det, got other, which stands in the row of D_other by margin; remove it")
-        for name, recipe in (("train", self.train), ("bugs.train", self.bugs.train if self.bugs else self.train)):
-            if recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
-        return self
 
 
 class Cell(NamedTuple):
@@ -128,7 +62,6 @@ class _SeedPlan:
         self.data: Data = open_data(config.data, seed)
         self.source = self._train(config.source, "source", config.train)
         self.robust = self._train(config.source, "robust", config.robust)
-
         if config.base > self.data.rows["train"]:
             raise ValueError(f"base: at most the {self.data.rows['train']} training images, got {config.base}")
 
@@ -140,7 +73,7 @@ class _SeedPlan:
         yield Cell("network", seed, "robust"), self.robust
         real = {kind: self._construct(kind, c.attack, self.source, "train", "real") for kind in c.kinds}
         for kind, made in real.items():
-            yield from self._taught("real", kind, made)
+            yield from self._student("real", kind, made)
         yield from self._by_margin()
         yield from self._leakage()
         yield from self._universal()
@@ -151,11 +84,11 @@ class _SeedPlan:
             yield from self._curve(c.curve)
 
     def _by_margin(self) -> Iterator[tuple[Cell, Stage]]:
-        attack = _at(self.config.attack, self.config.top_eps or self.config.attack.eps)
+        attack = at_radius(self.config.attack, self.config.top_eps or self.config.attack.eps)
         made = self._construct("other", attack, self.source, "train", "by margin")
         keeps: tuple[tuple[str, Keep], ...] = (("whole", "all"), ("top", "top"), ("bottom", "bottom"))
         for of, keep in keeps:
-            yield from self._taught(of, "other", made, keep=keep)
+            yield from self._student(of, "other", made, keep=keep)
 
     def _leakage(self) -> Iterator[tuple[Cell, Stage]]:
         c = self.config
@@ -196,7 +129,7 @@ class _SeedPlan:
             rows=self.data.rows["train"],
             name=f"{of} {kind} seed {self.seed}",
         )
-        yield from self._taught(of, kind, made)
+        yield from self._student(of, kind, made)
 
     def _features(self, real: dict[Kind, Stage]) -> Iterator[tuple[Cell, Stage]]:
         c, seed = self.config, self.seed
@@ -225,7 +158,7 @@ class _SeedPlan:
         yield Cell("source", seed, "bugs"), self._on_test(source, "source of bugs")
         for of, spared in (("plain", ()), ("bugs", ensemble)):
             made = self._construct("det", bugs.attack, source, "train", of, spared)
-            yield from self._taught(of, "det", made, network=bugs.student, recipe=bugs.train)
+            yield from self._student(of, "det", made, network=bugs.student, recipe=bugs.train)
             attacked = self._construct("det", bugs.attack, source, "test", of, spared)
             judged = evaluate(
                 fresh, attacked, self.config.compute, rows=self.data.rows["test"], name=f"{of} transfer seed {seed}"
@@ -234,12 +167,12 @@ class _SeedPlan:
 
     def _curve(self, curve: RobustCurve) -> Iterator[tuple[Cell, Stage]]:
         for eps in curve.eps:
-            attack = _at(self.config.attack, eps)
+            attack = at_radius(self.config.attack, eps)
             for of, source in (("standard", self.source), ("robust", self.robust)):
                 made = self._construct("det", attack, source, "train", f"{of} eps {eps:g}")
-                yield from self._taught(of, "det", made, eps=eps)
+                yield from self._student(of, "det", made, eps=eps)
 
-    def _taught(
+    def _student(
         self,
         of: str,
         kind: Kind,
@@ -294,7 +227,7 @@ class _SeedPlan:
         return evaluate(network, self.data.test, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
 
 
-def _at(attack: Attack, eps: float) -> Attack:
+def at_radius(attack: Attack, eps: float) -> Attack:
     """The attack at another radius, its steps in proportion."""
     step_size = None if attack.step_size is None else attack.step_size * eps / attack.eps
     return attack.model_copy(update={"eps": eps, "step_size": step_size})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raylab.recipes.fourier import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
+from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 
 SOURCE = "Yin et al. 2019"
 PROTOCOL = "CIFAR-10, Wide ResNet 28-10, flips and crops; Gaussian noise up to 0.1"
@@ -52,6 +52,7 @@ FIGURE_1: Mapping[str, Mapping[int, float]] = {
 }
 IMAGENET_SIDE = 224
 INVISIBLE = 105 / IMAGENET_SIDE  # the bandwidth of "50 % from features that people cannot see", as a share of the side
+WEATHER = ("snow", "frost", "fog", "brightness", "spatter")
 QUOTE = (
     "Often quoted: “adversarial training lowers accuracy on fog from 85.7 to 55.3 %”. The paper has these numbers for "
     "the most severe contrast (85.66 to 55.29 %), not for fog. Its table 2, means over five severities, has fog 90 to "
@@ -64,3 +65,10 @@ NAMES = {STANDARD: "standard", GAUSSIAN: "Gaussian", ADVERSARIAL: "adversarial"}
 def words(name: str) -> str:
     """speckle noise, JPEG compression"""
     return name.replace("_", " ").replace("jpeg", "JPEG").replace("gaussian", "Gaussian")
+
+
+def family(corruption: str) -> str:
+    """As the benchmark groups its corruptions; what it calls digital is among the others."""
+    return next(
+        (kind for kind in ("noise", "blur") if kind in corruption), "weather" if corruption in WEATHER else "others"
+    )

@@ -1,0 +1,77 @@
+"""The config of the controls."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from raylab.config import Config
+from raylab.radius import Radius
+from raylab.recipes.fields import Kinds, NetworkName, Seeds, StudyName
+from raylab.stage import Compute
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import DataConfig, SeeFarData
+from raylab.stages.recipe import Adversary, Recipe
+
+
+class Bugs(Config):
+    """Perturbations that mislead their source and nobody else (Nakkiran 2019), beside plain ones of the same budget."""
+
+    source: NetworkName = "cnn"  # one whose weakness is its own
+    student: NetworkName = "cnn"  # also the architecture of the independent network
+    # Architectures of the ensemble that a perturbation must not mislead.
+    ensemble: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = ("mlp", "cnn", "mlp", "cnn")
+    attack: Attack = Attack(eps=0.5)
+    train: Recipe = Recipe()  # of all its networks
+
+
+class RobustCurve(Config):
+    """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
+
+    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
+    expected_at: Radius = 0.6  # there its students follow the visible class
+
+    @model_validator(mode="after")
+    def _check(self) -> RobustCurve:
+        if list(self.eps) != sorted(set(self.eps)):
+            raise ValueError(f"eps: increasing, each once, got {list(self.eps)}")
+        if self.expected_at not in self.eps:
+            raise ValueError(f"expected_at: one of eps {list(self.eps)}, got {self.expected_at}; add it there")
+        return self
+
+
+class ControlStudy(Config):
+    """One source and one student architecture, all controls, over seeds."""
+
+    study: StudyName = "seefar"
+    data: DataConfig = SeeFarData(name="seefar")  # where the images come from
+    source: NetworkName = "mlp"  # architecture whose perturbations are learnt from
+    student: NetworkName = "mlp"  # architecture that learns from the sets
+    kinds: Kinds = ("rand", "det")  # constructed sets: targets drawn at random, or the next class
+    seeds: Seeds = (0, 1, 2)
+    attack: Attack = Attack(eps=0.8)
+    train: Recipe = Recipe(epochs=6)  # of the source and the students
+    robust: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # of the robust source and the robust features
+    # Learning rates of single networks: they win over those of all recipes.
+    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
+    selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
+    base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made
+    top_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of D_other, by the margin that the source gives
+    top_eps: Radius | None = 0.4  # the radius of that D_other, None: the attack's; where all of it teaches, no part can
+    bugs: Bugs | None = Bugs()
+    curve: RobustCurve | None = RobustCurve()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _check(self) -> ControlStudy:
+        if self.robust.adversary is None:
+            raise ValueError("robust.adversary: the robust source needs one, got none; give its norm and eps")
+        if self.robust.adversary.norm != (norm := self.attack.norm):
+            raise ValueError(f"robust.adversary.norm: the attack's, {norm}, got {self.robust.adversary.norm}")
+        if "other" in self.kinds:
+            raise ValueError("kinds: rand and det, got other, which stands in the row of D_other by margin; remove it")
+        for name, recipe in (("train", self.train), ("bugs.train", self.bugs.train if self.bugs else self.train)):
+            if recipe.adversary is not None:
+                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
+        return self

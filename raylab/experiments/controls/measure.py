@@ -1,0 +1,282 @@
+"""The controls as numbers: what each gives, what it is compared with, and what is expected of the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from raylab.core.construct import Kind
+from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
+from raylab.experiments.controls.plan import Cell
+from raylab.report.names import NAMES
+from raylab.report.numbers import percent
+from raylab.report.per_seed import PerSeed
+from raylab.report.read import Columns, Reader
+from raylab.report.scoreboard.protocol import radius
+from raylab.study import Built
+
+SUCCESS, TRANSFER = 0.95, 0.05  # bugs: at least, at most (Nakkiran: 98.6 and 0.8 %)
+SOURCES = ("standard", "robust")
+
+
+class Check(NamedTuple):
+    """One thing that is expected of a control: that a paired difference is above zero, or that it is not."""
+
+    words: str
+    difference: PerSeed
+    strictly: bool = True  # above zero beyond its interval; else: not below zero beyond it, by its mean
+
+
+class Quantity(NamedTuple):
+    """A number with its name."""
+
+    name: str
+    value: PerSeed
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control beside what it is compared with."""
+
+    name: str
+    kind: Kind
+    title: str
+    expected: str
+    measured: Quantity
+    beside: Quantity
+    trained_on: Cell  # the set, whatever its seed
+    checks: tuple[Check, ...]
+    eps: float  # radius of the attack or of the patterns
+    others: tuple[Quantity, ...] = ()
+    why: str = ""  # what is known of a sign that is not the expected
+
+    @property
+    def difference(self) -> PerSeed:
+        """Paired by seed."""
+        return self.measured.value - self.beside.value
+
+
+@dataclass(frozen=True)
+class OverRadius:
+    """Students of next-class sets of one source, by radius."""
+
+    accuracy: Mapping[float, PerSeed]
+    next_class: Mapping[float, PerSeed]
+    success: Mapping[float, PerSeed]  # of the attack on the source
+
+
+@dataclass(frozen=True)
+class MeasuredControls:
+    """One study's result."""
+
+    built: Built[ControlStudy, Cell]
+    note: str
+    classes: int
+    training_rows: int
+    reader: Reader[Cell]
+    sources: Mapping[str, PerSeed]  # test accuracy
+    collapsed: tuple[str, ...]
+    curve: Mapping[str, OverRadius]  # by source, "standard" and "robust"; empty: not asked
+    controls: tuple[Control, ...] = ()
+
+    @property
+    def config(self) -> ControlStudy:
+        return self.built.config
+
+    @property
+    def chance(self) -> float:
+        return 1 / self.classes
+
+    @property
+    def title(self) -> str:
+        c = self.config
+        return f"{NAMES.get(c.data.name, c.data.name)}: source {c.source}, student {c.student}, {radius(c.attack)}"
+
+    @property
+    def admissible(self) -> float | None:
+        """The largest radius at which students of the robust source are at or below chance, and at all smaller ones."""
+        largest = None
+        for eps, found in self.curve["robust"].accuracy.items() if self.curve else ():
+            if not found or found.mean.mean > self.chance:
+                break
+            largest = eps
+        return largest
+
+    def share(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> PerSeed:
+        """Share of the test images of which a column of the answers is true."""
+        return self.reader.share(Cell(role, 0, of, kind, eps), partial(_column, column))
+
+    def success(self, of: str, eps: float = 0.0) -> PerSeed:
+        """Attack success rate of a next-class set on its source: of the training images that are attacked."""
+        return self.reader.hit(Cell("set", 0, of, "det", eps), "success")
+
+
+def measure(built: Built[ControlStudy, Cell]) -> MeasuredControls:
+    """All numbers, from the results of single examples."""
+    config, cells = built.config, built.artifacts
+    data = next(artifact for cell, artifact in cells.items() if cell.role == "data")
+    reader: Reader[Cell] = Reader(cells, config.seeds, config.data.images_of)
+    asked = dict.fromkeys(cell.of for cell in built.planned if cell.role == "source")
+    bare = MeasuredControls(
+        built,
+        str(data.metrics["note"]),
+        len(data.metrics["class_names"]),
+        data.rows,
+        reader,
+        {name: reader.right(Cell("source", 0, name)) for name in ("standard", "robust", "bugs") if name in asked},
+        reader.warnings("network", "collapse", lambda cell: cell.of),
+        {},
+    )
+    curve = {} if config.curve is None else {of: _over_radius(bare, config.curve, of) for of in SOURCES}
+    found = replace(bare, curve=curve)
+    return replace(found, controls=tuple(_controls(found)))
+
+
+def _over_radius(found: MeasuredControls, curve: RobustCurve, of: str) -> OverRadius:
+    return OverRadius(
+        {eps: found.share("student", of, "det", eps) for eps in curve.eps},
+        {eps: found.share("student", of, "det", eps, "next_class") for eps in curve.eps},
+        {eps: found.success(of, eps) for eps in curve.eps},
+    )
+
+
+def _controls(found: MeasuredControls) -> Iterator[Control]:
+    kinds = found.config.kinds
+    yield from (_leakage(found, kind) for kind in kinds)
+    yield from (_universal(found, kind) for kind in kinds)
+    yield _margin(found)
+    yield from (_features(found, of, kind) for of in ("linear", "deep") for kind in kinds)
+    if found.config.bugs is not None:
+        yield _bugs(found, found.config.bugs)
+    if found.config.curve is not None:
+        yield _robust(found, found.config.curve.expected_at)
+
+
+def _leakage(found: MeasuredControls, kind: Kind) -> Control:
+    got, made = found.share("student", "leakage", kind), Cell("set", 0, "leakage", kind)
+    following = found.share("student", "leakage", kind, column="next_class")
+    left = [one["unperturbed"] for one in found.reader.metrics(made)]
+    why = f"Only {min(left, default=0)} to {max(left, default=0)} images stay as they are"
+    why += f", and the pattern does not hide the visible class: next-class rate {percent(following.mean)}."
+    return Control(
+        "leakage",
+        kind,
+        f"leakage only, {kind}",
+        "random patterns of no class, and still above chance: accuracy alone certifies no features",
+        Quantity("leakage only", got),
+        Quantity("real set", found.share("student", "real", kind)),
+        made,
+        (Check("above chance", got - found.chance),),
+        found.config.attack.eps,
+        (Quantity("next-class rate of leakage only", following),),
+        why if kind != "rand" else "",
+    )
+
+
+def _universal(found: MeasuredControls, kind: Kind) -> Control:
+    got, real = (found.share("student", of, kind) for of in ("universal", "real"))
+    return Control(
+        "universal",
+        kind,
+        f"universal, {kind}",
+        "one perturbation a class teaches less than one an image",
+        Quantity("universal", got),
+        Quantity("real set", real),
+        Cell("set", 0, "universal", kind),
+        (Check("below the real set", real - got),),
+        found.config.attack.eps,
+    )
+
+
+def _margin(found: MeasuredControls) -> Control:
+    top, bottom, whole = (found.share("student", of, "other") for of in ("top", "bottom", "whole"))
+    kept, c = 100 * found.config.top_share, found.config
+    why = f"All of other give {percent(whole.mean)}: where even a faint push teaches everything, no part can be better."
+    return Control(
+        "margin",
+        "other",
+        "other by margin",
+        "what misleads the source most teaches more than the rest",
+        Quantity(f"top {kept:.3g} %", top),
+        Quantity(f"bottom {100 - kept:.3g} %", bottom),
+        Cell("set", 0, "whole", "other"),
+        (Check("top above bottom", top - bottom),),
+        c.top_eps or c.attack.eps,
+        (Quantity("all of other", whole),),
+        why if whole.mean.mean > 0.8 else "",
+    )
+
+
+def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
+    got, eps, admissible = found.share("features", of, kind), found.config.attack.eps, found.admissible
+    over = got - found.chance
+    others = [Quantity("logistic check", found.share("features", of, kind, column="logistic_correct"))]
+    if of == "linear":  # a share of test images, whose single answers are not kept: as if no seed shared an image
+        others.append(Quantity("certified", found.reader.counted(Cell("features", 0, of, kind), "certified")))
+    beyond = kind == "det" and bool(found.curve) and (admissible is None or eps > admissible)
+    return Control(
+        f"features_{of}",
+        kind,
+        f"robust {of} features, {kind}",
+        "robust features alone explain part of it" if kind != "det" else "robust features alone explain nothing",
+        Quantity("robust features", got),
+        Quantity("student", found.share("student", "real", kind)),
+        Cell("set", 0, "real", kind),
+        (Check("at or below chance", -over, strictly=False) if kind == "det" else Check("above chance", over),),
+        eps,
+        tuple(others),
+        f"The radius {eps:g} lies beyond the admissible one, where a robust source teaches too." if beyond else "",
+    )
+
+
+def _bugs(found: MeasuredControls, bugs: Bugs) -> Control:
+    got, plain = (found.share("student", of, "det") for of in ("bugs", "plain"))
+    success, transfer = found.success("bugs"), found.share("transfer", "bugs")
+    return Control(
+        "bugs",
+        "det",
+        "bugs, det",
+        "they mislead their source, no other network, and teach nothing; plain ones of the same size do",
+        Quantity("bugs", got),
+        Quantity("plain attack", plain),
+        Cell("set", 0, "bugs", "det"),
+        (
+            Check("attack success rate at least 95 %", success - SUCCESS, strictly=False),
+            Check("transfer at most 5 %", -(transfer - TRANSFER), strictly=False),
+            Check("at or below chance", -(got - found.chance), strictly=False),
+            Check("plain ones above chance", plain - found.chance),
+            Check("below plain ones", plain - got),
+        ),
+        bugs.attack.eps,
+        (
+            Quantity("attack success rate", success),
+            Quantity("transfer", transfer),
+            Quantity("transfer of plain ones", found.share("transfer", "plain")),
+            Quantity("next-class rate", found.share("student", "bugs", "det", column="next_class")),
+        ),
+    )
+
+
+def _robust(found: MeasuredControls, eps: float) -> Control:
+    robust = found.curve["robust"]
+    got, following = robust.accuracy[eps], robust.next_class[eps]
+    return Control(
+        "robust",
+        "det",
+        f"robust source, det, eps {eps:g}",
+        "its students follow the visible class",
+        Quantity("clean labels", got),
+        Quantity("label + 1", following),
+        Cell("set", 0, "robust", "det", eps),
+        (
+            Check("label + 1 above the clean label", following - got),
+            Check("at or below chance", -(got - found.chance), strictly=False),
+        ),
+        eps,
+    )
+
+
+def _column(name: str, rows: Columns) -> Any:
+    return rows[name]

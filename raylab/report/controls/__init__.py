@@ -1,1 +1,0 @@
-"""The controls with their expected signs: table, figures, text and page."""
