@@ -39,6 +39,17 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     keys: int = 1
     bold: str = ""  # the column that a reader came for
+    limit: int | None = None  # rows that are shown; files have all
+
+    @property
+    def shown_rows(self) -> tuple[tuple[Value, ...], ...]:
+        return self.rows[: self.limit]
+
+    @property
+    def left_out(self) -> str:
+        """What is said of the rows that are not shown."""
+        more = len(self.rows) - len(self.shown_rows)
+        return f"{more} more are in tables/{self.name}.csv." if more else ""
 
     @classmethod
     def of(
@@ -49,12 +60,13 @@ class Table:
         columns: Mapping[str, Callable[[R], Value]],
         keys: int = 1,
         bold: str = "",
+        limit: int | None = None,
     ) -> Table:
         """A column that has no value in any row is left out."""
         listed = list(rows)
         values = {head: [value(row) for row in listed] for head, value in columns.items()}
         kept = {head: cells for head, cells in values.items() if any(_is_there(cell) for cell in cells)}
-        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold)
+        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold, limit)
 
 
 class Verdict(NamedTuple):
@@ -110,6 +122,7 @@ class Condition:
     metrics: Mapping[str, PerSeed]  # groups with slashes: accuracy/test
     verdict: str = ""  # the words of the badge
     network: Hashable = None  # the cell (of any seed) of the network: its key, and the course of its training
+    artifact: Hashable = None  # the cell of what has the numbers, where that is no network
     trained_on: Hashable = None  # the cell of its training set
 
 

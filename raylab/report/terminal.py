@@ -5,17 +5,21 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from raylab import runner
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
-from raylab.report.values import shown
+from raylab.report.values import Value, shown
 from raylab.stage import Stage, closure, is_task, rounds
 from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
+CELL = 36  # letters of a line in a cell of words
+SHORT = 20  # rows of a long table, where only what is most wanted is printed
 
 
 def preview(cells: Mapping[Any, Stage], store: Store) -> str:
@@ -118,12 +122,26 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
         case Text():
             return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
         case Table():
-            cells = [[shown(value) for value in row] for row in block.rows]
-            return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"
+            return _table(block, full)
         case Verdicts():
             return "\n".join([wrapped(block.caption), *(_verdicts(block) if full else _briefly(block))])
         case Figures():
             return ""
+
+
+def _table(block: Table, full: bool) -> str:
+    limit = block.limit if full or block.limit is None else min(block.limit, SHORT)
+    limited = replace(block, limit=limit)
+    cells = [line for row in limited.shown_rows for line in _lines(row)]
+    lines = [wrapped(block.caption), table(block.header, cells, keys=block.keys, whole=full), limited.left_out]
+    return "\n".join(line for line in lines if line)
+
+
+def _lines(row: Sequence[Value]) -> Iterator[tuple[str, ...]]:
+    """One, or several where a cell has many words."""
+    cells = [textwrap.wrap(shown(value), CELL) or [""] for value in row]
+    padded = [[line.ljust(max(map(len, cell))) for line in cell] if len(cell) > 1 else cell for cell in cells]
+    return zip_longest(*padded, fillvalue="")
 
 
 def _verdicts(block: Verdicts) -> Iterator[str]:

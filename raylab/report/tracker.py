@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from raylab.artifact import Artifact
@@ -32,25 +33,28 @@ def opened(name: str, config: Config, key: str) -> Record:
 def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
     """Metrics, verdicts and files in the parent; a child for each condition and seed that has a number."""
     parent, provenance = opened(name, built.config, built.key), newest_provenance(built.artifacts.values())
-    tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
     tags = {
         "mlflow.source.git.commit": str(provenance["commit"]),
         "raylab.machine": str(provenance["machine"]),
+    }
+    data = {a.key: a for cell, a in built.artifacts.items() if cell.role == "data"}
+    inputs = tuple(_ref(artifact) for artifact in data.values())
+    return published(replace(parent, inputs=inputs, tags={**parent.tags, **tags}), report, _children(built, report))
+
+
+def published(parent: Record, report: Report, children: Iterable[Record]) -> Publication:
+    """The run that was opened, with what the report says; and its children."""
+    tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
+    tags = {
+        **parent.tags,
         "verdict": report.answer.badge.words,
         LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
     }
-    data = {a.key: a for cell, a in built.artifacts.items() if cell.role == "data"}
+    metrics = {metric: value for metric, value in report.metrics.items() if math.isfinite(value)}
     verdicts = (report.answer, *report.verdicts())
-    record = Record(
-        parent.key,
-        parent.name,
-        parent.params,
-        {metric: value for metric, value in report.metrics.items() if math.isfinite(value)},
-        inputs=tuple(_ref(artifact) for artifact in data.values()),
-        tags={**parent.tags, **tags},
-        note="\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts),
-    )
-    return Publication(record, tuple(_children(built, report)), {**files(report), **tables})
+    note = "\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts)
+    record = replace(parent, metrics=metrics, tags=tags, note=note)
+    return Publication(record, tuple(children), {**files(report), **tables})
 
 
 def params_of(config: Config) -> dict[str, Param]:
@@ -75,7 +79,7 @@ def as_json(table: Table) -> bytes:
 def _children(built: AnyBuilt, report: Report) -> Iterator[Record]:
     of_config = params_of(built.config)
     for condition in report.conditions:
-        for seed in built.config.seeds:
+        for seed in dict.fromkeys(seed for of in condition.metrics.values() for seed in of):
             metrics = {name: of[seed].mean for name, of in condition.metrics.items() if seed in of}
             if metrics:
                 yield _child(built, condition, seed, of_config, metrics)
@@ -92,9 +96,14 @@ def _child(
         tags["raylab.network"] = network.key
         places["raylab.artifact"] = network.folder
         told = network.metrics
-        curves = {f"train/{name}": tuple(told[name]) for name in ("loss", "accuracy") if isinstance(told[name], list)}
+        curves = {
+            f"train/{name}": tuple(told[name]) for name in ("loss", "accuracy") if isinstance(told.get(name), list)
+        }
     if trained_on is not None:
         params["set"] = short(trained_on.key)
+    if (kept := _artifact(built, of.artifact, seed)) is not None:
+        params["artifact"] = short(kept.key)
+        places["raylab.artifact"] = kept.folder
     return Record(
         fingerprint({"study": built.key, "condition": dict(of.params), "seed": seed}),
         " ".join([*(str(one) for one in of.params.values() if one != ""), f"seed {seed}"]),
