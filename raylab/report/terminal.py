@@ -18,7 +18,7 @@ from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
-CELL = 36  # letters of a line in a cell of words
+CELL = 40  # letters of a line in a cell of words
 SHORT = 20  # rows of a long table, where only what is most wanted is printed
 
 
@@ -69,7 +69,8 @@ def table(
         while end < len(columns) and (end == at or used + 2 + sizes[end] <= width):
             used += 2 + sizes[end]
             end += 1
-        blocks.append("\n".join(_line(columns, sizes, keys, at, end, row) for row in range(len(rows) + 1)))
+        lines = (_line(columns, sizes, keys, at, end, row) for row in range(len(rows) + 1))
+        blocks.append("\n".join(filter(None, lines)))
         at = end if whole else len(columns)
     return "\n\n".join(blocks)
 
