@@ -143,7 +143,7 @@ LONGER = {
     "stages.usefulness.run": "one table of closed forms",
     "recipes.worlds._case": "the draw of a world: its order is its identity",
 }
-REBUILT = ("report.", "sweep.text")  # written by hand still, and due to become blocks
+REBUILT = ("report.",)  # written by hand still, and due to become blocks
 
 
 def functions() -> Iterator[tuple[str, int]]:
