@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from raylab.report.drawing import calm
 from raylab.report.picture import COLOURS, SOFT, Picture, style
 from raylab.space import Distribution
+from raylab.sweep import words
 from raylab.sweep.config import Objective
 from raylab.sweep.records import Record, plain
 from raylab.sweep.results import Results
 
-BLUE, RED, GREEN, PINK, AMBER, *_ = COLOURS
+BLUE, RED, *_ = COLOURS
 COLUMNS = 3
-LOOKS = {
-    "finished": "Filled: finished.",
-    "outside the constraints": "Crosses: finished, but outside the constraints.",
-    "stopped": "Grey rings: stopped early, at their last epoch.",
+STYLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "finished": ("Filled: finished.", {"color": BLUE, "marker": "o"}),
+    "outside the constraints": ("Crosses: finished, but outside the constraints.", {"color": SOFT, "marker": "x"}),
+    "stopped": ("Grey rings: stopped early, at their last epoch.", {"facecolors": "none", "edgecolors": SOFT}),
 }
 NAMED_CURVES = 10  # with more, only the best and the others are told apart
 
@@ -33,27 +36,57 @@ def by_field(results: Results, objective: Objective) -> Picture | None:
     if not records:
         return None
     space, best = results.sweep.space, results.best
-    rows = -(-len(space) // COLUMNS)
+    columns, rows = min(len(space), COLUMNS), -(-len(space) // COLUMNS)
+    states = {words.state(record) for record in records}
     with style():
-        figure = Figure(figsize=(3.2 * min(len(space), COLUMNS), 2.6 * rows), layout="constrained")
-        panels = figure.subplots(rows, min(len(space), COLUMNS), sharey=True, squeeze=False).ravel()
+        figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         for axes, (path, one) in zip(panels, space.items(), strict=False):
             _field(axes, path, one, records, objective, best)
         for axes in panels[len(space) :]:
             axes.set_visible(False)
         panels[0].set_ylabel(objective.name)
-        if len({_look(record) for record in records}) > 1:
+        if len(states) > 1:
             panels[0].legend(loc="best", fontsize=7.5)
-    told = f"The best is trial {best.number} at {best.value(objective.name):.4g}." if best else "There is no winner."
-    alt = f"{objective.name} of {len(records)} trials against {', '.join(space)}. {told}"
-    looks = {_look(record) for record in records}
-    key = " ".join(said for look, said in LOOKS.items() if look in looks) if len(looks) > 1 else ""
-    caption = (
-        f"One point a trial, on {_judged_on(results)}. {key}{' ' if key else ''}"
-        f"{'Ringed in orange: the winner. ' if best else ''}"
-        + ("The other fields vary too, so a trend here is not that of one field alone." if len(space) > 1 else "")
-    ).strip()
-    return Picture(f"{_file(objective.name)}_by_field", figure, alt, caption)
+    winner = f"The best is trial {best.number} at {best.value(objective.name):.4g}." if best else "There is no winner."
+    alt = f"{objective.name} of {len(records)} trials against {', '.join(space)}. {winner}"
+    caption = [f"One point a trial, on {_judged_on(results)}."]
+    caption += [key for name, (key, _) in STYLES.items() if name in states and len(states) > 1]
+    caption += ["Ringed in orange: the winner."] if best else []
+    if len(space) > 1:
+        caption.append("The other fields vary too, so a trend here is not that of one field alone.")
+    return Picture(f"{_file(objective.name)}_by_field", figure, alt, " ".join(caption))
+
+
+def _field(
+    axes: Axes, path: str, one: Distribution, records: list[Record], objective: Objective, best: Record | None
+) -> None:
+    listed = [_written(value) for value in one.values]
+
+    def place(record: Record) -> Any:
+        return listed.index(_written(record.point[path])) if listed else record.point[path]
+
+    for name, (_, look) in STYLES.items():
+        own = [record for record in records if words.state(record) == name]
+        if own:
+            at, values = [place(r) for r in own], [r.value(objective.name) for r in own]
+            axes.scatter(at, values, s=18, label=name, **look)
+    if best is not None:
+        ring: dict[str, Any] = {"s": 90, "facecolors": "none", "edgecolors": RED, "linewidths": 1.4, "zorder": 4}
+        axes.scatter([place(best)], [best.value(objective.name)], **ring)
+    if listed:
+        labels = [value if isinstance(value, str) else text for value, text in zip(one.values, listed, strict=True)]
+        axes.set_xticks(range(len(listed)), labels)
+        axes.set_xlim(-0.5, len(listed) - 0.5)
+    elif one.kind == "loguniform":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers would stay dark at night
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif one.integers is not None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(path)
+    calm(axes)
 
 
 def curves(results: Results) -> Picture | None:
@@ -61,34 +94,38 @@ def curves(results: Results) -> Picture | None:
     followed = [record for record in results.records if record.curve]
     if not followed:
         return None
-    objective, best = results.sweep.objectives[0], results.best
+    name, best, scheduler = results.sweep.objectives[0].name, results.best, results.sweep.scheduler
+    named = len(followed) <= NAMED_CURVES
     with style():
         figure = Figure(figsize=(7.6, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2, sharex=True)
-        for place, record in enumerate(followed):
-            _curve(left, right, record, place, best, named=len(followed) <= NAMED_CURVES)
-        scheduler = results.sweep.scheduler
-        for axes, title in ((left, objective.name), (right, "accuracy on its training set")):
+        panels = figure.subplots(1, 2, sharex=True)
+        for column, (axes, title) in enumerate(zip(panels, (name, "accuracy on its training set"), strict=True)):
+            for place, record in enumerate(followed):
+                own = best is not None and record.number == best.number
+                colour = COLOURS[place % len(COLOURS)] if named else RED if own else SOFT
+                values = [row[column] for row in record.curve]
+                width = 1.8 if own else 1.1 if named else 0.7
+                look: dict[str, Any] = {"color": colour, "linewidth": width, "zorder": 3 if own else 2}
+                axes.plot(range(1, len(values) + 1), values, label=_point(record), **look)
+                if record.state == "stopped":
+                    axes.plot(len(values), values[-1], marker="o", color=colour, markersize=3.5)
             axes.set(xlabel="epoch", title=title)
-            axes.grid(True)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            calm(axes)
             if scheduler.stops:
                 axes.axvline(scheduler.grace, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
-        if len(followed) <= NAMED_CURVES:
-            left.legend(loc="best", fontsize=7)
-    ends = "; ".join(
-        f"{_point(r)} {r.curve[-1][0]:.3f} after epoch {r.epochs}" for r in followed[:NAMED_CURVES] if r.curve
-    )
-    stopped = [record for record in followed if record.state == "stopped"]
+        if named:
+            panels[0].legend(loc="best", fontsize=7)
+    ends = "; ".join(f"{_point(r)} {r.curve[-1][0]:.3f} after epoch {r.epochs}" for r in followed[:NAMED_CURVES])
     caption = (
-        f"After every epoch, {objective.name} on {_judged_on(results)}, and the accuracy on the training images as the "
-        "network saw them."
+        f"After every epoch, {name} on {_judged_on(results)}, and the accuracy on the training images as the network "
+        "saw them."
     )
-    if len(followed) > NAMED_CURVES:
-        caption += f" {'Orange: the winner. ' if best else ''}Grey: the other trials."
-    if stopped:
+    if not named:
+        caption += f"{' Orange: the winner.' if best else ''} Grey: the other trials."
+    if any(record.state == "stopped" for record in followed):
         caption += f" A dot ends a trial that was stopped. Dashed: the grace of {scheduler.grace} epochs."
-    return Picture("curves", figure, f"{objective.name} by epoch of {len(followed)} trials: {ends}.", caption)
+    return Picture("curves", figure, f"{name} by epoch of {len(followed)} trials: {ends}.", caption)
 
 
 def front(results: Results) -> Picture | None:
@@ -102,14 +139,13 @@ def front(results: Results) -> Picture | None:
         axes = figure.subplots()
         for record in results.records:
             if record.state == "finished":
-                colour, marker = (BLUE, "o") if record.feasible else (SOFT, "x")
-                axes.scatter(record.value(x.name), record.value(y.name), s=18, color=colour, marker=marker)
+                axes.scatter(record.value(x.name), record.value(y.name), s=18, **STYLES[words.state(record)][1])
         axes.plot([r.value(x.name) for r in on], [r.value(y.name) for r in on], color=RED, linewidth=1.2, marker="o")
         axes.set(xlabel=f"{x.name} ({x.direction})", ylabel=f"{y.name} ({y.direction})")
-        axes.grid(True)
-    told = "; ".join(f"trial {r.number}: {r.value(x.name):.3f}, {r.value(y.name):.3f}" for r in on)
+        calm(axes)
+    numbers = "; ".join(f"trial {r.number}: {r.value(x.name):.3f}, {r.value(y.name):.3f}" for r in on)
     caption = "Joined: the Pareto front. Crosses: outside the constraints."
-    return Picture("front", figure, f"Pareto front of {x.name} and {y.name}: {told}.", caption)
+    return Picture("front", figure, f"Pareto front of {x.name} and {y.name}: {numbers}.", caption)
 
 
 def importance(found: Mapping[str, float], objective: Objective) -> Picture | None:
@@ -121,80 +157,18 @@ def importance(found: Mapping[str, float], objective: Objective) -> Picture | No
         axes = figure.subplots()
         axes.barh(list(found)[::-1], list(found.values())[::-1], color=BLUE, height=0.6)
         axes.set(xlabel=f"share of the variance of {objective.name}", xlim=(0, 1))
-        axes.grid(True, axis="x")
-        axes.set_axisbelow(True)
-    told = ", ".join(f"{path} {share:.2f}" for path, share in found.items())
+        calm(axes, "x")
+    numbers = ", ".join(f"{path} {share:.2f}" for path, share in found.items())
     caption = (
         "Functional ANOVA by a random forest over the finished trials (Hutter et al. 2014, as in Optuna): what the "
         "forest found in these trials, with no interval; of few trials it says little."
     )
-    return Picture(f"{_file(objective.name)}_importance", figure, f"Importance: {told}.", caption)
-
-
-def _field(
-    axes: Axes, path: str, one: Distribution, records: list[Record], objective: Objective, best: Record | None
-) -> None:
-    listed = [_written(value) for value in one.values]
-    shown = [value if isinstance(value, str) else text for value, text in zip(one.values, listed, strict=True)]
-
-    def at(record: Record) -> Any:
-        return listed.index(_written(record.point[path])) if listed else record.point[path]
-
-    looks: dict[str, dict[str, Any]] = {
-        "finished": {"color": BLUE, "marker": "o"},
-        "outside the constraints": {"color": SOFT, "marker": "x"},
-        "stopped": {"marker": "o", "facecolors": "none", "edgecolors": SOFT},
-    }
-    for name, look in looks.items():
-        own = [record for record in records if _look(record) == name]
-        if own:
-            axes.scatter([at(r) for r in own], [r.value(objective.name) for r in own], s=18, label=name, **look)
-    if best is not None:
-        value = best.value(objective.name)
-        axes.scatter([at(best)], [value], s=90, facecolors="none", edgecolors=RED, linewidths=1.4, zorder=4)
-    if listed:
-        axes.set_xticks(range(len(listed)), shown)
-        axes.set_xlim(-0.5, len(listed) - 0.5)
-    elif one.kind == "loguniform":
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # powers would stay dark at night
-        axes.xaxis.set_minor_locator(NullLocator())
-    elif one.integers is not None:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(path)
-    axes.grid(True)
-    for spine in ("top", "right"):
-        axes.spines[spine].set_visible(False)
+    return Picture(f"{_file(objective.name)}_importance", figure, f"Importance: {numbers}.", caption)
 
 
 def _written(value: Any) -> str:
     """The same before and after a journey through JSON."""
     return json.dumps(plain(value), sort_keys=True)
-
-
-def _look(record: Record) -> str:
-    if record.state == "finished":
-        return "finished" if record.feasible else "outside the constraints"
-    return record.state
-
-
-def _curve(left: Axes, right: Axes, record: Record, place: int, best: Record | None, *, named: bool) -> None:
-    own = best is not None and record.number == best.number
-    colour = COLOURS[place % len(COLOURS)] if named else RED if own else SOFT
-    epochs = range(1, len(record.curve) + 1)
-    for axes, column in ((left, 0), (right, 1)):
-        values = [row[column] for row in record.curve]
-        axes.plot(
-            epochs,
-            values,
-            color=colour,
-            linewidth=1.8 if own else 1.1 if named else 0.7,
-            zorder=3 if own else 2,
-            label=_point(record),
-        )
-        if record.state == "stopped":
-            axes.plot(len(values), values[-1], marker="o", color=colour, markersize=3.5)
 
 
 def _point(record: Record) -> str:
@@ -203,8 +177,8 @@ def _point(record: Record) -> str:
 
 
 def _judged_on(results: Results) -> str:
-    return "the test images" if results.sweep.selection.split == "test" else "the half of the test images that chooses"
+    return "the test images" if words.mark(results.sweep) else "the validation split"
 
 
 def _file(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name)
+    return re.sub(r"\W", "_", name)

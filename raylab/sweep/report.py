@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from raylab.config import to_yaml
 from raylab.identity import short
@@ -29,17 +29,6 @@ ENDINGS = {
 }
 
 
-@dataclass(frozen=True)
-class About:
-    """What `html.of_sections` asks of an experiment."""
-
-    name: str
-    title: str
-    lead: str
-    how_to_read: str
-    source: str = ""
-
-
 def page(results: Results, of: Report) -> str:
     """The HTML of one sweep."""
     sweep = results.sweep
@@ -52,19 +41,23 @@ def page(results: Results, of: Report) -> str:
         f"The winner is the best of all trials that came to their end. {''.join(bounds)}That it gains on the config "
         "before the sweep is said where the 95 % interval of their difference, paired by seed and image, is above zero."
     )
-    about = About(f"sweep of {sweep.experiment}", f"Sweep {sweep.study}", _selection(results), how_to_read)
+    about = SimpleNamespace(
+        name=f"sweep of {sweep.experiment}",
+        title=f"Sweep {sweep.study}",
+        lead=_selection(results),
+        how_to_read=how_to_read,
+        source="",
+    )
     made = Made(to_yaml(sweep), (results.commit,), (), {}, "", "", "", (), ())
     return html.of_sections(about, [html.Section(f"sweep-{short(results.key)}", results.key, of, made)])
 
 
 def report(results: Results) -> Report:
-    sweep = results.sweep
-    sampler = "TPE" if sweep.sampler == "tpe" else sweep.sampler
     return Report(
-        f"{sampler.capitalize() if sampler != 'TPE' else sampler} search with {sweep.scheduler.name}",
+        f"A {_search(results)} with {results.sweep.scheduler.name}",
         answer(results),
         tuple(_blocks(results)),
-        figures.by_field(results, sweep.objectives[0]),
+        figures.by_field(results, results.sweep.objectives[0]),
         "final" if results.finals else "trials",
         dict(_metrics(results)),
     )
@@ -73,8 +66,7 @@ def report(results: Results) -> Report:
 def answer(results: Results) -> Verdict:
     sweep, best, first = results.sweep, results.best, results.sweep.objectives[0]
     fields = f"{len(sweep.space)} field{'s' * (len(sweep.space) != 1)}"
-    sampler = "TPE" if sweep.sampler == "tpe" else sweep.sampler
-    opening = f"{len(results.records)} trials of a {sampler} search over {fields}, {ENDINGS[sweep.scheduler.name]}."
+    opening = f"{len(results.records)} trials of a {_search(results)} over {fields}, {ENDINGS[sweep.scheduler.name]}."
     if best is None:
         finished = any(record.state == "finished" for record in results.records)
         why = "No trial met the constraints" if finished else "No trial came to its end"
@@ -254,6 +246,11 @@ def _patience(results: Results, rises: Sequence[patience.Rise]) -> Iterator[Bloc
             f"Only from epoch {wait} on was the winner always among the best third of the trials. At epoch {wait - 1} "
             "a scheduler that keeps a third would have ended it."
         )
+    at = _at(results)
+
+    def column(head: str, rise: patience.Rise) -> Value:
+        return at[head](rise.record)
+
     if rungs := patience.rungs(results):
         yield _rungs(rungs, sweep.scheduler.name, name)
     yield Table.of(
@@ -263,7 +260,7 @@ def _patience(results: Results, rises: Sequence[patience.Rise]) -> Iterator[Bloc
         "that fails to whoever stops before it.",
         rises,
         {
-            **{head: (lambda rise, of=of: of(rise.record)) for head, of in _at(results).items()},
+            **each(at, "{}", column),
             "Half-way, epoch": lambda rise: rise.half,
             "Best": lambda rise: _fixed(rise.best),
             "at epoch": lambda rise: rise.at,
@@ -362,6 +359,10 @@ def _metrics(results: Results) -> Iterator[tuple[str, float]]:
             yield f"{final.name}/{name}", mean.mean
 
 
+def _search(results: Results) -> str:
+    return f"{'TPE' if results.sweep.sampler == 'tpe' else results.sweep.sampler} search"
+
+
 def _ordered(results: Results) -> list[Record]:
     ranked = results.ranked
     return [*ranked, *(record for record in results.records if record not in ranked)]
@@ -369,8 +370,11 @@ def _ordered(results: Results) -> list[Record]:
 
 def _at(results: Results) -> words.Columns:
     """The columns of a trial's number and point."""
-    fields = each(results.sweep.space, "{}", lambda path, record: _value(record.point.get(path)))
-    return {"Trial": lambda record: record.number, **fields}
+
+    def value(path: str, record: Record) -> Value:
+        return _value(record.point.get(path))
+
+    return {"Trial": lambda record: record.number, **each(results.sweep.space, "{}", value)}
 
 
 def _numbers(results: Results) -> words.Columns:

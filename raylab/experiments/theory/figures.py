@@ -20,7 +20,7 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
 
 BLUE, RED, GREEN, PINK, AMBER, *_ = COLOURS
-Curve = tuple[Sequence[float], Sequence[float], str]  # places, shares, colour
+Curve = tuple[Any, Sequence[float], str]  # places, shares, colour
 Points = Mapping[float, PerSeed | Estimate]
 
 
@@ -64,7 +64,8 @@ def misalignment(worlds: Worlds) -> Picture | None:
 
 def _classes(axes: Axes, mean: Any, learned: Any, points: Any, side: Any) -> None:
     for sign, colour in ((1.0, BLUE), (-1.0, RED)):
-        axes.scatter(*points[side == sign].T, s=5, color=colour, alpha=0.35, linewidths=0)
+        x, y = points[side == sign].T
+        axes.scatter(x, y, s=5, color=colour, alpha=0.35, linewidths=0)
         for deviations in (1, 2):
             size = 2 * deviations * np.sqrt(learned)
             look: dict[str, Any] = {"fill": False, "edgecolor": colour, "linewidth": 1.1, "alpha": 0.9 / deviations}
@@ -129,7 +130,7 @@ def plane(worlds: Worlds) -> Picture:
         figure = Figure(figsize=(7.2, 3.8), layout="constrained")
         axes = figure.add_subplot()
         for those, colour, label in ((rest, SOFT, "eigenvectors"), (members, PINK, "members of the ensemble")):
-            axes.scatter(*points[those].T, s=20, color=colour, linewidths=0, label=label)
+            axes.scatter(points[those, 0], points[those, 1], s=20, color=colour, linewidths=0, label=label)
         for name, marker, colour in (("ensemble", "^", PINK), ("contained", "s", RED), ("most useful", "*", GREEN)):
             x, y = drawn["special"][name]
             axes.scatter([x], [y], s=95, marker=marker, color=colour, linewidths=0, label=name, zorder=4)

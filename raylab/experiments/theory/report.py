@@ -11,7 +11,7 @@ from raylab.experiments.theory.figures import pictures
 from raylab.experiments.theory.measure import Worlds
 from raylab.experiments.theory.plan import Cell
 from raylab.experiments.theory.verdict import BADGES, Comparison, answer, compared, counts, unmatched
-from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts
+from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import stacked
 from raylab.report.numbers import basis
 from raylab.report.picture import Picture
@@ -110,13 +110,18 @@ def _blocks(worlds: Worlds, by_world: Compared) -> Iterator[Block]:
 def _counted(by_world: Compared) -> Table:
     rows = {WORLDS[name].title: those for name, those in by_world.items()}
     rows["All"] = [one for those in by_world.values() for one in those]
+    codes = {badge.words: code for code, badge in BADGES.items()}
+
+    def count(words: str, row: tuple[str, Sequence[Comparison]]) -> int | None:
+        return counts(row[1]).get(codes[words])
+
     return Table.of(
         "worlds",
         "How many numbers of each world the rule calls what.",
         rows.items(),
         {
             "World": lambda row: row[0],
-            **{badge.words: lambda row, code=code: counts(row[1]).get(code) for code, badge in BADGES.items()},
+            **each(codes, "{}", count),
             "all": lambda row: len(row[1]),
         },
     )

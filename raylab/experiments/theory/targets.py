@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Literal, NamedTuple
 
 from raylab.experiments.theory.config import Theory
@@ -155,23 +154,22 @@ def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found:
                 yield _asked(f"{quantity} sampled", f"{label}, sampled", found[quantity].mean.mean, 0.005, CLOSED)
 
 
-def two_layer(config: Theory, found: Quantities, published: bool) -> Iterator[Asked]:
+def published_draws() -> Iterator[Asked]:
     """Row 39."""
-    del config, found
-    if published:
-        yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
-        for eps, name in EPS.items():
-            words = f"perturbation-only network, ε = {eps}"
-            yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
-        return
+    yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
+    for eps, name in EPS.items():
+        words = f"perturbation-only network, ε = {eps}"
+        yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
+
+
+def own_draws() -> Iterator[Asked]:
     for eps in EPS:
         words = f"the same, labels by fair coins, ε = {eps}, less the closed form at each seed's label sum"
         yield _asked(f"eps {eps} excess", words, 0.0, 0.05, CLOSED)
 
 
-def images(config: Theory, found: Quantities) -> Iterator[Asked]:
+def images() -> Iterator[Asked]:
     """Row 38."""
-    del config, found
     words = {
         "standard": "standard network, training accuracy",
         **{f"eps {eps}": f"perturbation-only network, ε = {eps}" for eps in ("0.14", "0.056", "0.028")},
@@ -181,9 +179,8 @@ def images(config: Theory, found: Quantities) -> Iterator[Asked]:
         yield _of_row(38, name, quantity, words[quantity], "float32, not half precision")
 
 
-def squares(config: Theory, found: Quantities) -> Iterator[Asked]:
+def squares(config: Theory) -> Iterator[Asked]:
     """Row 32."""
-    del found
     c, largest = config.squares, f"d {max(config.squares.dimensions)}"
     protocol = (
         f"{largest.replace(' ', ' = ')}, n = {c.examples}, whitened MLP; published: d = 3072, n = 10000, ResNet-18"
@@ -198,9 +195,8 @@ def squares(config: Theory, found: Quantities) -> Iterator[Asked]:
     yield _asked("rule withstands", "ℓ∞ radius that sign(mean x) withstands", 0.9, 1e-9, NAKKIRAN, 32)
 
 
-def usefulness(config: Theory, found: Quantities) -> Iterator[Asked]:
+def usefulness(found: Quantities) -> Iterator[Asked]:
     """Section 7.2: identities, which hold on any data, and the ordering of the two constructions."""
-    del config
     mixture, plane = "log usefulness of Goh's mixture, from its two members", f"{GOH}: members given to ±.005"
     yield _asked("contained in the published plane", mixture, -1.253, 0.01, plane)
     identity = "‖a‖Σ/‖a‖₂ of eigenvectors less singular values, largest log difference"
@@ -209,19 +205,16 @@ def usefulness(config: Theory, found: Quantities) -> Iterator[Asked]:
         exact = found[f"{name} identity"].mean.mean
         yield _asked(f"{name} usefulness", f"log usefulness, {name}", exact, 1e-6, f"{CLOSED} from the eigenvectors")
     best, most = (found[f"best member {what}"].mean.mean for what in ("usefulness", "robustness"))
-    above, no_more = (
-        "log usefulness, ensemble above its best member",
-        "log robustness, ensemble no more robust than its best",
-    )
+    above = "log usefulness, ensemble above its best member"
     yield _asked("ensemble usefulness", above, best, 0, GOH, rule="at_least")
+    no_more = "log robustness, ensemble no more robust than its best"
     yield _asked("ensemble robustness", no_more, most, 0, GOH, rule="at_most")
     none_left = "robust usefulness of the contaminated feature: none is left"
     yield _asked("contained robust usefulness", none_left, 0, 0, GOH, rule="at_most")
 
 
-def synthetic(config: Theory, found: Quantities) -> Iterator[Asked]:
+def synthetic(found: Quantities) -> Iterator[Asked]:
     """Row 45: every number of the table, and beside it the limit of endless data where there is one."""
-    del config
     for quantity, name in SYNTHETIC.items():
         protocol = "one start an example; unstated there" if quantity == "D_R 2" else ""
         yield _of_row(45, name, quantity, name, protocol)
@@ -235,13 +228,15 @@ def synthetic(config: Theory, found: Quantities) -> Iterator[Asked]:
     yield _asked("D_R many 2", "D_R, ε = 2η, eight starts an example", 0.95, 0.02, "limit of endless data")
 
 
-# By `Cell.world`.
-ASKED: Mapping[str, Callable[[Theory, Quantities], Iterator[Asked]]] = {
-    "gaussian": gaussian,
-    "two_layer published": partial(two_layer, published=True),
-    "two_layer": partial(two_layer, published=False),
-    "images published": images,
-    "usefulness": usefulness,
-    "squares": squares,
-    "synthetic": synthetic,
-}
+def asked(world: str, config: Theory, found: Quantities) -> Iterator[Asked]:
+    """Of a world, by `Cell.world`."""
+    of: Mapping[str, Callable[[], Iterator[Asked]]] = {
+        "gaussian": lambda: gaussian(config, found),
+        "two_layer published": published_draws,
+        "two_layer": own_draws,
+        "images published": images,
+        "usefulness": lambda: usefulness(found),
+        "squares": lambda: squares(config),
+        "synthetic": lambda: synthetic(found),
+    }
+    return of[world]()

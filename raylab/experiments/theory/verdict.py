@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from raylab.core.statistics import Estimate, Range
 from raylab.experiments.theory.measure import Worlds
-from raylab.experiments.theory.targets import ASKED, Target
+from raylab.experiments.theory.targets import Target, asked
 from raylab.report.blocks import Verdict
 from raylab.report.numbers import basis, significant
 from raylab.report.per_seed import bounds_of, of_samples
@@ -67,7 +67,7 @@ class Comparison:
 def compared(worlds: Worlds, world: str) -> Iterator[Comparison]:
     """Every target of a world. Quantities that another config does not have are not asked for."""
     found, why = worlds.found(world), worlds.absence(world)
-    for quantity, target, protocol in ASKED[world](worlds.config, found):
+    for quantity, target, protocol in asked(world, worlds.config, found):
         if quantity in found or (why and math.isfinite(target.value)):
             yield Comparison(target, found[quantity].mean, protocol, why)
 
