@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.theory.experiment import EXPERIMENT
+    from raylab.experiments.theory import EXPERIMENT
 
 
 def main() -> None:

@@ -17,13 +17,16 @@ import ray as ray_package
 from raylab.backend import Backend
 from raylab.cluster.backend import RayBackend
 from raylab.config import load
+from raylab.report import terminal
 from raylab.runner import InlineBackend
 from raylab.search import Numbers, TrialReporter
 from raylab.site import Site, SiteFile
 from raylab.space import Point
 from raylab.store import Store
+from raylab.sweep import report
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
+from raylab.sweep.results import Results
 from raylab.sweep.run import run
 from raylab.sweep.space import Prepared
 from raylab.tracking import NullTracker, Tracker
@@ -153,6 +156,15 @@ def as_yaml(values: dict[str, Any]) -> str:
 
 def prepared(**changes: Any) -> Prepared:
     return prepare(sweep(**changes), CONFIGS)
+
+
+def page(results: Results) -> str:
+    return report.page(results, report.report(results))
+
+
+def text(results: Results) -> str:
+    """Everything that a terminal may show."""
+    return terminal.as_text(report.report(results), full=True)
 
 
 def site(folder: Path, backend: Backend | None = None, tracker: Tracker | None = None) -> Site:

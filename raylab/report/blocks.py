@@ -40,6 +40,17 @@ class Table:
     keys: int = 1
     bold: str = ""  # the column that a reader came for
     only_file: bool = False  # too long for people: neither page nor terminal shows it
+    limit: int | None = None  # rows that are shown; files have all
+
+    @property
+    def shown_rows(self) -> tuple[tuple[Value, ...], ...]:
+        return self.rows[: self.limit]
+
+    @property
+    def left_out(self) -> str:
+        """What is said of the rows that are not shown."""
+        more = len(self.rows) - len(self.shown_rows)
+        return f"{more} more are in tables/{self.name}.csv." if more else ""
 
     @classmethod
     def of(
@@ -51,12 +62,14 @@ class Table:
         keys: int = 1,
         bold: str = "",
         only_file: bool = False,
+        limit: int | None = None,
     ) -> Table:
         """A column that has no value in any row is left out."""
         listed = list(rows)
         values = {head: [value(row) for row in listed] for head, value in columns.items()}
         kept = {head: cells for head, cells in values.items() if any(_is_there(cell) for cell in cells)}
-        return cls(name, caption, tuple(kept), tuple(zip(*kept.values(), strict=True)), keys, bold, only_file)
+        named, values_of = tuple(kept), tuple(zip(*kept.values(), strict=True))
+        return cls(name, caption, named, values_of, keys, bold, only_file, limit)
 
 
 class Verdict(NamedTuple):
@@ -113,6 +126,7 @@ class Condition:
     verdict: str = ""  # the words of the badge
     # The cell (of any seed) of the network: its key, and the course of its training; or of a test of it: its key alone.
     network: Hashable = None
+    artifact: Hashable = None  # the cell of what has the numbers, where that is no network
     trained_on: Hashable = None  # the cell of its training set
 
 

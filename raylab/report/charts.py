@@ -138,9 +138,12 @@ def lines(
         axes.set_title(title, pad=20 if stretches else None)
         axes.legend(loc="best")
         calm(axes)
-    told = {of: {f"{at:g}": value for at, value in curve.items()} for of, curve in curves.items()}
-    beside = {"Levels": levels} if levels else {}
-    return Picture(name, figure, f"{title}. {spoken(told | beside)}", caption)
+    told: dict[str, Mapping[str, Measured]] = {
+        of: {f"{place:g}": value for place, value in curve.items()} for of, curve in curves.items()
+    }
+    if levels:
+        told["Levels"] = levels
+    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
 
 
 def heat_map(

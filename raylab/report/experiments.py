@@ -10,9 +10,9 @@ from raylab.experiments.errors import EXPERIMENT as ERRORS
 from raylab.experiments.fourier import EXPERIMENT as FOURIER
 from raylab.experiments.poison import EXPERIMENT as POISON
 from raylab.experiments.robust import EXPERIMENT as ROBUST
+from raylab.experiments.theory import EXPERIMENT as THEORY
 from raylab.experiments.worlds import EXPERIMENT as WORLDS
 from raylab.report.experiment import AnyExperiment
-from raylab.report.theory.experiment import EXPERIMENT as THEORY
 from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
 Name = Literal[

@@ -42,6 +42,11 @@ def page(about: Any, studies: Sequence[tuple[AnyBuilt, Report]]) -> str:
         Section(f"study-{short(built.key)}", built.key, report, made(built.config, built.artifacts))
         for built, report in studies
     ]
+    return of_sections(about, sections)
+
+
+def of_sections(about: Any, sections: Sequence[Section]) -> str:
+    """The same of reports that are not on a study's artifacts."""
     return render("page.html", title=about.title, about=about, sections=sections, kind=_kind, shown=shown, is_badge=_is)
 
 

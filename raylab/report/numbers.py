@@ -38,6 +38,21 @@ def span(estimates: Iterable[Estimate]) -> str:
     return f"{low} %" if low == high else f"{low}–{high} %"
 
 
+def significant(value: float, n: int = 8) -> str:
+    """A number with at most so many digits that count, and a real minus."""
+    return f"{value:.{n}g}".replace("-", "−")
+
+
+def basis(estimate: Estimate | None) -> str:
+    """What a number rests on: n = 12 700, 1 seed."""
+    if estimate is None or math.isnan(estimate.mean):
+        return ABSENT
+    if estimate.n == 0:
+        return "computed"
+    n = f"{estimate.n:,}".replace(",", "\u202f")
+    return f"n = {n}, {estimate.seeds} seed{'s' if estimate.seeds > 1 else ''}"
+
+
 def coefficient(value: Coefficient) -> str:
     """0.93 [0.71, 0.98]"""
     if math.isnan(value.value):

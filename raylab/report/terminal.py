@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -14,13 +15,13 @@ from raylab.cost import estimate
 from raylab.progress import duration
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
-from raylab.report.values import shown
 from raylab.stage import Stage, closure, is_task, rounds
 from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
-LONGEST = 48  # letters of a cell on one line
+CELL = 40  # letters of a line in a cell of words
+SHORT = 20  # rows of a long table, where only what is most wanted is printed
 
 
 def preview(cells: Mapping[Any, Stage], store: Store, cpus: int | None = None) -> str:
@@ -82,7 +83,8 @@ def table(
         while end < len(columns) and (end == at or used + 2 + sizes[end] <= width):
             used += 2 + sizes[end]
             end += 1
-        blocks.append("\n".join(_line(columns, sizes, keys, at, end, row) for row in range(len(rows) + 1)))
+        lines = (_line(columns, sizes, keys, at, end, row) for row in range(len(rows) + 1))
+        blocks.append("\n".join(filter(None, lines)))
         at = end if whole else len(columns)
     return "\n\n".join(blocks)
 
@@ -95,12 +97,6 @@ def _line(columns: Sequence[Sequence[str]], sizes: Sequence[int], keys: int, at:
     cells = [name.ljust(size) for name, size in zip(names, sizes, strict=False)]
     cells += [columns[i][row].rjust(sizes[i]) for i in range(at, end)]
     return "  ".join(cells).rstrip()
-
-
-def _lines(cells: Sequence[str]) -> Iterator[list[str]]:
-    """A row, of which long words go on below themselves."""
-    parts = [textwrap.wrap(cell, LONGEST, break_on_hyphens=False) or [""] for cell in cells]
-    yield from map(list, zip_longest(*parts, fillvalue=""))
 
 
 def wrapped(text: str, bullet: str = "") -> str:
@@ -143,12 +139,26 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
         case Table(only_file=True):
             return ""
         case Table():
-            cells = [line for row in block.rows for line in _lines([shown(value) for value in row])]
-            return f"{wrapped(block.caption)}\n{table(block.header, cells, keys=block.keys, whole=full)}"
+            return _table(block, full)
         case Verdicts():
             return "\n".join([wrapped(block.caption), *(_verdicts(block) if full else _briefly(block))])
         case Figures():
             return ""
+
+
+def _table(block: Table, full: bool) -> str:
+    limit = block.limit if full or block.limit is None else min(block.limit, SHORT)
+    limited = replace(block, limit=limit)
+    cells = [line for row in limited.shown_rows for line in _lines(row)]
+    lines = [wrapped(block.caption), table(block.header, cells, keys=block.keys, whole=full), limited.left_out]
+    return "\n".join(line for line in lines if line)
+
+
+def _lines(row: Sequence[Value]) -> Iterator[tuple[str, ...]]:
+    """One, or several where a cell has many words."""
+    cells = [textwrap.wrap(shown(value), CELL, break_on_hyphens=False) or [""] for value in row]
+    padded = [[line.ljust(max(map(len, cell))) for line in cell] if len(cell) > 1 else cell for cell in cells]
+    return zip_longest(*padded, fillvalue="")
 
 
 def _verdicts(block: Verdicts) -> Iterator[str]:

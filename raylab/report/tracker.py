@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from raylab.artifact import Artifact
@@ -32,25 +33,29 @@ def opened(name: str, config: Config, key: str) -> Record:
 def publication(name: str, built: AnyBuilt, report: Report, conditions: Sequence[Condition]) -> Publication:
     """Metrics, verdicts and files in the parent; a child for each condition and seed that has a number."""
     parent, provenance = opened(name, built.config, built.key), newest_provenance(built.artifacts.values())
-    tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
     tags = {
         "mlflow.source.git.commit": str(provenance["commit"]),
         "raylab.machine": str(provenance["machine"]),
+    }
+    data = {a.key: a for cell, a in built.artifacts.items() if cell.role in ("data", "shown")}
+    inputs = tuple(_ref(artifact) for artifact in data.values())
+    parent = replace(parent, inputs=inputs, tags={**parent.tags, **tags})
+    return published(parent, report, children(built, conditions or report.conditions))
+
+
+def published(parent: Record, report: Report, children: Iterable[Record]) -> Publication:
+    """The run that was opened, with what the report says; and its children."""
+    tables = {f"tables/{table.name}.json": as_json(table) for table in report.tables()}
+    tags = {
+        **parent.tags,
         "verdict": report.answer.badge.words,
         LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
     }
-    data = {a.key: a for cell, a in built.artifacts.items() if cell.role in ("data", "shown")}
+    metrics = {metric: value for metric, value in report.metrics.items() if math.isfinite(value)}
     verdicts = (report.answer, *report.verdicts())
-    record = Record(
-        parent.key,
-        parent.name,
-        parent.params,
-        {metric: value for metric, value in report.metrics.items() if math.isfinite(value)},
-        inputs=tuple(_ref(artifact) for artifact in data.values()),
-        tags={**parent.tags, **tags},
-        note="\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts),
-    )
-    return Publication(record, children(built, conditions or report.conditions), {**files(report), **tables})
+    note = "\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts)
+    record = replace(parent, metrics=metrics, tags=tags, note=note)
+    return Publication(record, tuple(children), {**files(report), **tables})
 
 
 def children(built: AnyBuilt, conditions: Iterable[Condition]) -> tuple[Record, ...]:
@@ -80,7 +85,7 @@ def as_json(table: Table) -> bytes:
 def _children(built: AnyBuilt, conditions: Iterable[Condition]) -> Iterator[Record]:
     of_config = params_of(built.config)
     for condition in conditions:
-        for seed in built.config.seeds:
+        for seed in dict.fromkeys(seed for of in condition.metrics.values() for seed in of):
             metrics = {name: of[seed].mean for name, of in condition.metrics.items() if seed in of}
             if metrics:
                 yield _child(built, condition, seed, of_config, metrics)
@@ -102,6 +107,9 @@ def _child(
         curves = {f"train/{name}": tuple(told[name]) for name in named}
     if trained_on is not None:
         params["set"] = short(trained_on.key)
+    if (kept := _artifact(built, of.artifact, seed)) is not None:
+        params["artifact"] = short(kept.key)
+        places["raylab.artifact"] = kept.folder
     return Record(
         fingerprint({"study": built.key, "condition": dict(of.params), "seed": seed}),
         " ".join([*(str(one) for one in of.params.values() if one != ""), f"seed {seed}"]),

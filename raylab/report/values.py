@@ -64,6 +64,14 @@ class Plain(NamedTuple):
     decimals: int = 2
 
 
+class Digits(NamedTuple):
+    """A number that is no share, with so many digits that count; one that was sampled with four decimals, ± two digits
+    of its standard error."""
+
+    of: Estimate | float
+    digits: int = 8
+
+
 class Singles(NamedTuple):
     """The shares of single seeds, side by side."""
 
@@ -78,7 +86,10 @@ class Spanned(NamedTuple):
     decimals: int | None = None
 
 
-Value = PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Singles | Badge | int | str | None
+Value = (
+    PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Digits | Singles | Badge | int | str
+    | None
+)  # fmt: skip
 
 
 def estimate(of: PerSeed | Estimate) -> Estimate:
@@ -105,6 +116,8 @@ def shown(value: Value) -> str:
             return share(value.value, value.decimals)
         case Rate():
             return str(value)
+        case Digits():
+            return _in_digits(value.of, value.digits)
         case Singles():
             return " ".join(share(one.mean) for one in value.of.values()) or ABSENT
         case Badge():
@@ -130,6 +143,8 @@ def fields(name: str, value: Value) -> dict[str, object]:
             low, high = value.interval
             numbers_of = {"": value.share, " low": low, " high": high}
             return {**{f"{name}{what}": _digits(of) for what, of in numbers_of.items()}, f"{name} n": value.n}
+        case Digits():
+            return _of_estimate(name, value.of, 12) if isinstance(value.of, Estimate) else {name: _digits(value.of, 12)}
         case Singles():
             return {f"{name} seed {seed}": _digits(one.mean) for seed, one in value.of.items()}
         case Badge():
@@ -139,10 +154,10 @@ def fields(name: str, value: Value) -> dict[str, object]:
     return {name: value}
 
 
-def _of_estimate(name: str, one: Estimate) -> dict[str, object]:
+def _of_estimate(name: str, one: Estimate, digits: int = 6) -> dict[str, object]:
     low, high = bounds_of(one)
     told = {"": one.mean, " se": one.se, " low": low, " high": high}
-    said: dict[str, object] = {f"{name}{what}": _digits(of) for what, of in told.items()}
+    said: dict[str, object] = {f"{name}{what}": _digits(of, digits) for what, of in told.items()}
     return said | {f"{name} n": one.n, f"{name} seeds": one.seeds}
 
 
@@ -163,5 +178,15 @@ def _decimals(value: float, decimals: int) -> str:
     return ABSENT if math.isnan(value) else f"{value:.{decimals}f}".replace("-", "−")
 
 
-def _digits(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
+def _in_digits(one: Estimate | float, digits: int) -> str:
+    mean = one.mean if isinstance(one, Estimate) else one
+    if math.isnan(mean):
+        return ABSENT
+    if not isinstance(one, Estimate) or one.n == 0:
+        return numbers.significant(mean, digits)
+    error = "" if math.isnan(one.se) else f" ± {numbers.significant(one.se, 2)}"
+    return f"{_decimals(mean, 4)}{error}"
+
+
+def _digits(value: float, digits: int = 6) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}g}"

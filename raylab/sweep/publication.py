@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 
 from raylab.identity import canonical_json, fingerprint, short
+from raylab.report import tracker
+from raylab.report.blocks import Report
+from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.records import Record as Trial
 from raylab.sweep.results import Results, said
@@ -23,28 +27,16 @@ def parent(sweep: Sweep, key: str) -> Record:
         "selection": sweep.selection.split,
         "swept": ", ".join(sweep.space),
     }
-    return Record(
-        key,
-        f"{sweep.study} {sweep.sampler} [{short(key)}]",
-        params,
-        tags={"raylab.stage": "sweep", "raylab.config": canonical_json(sweep)},
-    )
+    tags = {"raylab.stage": "sweep", "raylab.config": canonical_json(sweep)}
+    return Record(key, f"{sweep.study} {sweep.sampler} [{short(key)}]", params, tags=tags)
 
 
-def publication(results: Results, files: Mapping[str, bytes]) -> Publication:
-    opened = parent(results.sweep, results.key)
-    best = results.best
-    metrics = {f"best {one.name}": best.value(one.name) for one in results.sweep.measures} if best else {}
-    metrics["epochs"] = float(sum(record.epochs for record in results.records))
-    for state in ("finished", "stopped", "failed", "lost"):
-        metrics[f"trials {state}"] = float(sum(record.state == state for record in results.records))
-    for final in results.finals:
-        metrics |= {f"{final.name}, held out: {name}": one.mean for name, one in final.held_out.items()}
+def publication(results: Results, report: Report) -> Publication:
+    opened, best = parent(results.sweep, results.key), results.best
     tags = {**opened.tags, "mlflow.source.git.commit": results.commit}
     if best is not None:
         tags["raylab.best"] = f"trial {best.number}"
-    children = (*_trials(results), *_finals(results))
-    return Publication(Record(opened.key, opened.name, opened.params, metrics, tags=tags), children, files)
+    return tracker.published(replace(opened, tags=tags), report, (*_trials(results), *_finals(results)))
 
 
 def _trials(results: Results) -> Iterator[Record]:
@@ -56,7 +48,7 @@ def _trials(results: Results) -> Iterator[Record]:
         yield Record(
             fingerprint((results.key, trial.number)),
             f"trial {trial.number}",
-            {path: _param(value) for path, value in trial.point.items()},
+            {**_params(results, trial.point), "trial": trial.number},
             dict(_metrics(results, trial)),
             dict(_curves(results, trial)),
             tags={"raylab.stage": "trial", "raylab.state": trial.state, "raylab.trial": str(trial.number), **marks},
@@ -67,31 +59,37 @@ def _trials(results: Results) -> Iterator[Record]:
 def _metrics(results: Results, trial: Trial) -> Iterator[tuple[str, float]]:
     """Those of a finished trial: an early stop is no result."""
     if trial.state == "finished":
-        yield from ((one.name, trial.value(one.name)) for one in results.sweep.measures)
-    yield "epochs", float(trial.epochs)
-    yield "seconds", trial.seconds
+        group = "test" if results.sweep.selection.split == "test" else "validation"
+        yield from ((f"{group}/{one.name}", trial.value(one.name)) for one in results.sweep.measures)
+    yield "cost/epochs", float(trial.epochs)
+    yield "cost/seconds", trial.seconds
 
 
 def _curves(results: Results, trial: Trial) -> Iterator[tuple[str, tuple[float, ...]]]:
     if trial.curve:
-        names = (f"{results.sweep.objectives[0].name} by epoch", "training accuracy", "training loss")
+        names = (f"by_epoch/{results.sweep.objectives[0].name}", "train/accuracy", "train/loss")
         for name, values in zip(names, zip(*trial.curve, strict=True), strict=True):
             yield name, tuple(values)
 
 
 def _finals(results: Results) -> Iterator[Record]:
+    seeds = results.sweep.final.seeds if results.sweep.final else ()
     for final in results.finals:
-        metrics = {f"{name}, held out": one.mean for name, one in final.held_out.items()}
-        metrics |= {f"{name}, whole test set": one.mean for name, one in final.whole.items()}
-        metrics |= {f"{name}, held out, se": e.se for name, e in final.held_out.items() if not math.isnan(e.se)}
-        seeds = results.sweep.final.seeds if results.sweep.final else ()
+        metrics = {f"test_split/{name}": one.mean for name, one in final.held_out.items()}
+        metrics |= {f"whole_test_set/{name}": one.mean for name, one in final.whole.items()}
+        metrics |= {f"test_split_se/{name}": e.se for name, e in final.held_out.items() if not math.isnan(e.se)}
         yield Record(
             fingerprint((results.key, f"final {final.name}")),
             f"final: {final.name}",
-            {**{path: _param(value) for path, value in final.point.items()}, "seeds": ", ".join(map(str, seeds))},
+            {**_params(results, final.point), "config": final.name, "seeds": ", ".join(map(str, seeds))},
             metrics,
             tags={"raylab.stage": "final"},
         )
+
+
+def _params(results: Results, point: Point) -> dict[str, Param]:
+    """With the sweep: another one of this name may have a trial of the same number and point."""
+    return {"sweep": short(results.key), **{path: _param(value) for path, value in point.items()}}
 
 
 def _param(value: object) -> Param:

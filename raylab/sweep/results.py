@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -158,16 +156,6 @@ def row(record: Record, judged_on: str) -> dict[str, Any]:
         "seconds": record.seconds,
         "error": record.error,
     }
-
-
-def as_csv(results: Results) -> bytes:
-    rows = [row(record, results.sweep.selection.split) for record in results.records]
-    names = list(dict.fromkeys(name for one in rows for name in one))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
 
 
 def best_yaml(results: Results, config: Config) -> str:

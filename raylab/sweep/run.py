@@ -12,8 +12,8 @@ from pathlib import Path
 from raylab import provenance, runner
 from raylab.files import replace_file, told
 from raylab.progress import Progress
-from raylab.report.sweep.page import page
-from raylab.report.terminal import preview
+from raylab.report.files import files
+from raylab.report.terminal import as_text, preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.search import Ended, Numbers, Search, Searcher
 from raylab.site import Site
@@ -25,10 +25,11 @@ from raylab.sweep.inline import InlineSearcher, check_inline
 from raylab.sweep.measure import drawn_by_seed
 from raylab.sweep.publication import parent, publication
 from raylab.sweep.records import Record, Records, epochs_of
-from raylab.sweep.results import Results, as_csv, best_yaml
+from raylab.sweep.report import page, report
+from raylab.sweep.results import Results, best_yaml
 from raylab.sweep.space import Needs, Prepared, watched
-from raylab.sweep.text import as_text, line
 from raylab.sweep.trial import TrialBody, name_of
+from raylab.sweep.words import line
 
 UNWRITTEN = "it ended, and nothing in this sweep ends a trial early, but it left no record"
 LEFT_OUT = "the search ended without it"
@@ -48,10 +49,12 @@ def run(prepared: Prepared, site: Site) -> Results | None:
         results = replace(results, drawn_by_seed=any(drawn_by_seed(stage) for stage in closure(prepared.values())))
         if sweep.final is not None and results.best is not None:
             results = replace(results, finals=tuple(finals(prepared, results, site)))
-        files = _files(prepared, results)
-        place = _keep(site, sweep, files)
-        tracked.publish(publication(results, files))
-    print(as_text(results))
+        one = report(results)
+        published = publication(results, one)
+        shown = {"report.html": page(results, one).encode(), **_best(prepared, results)}
+        place = _keep(site, sweep, {**shown, **files(one)})
+        tracked.publish(replace(published, files={**published.files, **shown}))
+    print(as_text(one, site.full))
     print(f"\nfiles     {place}\ntracking  {site.tracker.describe()}")
     return results
 
@@ -183,14 +186,12 @@ def made_from(needs: Needs) -> list[Stage]:
     return closure(stage for cells in needs.values() for stage in cells.values())
 
 
-def _files(prepared: Prepared, results: Results) -> dict[str, bytes]:
-    html = page(results)
-    files = {"trials.csv": as_csv(results), "report.html": html.encode()}
-    if results.best is not None:
-        seeds = {"seeds": prepared.sweep.final.seeds} if prepared.sweep.final else {}
-        config = prepared.base.config({**results.best.point, **seeds})
-        files["best.yaml"] = best_yaml(results, config).encode()
-    return files
+def _best(prepared: Prepared, results: Results) -> dict[str, bytes]:
+    if results.best is None:
+        return {}
+    seeds = {"seeds": prepared.sweep.final.seeds} if prepared.sweep.final else {}
+    config = prepared.base.config({**results.best.point, **seeds})
+    return {"best.yaml": best_yaml(results, config).encode()}
 
 
 def _keep(site: Site, sweep: Sweep, files: Mapping[str, bytes]) -> Path:
@@ -198,6 +199,7 @@ def _keep(site: Site, sweep: Sweep, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         with told(str(folder / name), f"{len(data):,} bytes cannot be written"):
             replace_file(str(folder / name), data)
-    if "best.yaml" not in files:  # of an earlier sweep of this name, which had a winner
-        (folder / "best.yaml").unlink(missing_ok=True)
+    for name in ("best.yaml", *(f"tables/{path.name}" for path in (folder / "tables").glob("*.csv"))):
+        if name not in files:  # of an earlier sweep of this name, which had a winner, or more to show
+            (folder / name).unlink(missing_ok=True)
     return folder

@@ -1,14 +1,20 @@
-"""How one thing of a sweep is said, the same on the terminal and on the page."""
+"""How one thing of a sweep is said, the same everywhere."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from raylab.redaction import excerpt
 from raylab.report.numbers import ABSENT
+from raylab.report.values import Value
+from raylab.search import PROGRESS, Ended
+from raylab.sweep.config import Sweep
 from raylab.sweep.records import Record
+
+Columns = dict[str, Callable[[Any], Value]]
 
 LONGEST = 300  # letters of a cause
 
@@ -35,3 +41,18 @@ def value(one: object) -> str:
 
 def number(one: float) -> str:
     return ABSENT if math.isnan(one) else f"{one:.4f}"
+
+
+def mark(sweep: Sweep) -> str:
+    """Beside every number that chose, where it is of the images that report."""
+    return " [chosen on the test set]" if sweep.selection.split == "test" else ""
+
+
+def line(ended: Ended, sweep: Sweep, done: int) -> str:
+    """One trial as it ends."""
+    values = {measure.name: ended.numbers.get(measure.name, math.nan) for measure in sweep.measures}
+    numbers = ", ".join(f"{name} {found:.4g}" for name, found in values.items() if not math.isnan(found))
+    epoch = f" at epoch {ended.numbers[PROGRESS]}" if sweep.watched and PROGRESS in ended.numbers else ""
+    error = ended.lost or ended.numbers.get("error")
+    ending = cause(str(error)) if error else f"{numbers}{epoch}"
+    return f"trial {ended.number} ({done} of {sweep.count}): {point(ended.point)}: {ending}"

@@ -29,7 +29,6 @@ from raylab.sweep.records import Records
 from raylab.sweep.run import run, search
 from raylab.sweep.schedule import under
 from raylab.sweep.space import needed
-from raylab.sweep.text import as_text
 
 TESTS = Path(__file__).parent.parent
 
@@ -95,7 +94,7 @@ def test_a_population_ends_in_schedules_that_can_be_replayed_and_in_no_network_o
     text = (tmp_path / "reports" / "sweeps" / "tiny" / "best.yaml").read_text()
     assert "THE TRIAL WAS TRAINED BY A SCHEDULE" in text
     assert f"{results.finals[1].whole['D_det'].mean:.4f}" in text
-    assert "until epoch" in as_text(results)
+    assert "until epoch" in sweeps.text(results)
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -115,7 +114,7 @@ def test_optuna_searches_under_a_constraint_for_two_objectives(tmp_path: Path) -
     assert {record.point["students.det.optimizer"] for record in results.records} <= {"adamw", "sgd"}
     assert results.front
     assert all(record.value("source") >= 0.3 for record in results.front)
-    assert "Pareto front" in as_text(results)
+    assert "Pareto front" in sweeps.text(results)
 
 
 def nothing(told: object) -> None:

@@ -15,7 +15,7 @@ from test_matrix import artifact
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.core.statistics import ANYTHING, Estimate, proportion
-from raylab.report.theory.table import _with_excess, together
+from raylab.experiments.theory.measure import together, with_excess
 from raylab.stages.quantities import exact, read_quantities, share, write
 from raylab.store import Store
 
@@ -62,12 +62,12 @@ def test_a_table_from_before_bounds_were_written_is_read_as_before(tmp_path: Pat
 
 def test_how_far_accuracies_lie_from_their_closed_form_has_an_interval_where_all_seeds_agree() -> None:
     """Three seeds of 100 hits in 100: without its bounds the distance had no interval at all."""
-    seeds = {seed: _with_excess({"d": share(1.0, 100), "d expected": exact(0.9)}) for seed in range(3)}
-    over = together(seeds)["d excess"]
+    seeds = {seed: with_excess({"d": share(1.0, 100), "d expected": exact(0.9)}) for seed in range(3)}
+    over = together(seeds)["d excess"].mean
     assert over.mean == pytest.approx(0.1)
     assert over.interval is not None
     low, high = over.interval
-    whole = together(seeds)["d"].interval
+    whole = together(seeds)["d"].mean.interval
     assert whole is not None
     assert (low, high) == pytest.approx(tuple(np.array(whole) - 0.9))
     assert low < high == pytest.approx(0.1)

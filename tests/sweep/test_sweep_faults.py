@@ -13,7 +13,6 @@ from raylab.space import Point
 from raylab.store import Store
 from raylab.sweep.inline import InlineSearcher
 from raylab.sweep.run import run, search
-from raylab.sweep.text import as_text
 
 
 class Losing(InlineBackend):
@@ -37,7 +36,7 @@ def test_a_trial_whose_process_is_killed_leaves_no_artifact_and_is_tried_again_b
     results = run(prepared, sweeps.site(tmp_path, Losing()))
     assert results is not None
     assert [record.state for record in results.records] == ["finished", "lost", "finished"]
-    assert "the worker died" in as_text(results)
+    assert "the worker died" in sweeps.text(results)
     assert results.best is not None
     (evaluation,) = prepared.needs[1]["D_det"].values()
     assert Store(str(tmp_path / "store")).find(evaluation.inputs["model"]) is None
@@ -54,7 +53,7 @@ def test_a_trial_that_diverges_is_told_and_the_others_go_on(tmp_path: Path) -> N
     assert results is not None
     assert [record.state for record in results.records] == ["finished", "failed"]
     assert "TrainingDiverged" in results.records[1].error
-    assert "TrainingDiverged" in as_text(results)
+    assert "TrainingDiverged" in sweeps.text(results)
     assert results.best is not None
     assert results.best.number == 0
     text = json.loads((tmp_path / "store" / "sweeps" / prepared.key[:12] / "trials" / "00001.json").read_text())

@@ -12,7 +12,6 @@ from raylab import runner
 from raylab.config import ConfigError, load
 from raylab.mlflow_tracker import MlflowTracker
 from raylab.recipes.transfer_matrix import Cell, TransferMatrix, plan
-from raylab.report.sweep.page import page
 from raylab.runner import InlineBackend
 from raylab.stage import closure
 from raylab.stages.half import Half, cut, half_of
@@ -21,7 +20,6 @@ from raylab.sweep.measure import is_test_data
 from raylab.sweep.records import Records
 from raylab.sweep.results import Results, dominates, frame
 from raylab.sweep.run import run, search
-from raylab.sweep.text import as_text
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +121,7 @@ def test_a_second_run_computes_nothing_and_says_the_same(
     assert again is not None
     after = {path: path.stat().st_mtime_ns for path in (folder / "store").rglob("*") if path.name == "MANIFEST.json"}
     assert after == before
-    assert as_text(again) == as_text(results)
+    assert sweeps.text(again) == sweeps.text(results)
     assert "trial 0" not in capsys.readouterr().err
 
 
@@ -161,12 +159,12 @@ def test_a_control_is_tuned_by_the_same_trials_and_reported_where_it_is_best(tmp
     assert [final.name for final in results.finals] == ["winner", "best for random labels", "before the sweep"]
     assert results.finals[1].point == best.point
     assert results.finals[1].held_out["random labels"].seeds == 2
-    assert "each at the best of the same trials for it: random labels." in " ".join(as_text(results).split())
+    assert "each at the best of the same trials for it: random labels." in " ".join(sweeps.text(results).split())
 
 
 def test_a_table_without_tuned_controls_says_so(done: tuple[Path, Results]) -> None:
     _, results = done
-    assert "Not tuned: the config before the sweep; no control was tuned." in " ".join(as_text(results).split())
+    assert "Not tuned: the config before the sweep; no control was tuned." in " ".join(sweeps.text(results).split())
 
 
 def test_a_constraint_decides_who_may_win(done: tuple[Path, Results], tmp_path: Path) -> None:
@@ -183,9 +181,10 @@ def test_a_constraint_decides_who_may_win(done: tuple[Path, Results], tmp_path: 
 def test_selection_on_the_test_set_is_marked_in_every_table(tmp_path: Path) -> None:
     results = run(sweeps.prepared(trials=2, selection={"split": "test"}), sweeps.site(tmp_path))
     assert results is not None
-    text = as_text(results)
-    assert text.count("[chosen on the test set]") == 3  # of the trials, the winner, and the config before the sweep
-    assert "none was kept" in text
+    text = sweeps.text(results)
+    assert text.count("[chosen on the test set]") == 3  # of the answer, the final configs and the trials
+    assert "The trials were judged on the test set itself" in text
+    assert "Test split" not in text
     assert "CHOSEN ON THE TEST SET" in results_file(tmp_path)
     assert set(frame(str(tmp_path / "store"), results.key)["judged_on"]) == {"test"}
     assert sweeps.sweep().selection.split == "half"  # unless it is asked for by name
@@ -193,13 +192,13 @@ def test_selection_on_the_test_set_is_marked_in_every_table(tmp_path: Path) -> N
 
 def test_what_fresh_seeds_do_not_promise_is_said_where_a_seed_draws_the_split(done: tuple[Path, Results]) -> None:
     folder, results = done
-    for told in (as_text(results), results_file(folder), page(results)):
+    for told in (sweeps.text(results), results_file(folder), sweeps.page(results)):
         flat = " ".join(told.replace("\n# ", " ").split())
         assert "trials of other seeds trained on some of these images" in flat
         assert "no trial saw" not in flat
         assert "no trial read" not in flat
     fixed = dataclasses.replace(results, drawn_by_seed=False)
-    assert "trials of other seeds" not in as_text(fixed) + page(fixed)
+    assert "trials of other seeds" not in sweeps.text(fixed) + sweeps.page(fixed)
 
 
 def test_the_front_holds_exactly_those_that_nobody_dominates(done: tuple[Path, Results]) -> None:
@@ -247,8 +246,9 @@ def test_the_tracker_has_a_parent_and_each_trial_and_final_once_however_often_it
     assert len(children) == 5
     assert sum(one.data.tags.get("raylab.best") == "true" for one in children) == 1
     trial = next(one for one in children if one.info.run_name == "trial 1")
-    assert set(trial.data.params) == {"students.det.lr", "students.det.epochs"}
-    assert "D_det" in trial.data.metrics
+    assert set(trial.data.params) == {"sweep", "trial", "students.det.lr", "students.det.epochs"}
+    assert "validation/D_det" in trial.data.metrics
+    assert len({tuple(sorted(one.data.params.items())) for one in children}) == 5
 
 
 def test_what_needs_tune_is_refused_without_it(tmp_path: Path) -> None:

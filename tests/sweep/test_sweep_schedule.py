@@ -8,7 +8,6 @@ import sweeps
 from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.recipes.transfer_matrix import TransferMatrix
-from raylab.report.sweep.page import page
 from raylab.stage import closure
 from raylab.sweep.follow import Lineage
 from raylab.sweep.importance import importances
@@ -17,7 +16,6 @@ from raylab.sweep.records import Record, Records
 from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, Final, Results, best_yaml
 from raylab.sweep.schedule import under
 from raylab.sweep.space import needed
-from raylab.sweep.text import as_text
 
 A, B = (
     {"students.det.lr": 0.001, "students.det.weight_decay": 0.0},
@@ -83,7 +81,7 @@ def test_a_schedule_comes_back_from_its_record(results: Results, tmp_path: objec
 
 
 def test_the_winners_number_is_said_to_be_its_schedules_and_not_that_of_its_config(results: Results) -> None:
-    text, html = " ".join(as_text(results).split()), page(results)
+    text, html = " ".join(sweeps.text(results).split()), sweeps.page(results)
     for told in (text, html):
         assert "schedule" in told
         assert "0.8100" in told

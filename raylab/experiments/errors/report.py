@@ -355,7 +355,7 @@ def _curve(found: Errors) -> Picture:
     }
     caption = "One architecture on so many clean images, errors of its teacher, or images of D_det. Dotted: chance."
     title, x, y = "Accuracy by the number of images", "training images", "accuracy, %"
-    return lines("curve", title, x, y, curves, _marks(curves), caption, _chance(found, "errors"), log=True)
+    return lines("curve", title, x, y, curves, _marks(curves), caption, at=_chance(found, "errors"), log=True)
 
 
 def _seen(found: Errors, part: str) -> Iterator[Picture]:

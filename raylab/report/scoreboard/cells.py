@@ -6,8 +6,7 @@ import math
 from typing import Literal
 
 from raylab.core.statistics import Estimate
-from raylab.report.comparison import basis, figure
-from raylab.report.numbers import ABSENT
+from raylab.report.numbers import ABSENT, basis, significant
 from raylab.report.scoreboard.rows import Gate, Published, Unit
 from raylab.report.scoreboard.verdict import Measured
 
@@ -19,12 +18,12 @@ __all__ = ["asked", "basis", "exact", "gate", "has_spread", "interval", "ours", 
 
 def exact(value: float, of: Unit) -> str:
     """With as many digits as it was given with: 43.7 %"""
-    return f"{figure(_scaled(value, of))}{SIGNS[of]}"
+    return f"{significant(_scaled(value, of))}{SIGNS[of]}"
 
 
 def tolerance(published: Published) -> str:
     """37.7 to 49.7 %"""
-    return f"{figure(_scaled(published.low, published.unit))} to {exact(published.high, published.unit)}"
+    return f"{significant(_scaled(published.low, published.unit))} to {exact(published.high, published.unit)}"
 
 
 def gate(asked_for: Gate) -> str:
@@ -32,7 +31,7 @@ def gate(asked_for: Gate) -> str:
     low, high, unit = asked_for.at_least, asked_for.at_most, asked_for.unit
     by = f" by {asked_for.sigmas:g} standard errors" if asked_for.sigmas is not None else ""
     if low is not None and high is not None:
-        return f"{figure(_scaled(low, unit))} to {exact(high, unit)}{by}"
+        return f"{significant(_scaled(low, unit))} to {exact(high, unit)}{by}"
     bound = f"≥ {exact(low, unit)}" if low is not None else f"≤ {exact(high, unit)}" if high is not None else ""
     return bound + by
 
@@ -105,5 +104,5 @@ def _digits(estimate: Estimate, of: Unit) -> int | None:
 def _fixed(value: float, of: Unit, digits: int | None) -> str:
     scaled = _scaled(value, of)
     if digits is None:
-        return figure(scaled)
+        return significant(scaled)
     return f"{round(scaled, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no −0.0

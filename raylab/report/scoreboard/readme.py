@@ -18,7 +18,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from raylab.core.statistics import ANYTHING, Estimate, Range
-from raylab.report.comparison import basis
+from raylab.report.numbers import basis
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import asked, ours
 from raylab.report.scoreboard.evidence import Evidence

@@ -7,7 +7,16 @@ import math
 import pytest
 
 from raylab.core.statistics import Estimate
-from raylab.report.comparison import Code, Comparison, Group, Rule, Target, basis, got, tally, wanted
+from raylab.experiments.theory.targets import Rule, Target
+from raylab.experiments.theory.verdict import Code, Comparison, answer, counts, unmatched, wanted
+from raylab.report.numbers import basis
+from raylab.report.per_seed import PerSeed
+from raylab.report.values import Digits, fields, shown
+
+NOTHING = PerSeed({}).mean
+EXACT = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
+MISSING = Comparison(Target("q", 1.0, 0.1, "s"), NOTHING, reason="no files")
+FAR = Comparison(Target("far", 1.0, 0.1, "s"), Estimate(2.0, 0.01, 100, 1), protocol="smaller")
 
 
 def verdict(mean: float, se: float, n: int, seeds: int = 1, rule: Rule = "equal", value: float = 0.9) -> Code:
@@ -47,24 +56,29 @@ def test_few_seeds_make_a_wide_interval() -> None:
 
 
 def test_what_was_not_run_is_said_so() -> None:
-    one = Comparison(Target("q", 1.0, 0.1, "s"), None, reason="no files")
-    assert one.code == "not_run"
-    assert (got(one.ours), basis(one.ours)) == ("–", "–")
+    assert MISSING.code == "not_run"
+    assert (shown(MISSING.shown), basis(MISSING.ours)) == ("–", "–")
+    assert [(one.badge.words, one.sentence) for one in unmatched([MISSING, EXACT])] == [("not run", "no files.")]
 
 
-def test_verdicts_are_counted() -> None:
-    exact = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
-    missing = Comparison(Target("q", 1.0, 0.1, "s"), None)
-    group = Group("a", "A", (missing, exact, exact))
-    assert group.counts == (("exact", 2), ("not_run", 1))
-    assert tally([group, group]) == {"exact": 4, "not_run": 2}
+def test_verdicts_are_counted_and_the_answer_names_what_is_not_within() -> None:
+    assert counts([MISSING, EXACT, EXACT]) == {"exact": 2, "not_run": 1}
+    good, bad = answer([EXACT, MISSING]), answer([EXACT, FAR])
+    assert (good.badge.look, good.badge.words) == ("good", "1 of 1 agree")
+    assert (bad.badge.look, bad.badge.words) == ("warn", "1 of 2 agree")
+    assert "1 is not within (far)" in bad.sentence
+    assert answer([MISSING]).badge.words == "not built"
+    (far,) = unmatched([FAR])
+    assert far.sentence == "Ours: 2.0000 ± 0.01, n = 100, 1 seed, smaller. Asked: 1 ± 0.1; s."
 
 
 def test_numbers_are_written_as_people_read_them() -> None:
     assert wanted(Target("q", -0.99, 0.03, "s")) == "−0.99 ± 0.03"
     assert wanted(Target("q", 0.9, 0, "s", "at_most")) == "≤ 0.9"
-    assert got(Estimate(0.99312, 0.00261, 1000, 5)) == "0.9931 ± 0.0026"
-    assert got(Estimate(0.99299997, math.nan, 1000, 1)) == "0.9930"
-    assert got(Estimate(2.25, 0.0, 0, 1)) == "2.25"
+    assert shown(Digits(Estimate(0.99312, 0.00261, 1000, 5))) == "0.9931 ± 0.0026"
+    assert shown(Digits(Estimate(0.99299997, math.nan, 1000, 1))) == "0.9930"
+    assert shown(Digits(Estimate(2.25, 0.0, 0, 1))) == "2.25"
     assert basis(Estimate(0.5, 0.1, 12_700, 1)) == "n = 12\u202f700, 1 seed"
     assert basis(Estimate(0.5, 0.1, 500, 3)) == "n = 500, 3 seeds"
+    assert fields("λ", Digits(233.41643552514867)) == {"λ": "233.416435525"}
+    assert fields("x", EXACT.shown)["x high"] == fields("x", EXACT.shown)["x low"] == "1"

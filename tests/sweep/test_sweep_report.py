@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from dataclasses import replace
 from typing import Any
@@ -12,12 +14,15 @@ import sweeps
 from accessibility import problems
 
 from raylab.core.statistics import Estimate, sampled
-from raylab.report.sweep import figures
-from raylab.report.sweep.page import _verdict, page
+from raylab.report.files import files
+from raylab.report.per_seed import PerSeed
+from raylab.report.terminal import WIDTH, as_text
 from raylab.space import Distribution
+from raylab.sweep import figures
 from raylab.sweep.importance import importances
 from raylab.sweep.measure import over
 from raylab.sweep.records import Record, State, plain
+from raylab.sweep.report import gain, report, verdicts
 from raylab.sweep.results import Final, Results, best_yaml
 
 
@@ -62,28 +67,46 @@ def test_the_best_is_the_best_of_those_that_finished_within_the_constraints(resu
 
 
 def test_the_page_says_who_won_who_failed_and_that_the_winner_breaks_the_rule_on_new_images(results: Results) -> None:
-    html = page(results)
+    html = sweeps.page(results)
     assert "The winner is trial 9" in html
     assert "&lt;b&gt;it broke" in html
     assert "<b>it broke" not in html
-    assert "It does not meet the constraint" in html
-    assert "The config before the sweep does not meet" not in html
-    assert "standard errors: a gain" not in html
+    judged = {one.subject: one.badge.words for one in verdicts(results)}
+    assert judged == {"D_det": "constraint broken", "winner": "constraint broken"}
+    assert "it does not meet the constraint on bound" in html
+    assert ": a gain" not in html
     assert "chosen on the test set" not in html
 
 
 def test_the_page_marks_a_selection_on_the_test_set_in_each_table(results: Results) -> None:
     asked = results.sweep.model_copy(update={"selection": results.sweep.selection.model_copy(update={"split": "test"})})
     finals = tuple(replace(final, held_out={}) for final in results.finals)
-    html = page(replace(results, sweep=asked, finals=finals))
+    html = sweeps.page(replace(results, sweep=asked, finals=finals))
     assert html.count("[chosen on the test set]") >= 3
     assert "on which no trial was judged" not in html
-    assert "on which no trial was judged" in page(results)
+    assert "on which no trial was judged" in sweeps.page(results)
+
+
+def test_a_terminal_is_told_the_answer_in_few_lines_and_the_rest_where_it_is_asked_for(results: Results) -> None:
+    short, full = as_text(report(results)), sweeps.text(results)
+    assert max(map(len, (short + full).splitlines())) <= WIDTH
+    assert len(short.splitlines()) <= 40
+    assert "The winner is trial 9" in " ".join(short.split())
+    assert "Trial 11 failed: BuildFailed: <b>it broke</b>" in short
+    assert "outside the constraints" in full
+
+
+def test_a_trial_of_the_tables_has_what_was_swept_with_all_its_digits(results: Results) -> None:
+    lines = list(csv.DictReader(io.StringIO(files(report(results))["tables/trials.csv"].decode())))
+    assert len(lines) == 13
+    assert [line["Trial"] for line in lines[:2]] == ["9", "8"]
+    assert float(lines[0]["students.det.lr"]) == pytest.approx(10 ** (-4 + 9 / 5), rel=1e-11)
+    assert [line["State"] for line in lines[10:]] == ["stopped", "failed", "outside the constraints"]
 
 
 def test_the_page_passes_the_accessibility_check(results: Results) -> None:
-    assert problems(page(results)) == []
-    assert problems(page(Results(results.sweep, results.key, ()))) == []
+    assert problems(sweeps.page(results)) == []
+    assert problems(sweeps.page(Results(results.sweep, results.key, ()))) == []
 
 
 @pytest.mark.parametrize(
@@ -104,7 +127,7 @@ def test_a_gain_is_said_only_where_the_whole_interval_of_the_paired_difference_i
     objective = results.sweep.objectives[0].model_copy(update={"direction": direction})
     admissible = results.sweep.model_copy(update={"constraints": (), "objectives": (objective,)})
     finals = (results.finals[0], final("before the sweep", {}, *before))
-    html = page(replace(results, sweep=admissible, finals=finals))
+    html = sweeps.page(replace(results, sweep=admissible, finals=finals))
     assert [text for text in (": a gain.", ": no gain is shown", ": a loss") if text in html] == [said]
 
 
@@ -116,26 +139,28 @@ def test_a_gain_is_said_by_chance_in_5_percent_of_sweeps(results: Results) -> No
             {seed: sampled(rng.random(200) < p, np.arange(200), "test") for seed, p in enumerate(accuracy)}
             for accuracy in np.clip(0.6 + 0.05 * rng.standard_normal((2, 3)), 0, 1)
         ]
-        said = _verdict(objective, *({objective.name: one} for one in finals))
-        false += "no gain" not in said
+        badge, _ = gain(objective, *map(PerSeed, finals))
+        false += badge.words != "no gain shown"
     assert false / 1000 == pytest.approx(0.05, abs=0.025)  # 3.6 standard errors
 
 
 def test_one_seed_says_nothing_of_a_difference(results: Results) -> None:
     alone = (final("winner", {}, 0.5), final("before the sweep", {}, 0.1))
     admissible = results.sweep.model_copy(update={"constraints": ()})
-    assert "nothing is said of the difference" in page(replace(results, sweep=admissible, finals=alone))
+    assert "nothing is said of the difference" in sweeps.page(replace(results, sweep=admissible, finals=alone))
 
 
 def test_a_table_and_the_causes_of_failures_end_somewhere(results: Results) -> None:
     broken = [
         record(20 + n, 1e-3, math.nan, "failed", error=f"BuildFailed: 1 stage\n  stage {n} broke") for n in range(90)
     ]
-    html = page(replace(results, records=(*results.records, *broken)))
+    html = sweeps.page(replace(results, records=(*results.records, *broken)))
     assert "stage 3 broke" in html
     assert "stage 80 broke" not in html
-    assert "43 more are in trials.csv" in html
+    assert "43 more are in tables/trials.csv" in html
+    assert "31 more are in tables/failed.csv" in html
     assert "81 more failed" in html
+    assert len(sweeps.text(replace(results, records=(*results.records, *broken))).splitlines()) < 300
 
 
 def test_figures_are_there_where_there_is_something_to_draw(results: Results) -> None:

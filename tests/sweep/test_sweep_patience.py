@@ -7,8 +7,7 @@ import math
 import pytest
 import sweeps
 
-from raylab.report.sweep.page import page
-from raylab.report.sweep.patience import rises, rungs, waits
+from raylab.sweep.patience import rises, rungs, waits
 from raylab.sweep.records import Record, State
 from raylab.sweep.results import Results
 
@@ -35,14 +34,14 @@ def test_the_winner_that_starts_late_is_waited_for_until_it_leads() -> None:
     assert results.best.number == 5
     assert waits(results, 3) == 4  # at epoch 3 the two EARLY ones are the best third
     assert waits(results, 2) == 4  # and every other one is ahead, too
-    assert "Only from epoch 4 on was the winner always among the best third" in page(results)
+    assert "Only from epoch 4 on was the winner always among the best third" in sweeps.page(results)
 
 
 def test_a_winner_from_the_start_need_not_be_waited_for() -> None:
     ahead = tuple(value + 0.5 for value in EARLY)
     results = of(record(0, ahead), *(record(number, MIDDLE) for number in range(1, 6)))
     assert waits(results, 3) == 1
-    assert "from the first epoch on" in page(results)
+    assert "from the first epoch on" in sweeps.page(results)
 
 
 def test_nothing_is_said_where_trials_are_few_or_not_every_one_was_followed_to_its_end() -> None:
@@ -73,6 +72,6 @@ def test_a_rung_tells_who_was_stopped_below_which_bar_and_who_was_stopped_althou
     (rung,) = rungs(results)
     assert (rung.epoch, rung.reached, len(rung.stopped), rung.better) == (2, 4, 2, 1)
     assert rung.bar == 0.3
-    assert "0.1000 (trial 1), 0.4000 (trial 2)" in page(results)
+    assert "0.1000 (trial 1), 0.4000 (trial 2)" in sweeps.page(results)
     everyone = of(record(0, LATE[:2], "stopped"), scheduler=asha)
     assert math.isnan(rungs(everyone)[0].bar)

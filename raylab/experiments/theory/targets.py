@@ -1,13 +1,12 @@
-"""What the worlds of `recipes.theory` are held against: the rows of the scoreboard, and beside them closed forms."""
+"""What the small worlds are held against: the rows of the scoreboard, and beside them closed forms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
 
-from raylab.core.statistics import Estimate
-from raylab.recipes.theory import Theory
-from raylab.report.comparison import Rule, Target
+from raylab.experiments.theory.config import Theory
+from raylab.experiments.theory.measure import Quantities
 from raylab.report.scoreboard.rows import all_rows
 from raylab.stages.theory import fit_name
 
@@ -15,8 +14,7 @@ ILYAS, KUMANO = "Ilyas et al. 2019", "Kumano et al., NeurIPS 2024"
 NAKKIRAN, GOH = "Nakkiran, Distill 2019", "Goh, Distill 2019"
 COMPUTED = "computed once with another implementation"
 CLOSED = "closed form"
-Found = Mapping[str, Estimate]  # by quantity
-
+Rule = Literal["equal", "at_least", "at_most"]
 
 # Quantities, and what the rows call them: of shifted Gaussians (39), images (38) and the synthetic world (45).
 EPS = {"0.01": ".01", "0.004": ".004", "0.002": ".002"}
@@ -42,6 +40,17 @@ SYNTHETIC = {
     "robust source det": "robust source, D_det",
     "robust source rand": "robust source, D_rand",
 }  # fmt: skip
+
+
+class Target(NamedTuple):
+    """What a number is held against."""
+
+    quantity: str  # in words
+    value: float
+    tolerance: float  # of "equal": how far ours may lie; a gate has none
+    source: str
+    rule: Rule = "equal"  # else a gate: ours at least, or at most, `value`
+    row: int | None = None  # of the scoreboard
 
 
 class Asked(NamedTuple):
@@ -91,7 +100,7 @@ _CLASSIFIERS = (
 )
 
 
-def gaussian(config: Theory, found: Found) -> Iterator[Asked]:
+def gaussian(config: Theory, found: Quantities) -> Iterator[Asked]:
     """Rows 34 to 37."""
     c = config.gaussian
     if c.gain == ((1.0, 4.0), 2.0):
@@ -114,7 +123,7 @@ def gaussian(config: Theory, found: Found) -> Iterator[Asked]:
         yield from _classifiers(c.trained, c.attacked, found)
 
 
-def _alignment(name: str, after: tuple[float, float] | None, exact: float, found: Found) -> Iterator[Asked]:
+def _alignment(name: str, after: tuple[float, float] | None, exact: float, found: Quantities) -> Iterator[Asked]:
     """Theorem 3; of the fit that row 37 is about, by its numbers."""
     kappa, cosine = f"{name}: κ of Σr", f"{name}: worst cosine after"
     third = all_rows()[36].source
@@ -127,12 +136,12 @@ def _alignment(name: str, after: tuple[float, float] | None, exact: float, found
         yield _asked(f"{name} cos after", cosine, after[1], exact, third, 37)
     else:
         return
-    before = found[f"{name} cos before"].mean
+    before = found[f"{name} cos before"].mean.mean
     rises = f"{name}: worst cosine above that before training"
     yield _asked(f"{name} cos after", rises, before, 0.0, f"{ILYAS}, theorem 3", 37, rule="at_least")
 
 
-def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found: Found) -> Iterator[Asked]:
+def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found: Quantities) -> Iterator[Asked]:
     for eps, accuracies, cosine in _CLASSIFIERS:
         if eps not in trained:
             continue
@@ -140,19 +149,20 @@ def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found:
         yield _asked(f"{name} cos", f"{words}: cosine of gradient and class direction", cosine, 1e-5, COMPUTED)
         for at, value in zip((0.0, 0.25, 0.5, 1.0), accuracies, strict=True):
             if at in attacked:
-                quantity, said = f"{name} attacked {at:g}", f"{words}: accuracy at ε = {at:g}"
-                yield _asked(quantity, said, value, 1e-5, COMPUTED)
-                yield _asked(f"{quantity} sampled", f"{said}, sampled", found[quantity].mean, 0.005, CLOSED)
+                quantity, label = f"{name} attacked {at:g}", f"{words}: accuracy at ε = {at:g}"
+                yield _asked(quantity, label, value, 1e-5, COMPUTED)
+                yield _asked(f"{quantity} sampled", f"{label}, sampled", found[quantity].mean.mean, 0.005, CLOSED)
 
 
-def two_layer(published: bool) -> Iterator[Asked]:
+def published_draws() -> Iterator[Asked]:
     """Row 39."""
-    if published:
-        yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
-        for eps, name in EPS.items():
-            words = f"perturbation-only network, ε = {eps}"
-            yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
-        return
+    yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
+    for eps, name in EPS.items():
+        words = f"perturbation-only network, ε = {eps}"
+        yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
+
+
+def own_draws() -> Iterator[Asked]:
     for eps in EPS:
         words = f"the same, labels by fair coins, ε = {eps}, less the closed form at each seed's label sum"
         yield _asked(f"eps {eps} excess", words, 0.0, 0.05, CLOSED)
@@ -185,48 +195,48 @@ def squares(config: Theory) -> Iterator[Asked]:
     yield _asked("rule withstands", "ℓ∞ radius that sign(mean x) withstands", 0.9, 1e-9, NAKKIRAN, 32)
 
 
-def usefulness(found: Found) -> Iterator[Asked]:
+def usefulness(found: Quantities) -> Iterator[Asked]:
     """Section 7.2: identities, which hold on any data, and the ordering of the two constructions."""
-    yield _asked("contained in the published plane", "log usefulness of Goh's mixture, from its two members",
-                 -1.253, 0.01, f"{GOH}: members given to ±.005")  # fmt: skip
-    yield _asked(
-        "eigenvector identity",
-        "‖a‖Σ/‖a‖₂ of eigenvectors less singular values, largest log difference",
-        0.0,
-        1e-6,
-        CLOSED,
-    )
+    mixture, plane = "log usefulness of Goh's mixture, from its two members", f"{GOH}: members given to ±.005"
+    yield _asked("contained in the published plane", mixture, -1.253, 0.01, plane)
+    identity = "‖a‖Σ/‖a‖₂ of eigenvectors less singular values, largest log difference"
+    yield _asked("eigenvector identity", identity, 0.0, 1e-6, CLOSED)
     for name in ("ensemble", "contained", "most useful"):
-        exact = found[f"{name} identity"].mean
+        exact = found[f"{name} identity"].mean.mean
         yield _asked(f"{name} usefulness", f"log usefulness, {name}", exact, 1e-6, f"{CLOSED} from the eigenvectors")
-    best = found["best member usefulness"].mean
-    yield _asked("ensemble usefulness", "log usefulness, ensemble above its best member", best, 0, GOH, rule="at_least")
-    most = found["best member robustness"].mean
-    yield _asked(
-        "ensemble robustness", "log robustness, ensemble no more robust than its best", most, 0, GOH, rule="at_most"
-    )
-    yield _asked(
-        "contained robust usefulness",
-        "robust usefulness of the contaminated feature: none is left",
-        0,
-        0,
-        GOH,
-        rule="at_most",
-    )
+    best, most = (found[f"best member {what}"].mean.mean for what in ("usefulness", "robustness"))
+    above = "log usefulness, ensemble above its best member"
+    yield _asked("ensemble usefulness", above, best, 0, GOH, rule="at_least")
+    no_more = "log robustness, ensemble no more robust than its best"
+    yield _asked("ensemble robustness", no_more, most, 0, GOH, rule="at_most")
+    none_left = "robust usefulness of the contaminated feature: none is left"
+    yield _asked("contained robust usefulness", none_left, 0, 0, GOH, rule="at_most")
 
 
-def synthetic(found: Found) -> Iterator[Asked]:
+def synthetic(found: Quantities) -> Iterator[Asked]:
     """Row 45: every number of the table, and beside it the limit of endless data where there is one."""
     for quantity, name in SYNTHETIC.items():
-        if quantity in found:
-            protocol = "one start an example; unstated there" if quantity == "D_R 2" else ""
-            yield _of_row(45, name, quantity, name, protocol)
+        protocol = "one start an example; unstated there" if quantity == "D_R 2" else ""
+        yield _of_row(45, name, quantity, name, protocol)
         if f"{quantity} limit" in found:
             yield _of_row(45, name, f"{quantity} limit", f"{name}, endless data")
     for ratio in (0, 1, 2):
-        limit = found[f"averaging {ratio} limit"].mean
+        limit = found[f"averaging {ratio} limit"].mean.mean
         yield _asked(f"averaging {ratio}", f"averaging classifier, ε = {ratio}η", limit, 0.02, "Φ((η − ε)√d)", 45)
     for quantity in ("det 1", "det 1.5"):
-        if quantity in found:
-            yield _gate(45, SYNTHETIC[quantity], quantity, f"{SYNTHETIC[quantity]}, the gate")
+        yield _gate(45, SYNTHETIC[quantity], quantity, f"{SYNTHETIC[quantity]}, the gate")
     yield _asked("D_R many 2", "D_R, ε = 2η, eight starts an example", 0.95, 0.02, "limit of endless data")
+
+
+def asked(world: str, config: Theory, found: Quantities) -> Iterator[Asked]:
+    """Of a world, by `Cell.world`."""
+    of: Mapping[str, Callable[[], Iterator[Asked]]] = {
+        "gaussian": lambda: gaussian(config, found),
+        "two_layer published": published_draws,
+        "two_layer": own_draws,
+        "images published": images,
+        "usefulness": lambda: usefulness(found),
+        "squares": lambda: squares(config),
+        "synthetic": lambda: synthetic(found),
+    }
+    return of[world]()

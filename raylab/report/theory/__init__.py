@@ -1,1 +1,0 @@
-"""The theory beside what was published of it: table, targets, figures and page."""
