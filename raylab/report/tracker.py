@@ -10,7 +10,7 @@ from typing import Any
 from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.identity import canonical_json, fingerprint, short
-from raylab.report.blocks import Condition, Report, Table
+from raylab.report.blocks import Condition, Report, Table, Verdict, Verdicts
 from raylab.report.files import column, files
 from raylab.report.made import newest_provenance
 from raylab.report.values import fields
@@ -40,7 +40,6 @@ def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
         LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
     }
     data = {a.key: a for cell, a in built.artifacts.items() if cell.role == "data"}
-    verdicts = (report.answer, *report.verdicts())
     record = Record(
         parent.key,
         parent.name,
@@ -48,9 +47,21 @@ def publication(name: str, built: AnyBuilt, report: Report) -> Publication:
         {metric: value for metric, value in report.metrics.items() if math.isfinite(value)},
         inputs=tuple(_ref(artifact) for artifact in data.values()),
         tags={**parent.tags, **tags},
-        note="\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts),
+        note="\n".join(_note(report)),
     )
     return Publication(record, tuple(_children(built, report)), {**files(report), **tables})
+
+
+def _note(report: Report) -> Iterator[str]:
+    """The answer, then the verdicts below their captions, which may say what their subjects have in common."""
+
+    def line(one: Verdict) -> str:
+        return f"- {one.subject} [{one.badge.words}]: {one.whole}"
+
+    yield line(report.answer)
+    for block in report.flat():
+        if isinstance(block, Verdicts):
+            yield from ("", block.caption, "", *map(line, block.of))
 
 
 def params_of(config: Config) -> dict[str, Param]:
