@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from raylab.core.seeding import derive
 from raylab.core.seefar import PROBES
-from raylab.recipes import robust_features, transfer_matrix, worlds
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import Controls, TransferMatrix
+from raylab.recipes import robust_features, worlds
 from raylab.recipes.erm_config import Digits, Dimension, Erm, Explain, MoreData, Restricted
 from raylab.recipes.robust_features import RobustFeatures
-from raylab.recipes.transfer_controls import Controls
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
 from raylab.stages.dataset import Data, SeeFarData, open_data, probe
 from raylab.stages.evaluation import evaluate

@@ -15,10 +15,9 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core import seeding
-from raylab.recipes import transfer_matrix
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
 from raylab.recipes.fields import StudyName
-from raylab.recipes.transfer_controls import Controls, RobustSource
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData, open_data, probe

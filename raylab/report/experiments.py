@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from raylab.experiments.poison import EXPERIMENT as POISON
+from raylab.experiments.transfer import EXPERIMENT as TRANSFER
 from raylab.report.controls.experiment import EXPERIMENT as CONTROLS
 from raylab.report.erm.experiment import EXPERIMENT as ERM
 from raylab.report.errors.experiment import EXPERIMENT as ERRORS
@@ -12,7 +13,6 @@ from raylab.report.experiment import AnyExperiment
 from raylab.report.fourier.experiment import EXPERIMENT as FOURIER
 from raylab.report.robust.experiment import EXPERIMENT as ROBUST
 from raylab.report.theory.experiment import EXPERIMENT as THEORY
-from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
 Name = Literal[
     "transfer_matrix", "robust_features", "controls", "learning_from_errors", "fourier", "poison", "erm", "theory"

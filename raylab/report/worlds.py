@@ -10,19 +10,29 @@ from typing import Any, Literal
 
 from raylab.artifact import Artifact
 from raylab.core.flips import flippable
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import (
+    CARRIES,
+    EVIDENCE,
+    FLIPS,
+    STANDS,
+    TRANSFER,
+    Row,
+    TransferMatrix,
+    failed_conditions,
+    measure,
+    verdict,
+)  # fmt: skip
 from raylab.identity import canonical_json, short
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.recipes.worlds import SAYS_NOTHING, Cell, Worlds, cases
 from raylab.report import usage
 from raylab.report.frame import render
 from raylab.report.made import Made, made, newest_provenance
 from raylab.report.rates import Rate, rate
 from raylab.report.terminal import table
-from raylab.report.transfer.matrix import TRANSFER, Row, measured
-from raylab.report.transfer.verdict import CARRIES, FLIPS, STANDS, Code, lacks, verdict
 from raylab.report.worlds_usage import RULES, Ruled, Used, by_rules, ruled
 from raylab.stages.dataset import SeeFarData
+from raylab.study import Built
 from raylab.tracking import Publication, Record
 
 Truth = Literal["without", "shape_flips", "turned", "partly", "not_turned"]
@@ -46,13 +56,13 @@ class Judged:
     config: TransferMatrix
     row: Row
     truth: Truth
-    code: Code
+    code: str  # words of the verdict's badge
     lacking: tuple[str, ...]
     used: Used | None = None  # by the rules of `report.usage`; None: usage was not asked for
 
     @property
     def evidence(self) -> bool:
-        return self.code == "evidence"
+        return self.code == EVIDENCE.words
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Tr
     if data.toogit_amplitude == 0.0 or data.toogit_reliability <= SAYS_NOTHING:
         turns = max(flippable(data.world(seed), "shape", eps) for seed in seeds)
         return "without" if turns <= ROBUST else "shape_flips"
-    turned = row.usage["toogit_is_target"].mean
+    turned = row.oracles["turned"].mean.mean
     return "turned" if turned >= TURNED else "partly" if turned >= 0.5 else "not_turned"
 
 
@@ -94,16 +104,18 @@ def judge(name: str, config: TransferMatrix, row: Row) -> Judged:
     """By the verdict that every transfer matrix gets."""
     data = config.data
     assert isinstance(data, SeeFarData)
-    found = verdict(row, data, None)
+    found = verdict(row)
     truth = truth_of(row, data, config.attack.eps, config.seeds)
-    return Judged(name, config, row, truth, found.code, tuple(lacks(row)))
+    return Judged(name, config, row, truth, found.badge.words, tuple(_failed(row)))
 
 
 def judged(config: Worlds, key: str, artifacts: Mapping[Cell, Artifact]) -> Result:
     by_case: dict[str, dict[transfer_matrix.Cell, Artifact]] = {}
     for cell, artifact in artifacts.items():
         by_case.setdefault(cell.case, {})[cell.of] = artifact
-    found = [judge(name, case, measured(case, key, by_case[name]).rows[0]) for name, case in cases(config).items()]
+    found = [
+        judge(name, case, measure(Built(case, key, by_case[name])).rows[0]) for name, case in cases(config).items()
+    ]
     if config.usage:
         asked = {one.name: _usage(one, by_case[one.name]) for one in found}
         used = by_rules(asked, CLASSES)
@@ -249,6 +261,10 @@ def _said(one: Judged) -> str:
     return "; ".join(one.lacking) if one.lacking else one.code
 
 
+def _failed(row: Row) -> Iterator[str]:
+    return (f"{one.words} ({one.numbers})" if one.numbers else one.words for one in failed_conditions(row))
+
+
 def _line(one: Judged) -> dict[str, object]:
     c, row = one.config, one.row
     assert row.robust is not None
@@ -260,10 +276,10 @@ def _line(one: Judged) -> dict[str, object]:
         "success": row.success,
         "success on robust source": row.robust.success,
         "transfer": row.transfer[TRANSFER],
-        "toogit is target": row.usage["toogit_is_target"],
-        "shape kept": row.usage["shape_kept"],
+        "toogit is target": row.oracles["turned"],
+        "shape kept": row.oracles["kept"],
     }
-    numbers = {name: f"{estimate.mean:.4g}" for name, estimate in shares.items()}
+    numbers = {name: f"{one.mean.mean:.4g}" for name, one in shares.items()}
     line: dict[str, object] = {"case": one.name, **drawn, **numbers, "truth": one.truth, "verdict": one.code}
     if one.used is None:
         return line

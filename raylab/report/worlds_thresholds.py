@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
+from raylab.experiments.transfer import EVIDENCE, RULE, Thresholds, verdict
 from raylab.report.rates import Rate, rate
 from raylab.report.terminal import table
-from raylab.report.transfer.verdict import RULE, Thresholds, verdict
 from raylab.report.worlds import Judged, Result
 
 FLIPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -63,6 +63,6 @@ def as_text(result: Result) -> str:
 def _tried(judged: Sequence[Judged], rule: Thresholds) -> Tried:
     def said(*truths: str) -> Rate:
         of = [one for one in judged if one.truth in truths]
-        return rate(sum(verdict(one.row, one.config.data, None, rule).code == "evidence" for one in of), len(of))
+        return rate(sum(verdict(one.row, rule=rule).badge == EVIDENCE for one in of), len(of))
 
     return Tried(rule, said("without", "shape_flips"), said("turned"), said("partly"))

@@ -9,10 +9,11 @@ import pytest
 
 from raylab.config import ConfigError, load
 from raylab.core.seefar import World
-from raylab.recipes import robust_features, transfer_matrix, worlds
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import TransferMatrix
+from raylab.recipes import robust_features, worlds
 from raylab.recipes.erm import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell, Erm, plan
 from raylab.recipes.robust_features import RobustFeatures
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.recipes.worlds import Worlds
 from raylab.stages.dataset import SeeFarData
 

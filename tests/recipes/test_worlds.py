@@ -7,8 +7,8 @@ from dataclasses import fields
 import pytest
 
 from raylab.core.flips import flippable
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.recipes.worlds import DEAREST, RANGES, SAYS_NOTHING, Cell, SplitName, Worlds, cases, plan
 from raylab.stages.dataset import SeeFarData
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import rows
 from accessibility import problems
-from rows import estimate
+from rows import shares
 from scipy import stats
 
 from raylab.recipes.worlds import Worlds, cases
@@ -33,16 +33,11 @@ from raylab.stages.dataset import SeeFarData
 
 WORLD = SeeFarData(name="seefar")
 CASE = cases(Worlds())["having 0"]
-USAGE = {
-    "toogit_is_target": estimate(0.95),
-    "shape_kept": estimate(0.99),
-    "follow_n": estimate(0.9),
-    "follow_r": estimate(0.1),
-}
+READ = {"turned": shares(0.95), "kept": shares(0.99)}
 
 
 def judged(truth: Truth, evidence: bool) -> Judged:
-    row = rows.strong(usage=USAGE) if evidence else rows.strong(usage=USAGE, success=estimate(0.2))
+    row = rows.strong(oracles=READ) if evidence else rows.strong(oracles=READ, success=shares(0.2))
     return replace(judge(f"case of {truth}", CASE, row), truth=truth)
 
 
@@ -78,9 +73,9 @@ def test_truth_is_read_by_oracles_and_never_from_the_verdict(
     changed: dict[str, float], turned: float, eps: float, truth: Truth
 ) -> None:
     world = WORLD.model_copy(update=changed)
-    usage = USAGE | {"toogit_is_target": estimate(turned)}
-    assert truth_of(rows.strong(usage=usage), world, eps, (0, 1)) == truth
-    assert truth_of(rows.strong(usage=usage, robust=None), world, eps, (0, 1)) == truth
+    read = READ | {"turned": shares(turned, 0.0)}
+    assert truth_of(rows.strong(oracles=read), world, eps, (0, 1)) == truth
+    assert truth_of(rows.strong(oracles=read, robust=None), world, eps, (0, 1)) == truth
 
 
 def test_mistakes_are_false_evidence_and_missed_toogits() -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from rows import estimate, robust, strong
+from rows import robust, shares, strong
 
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import EVIDENCE, RULE, Thresholds, TransferMatrix, verdict
 from raylab.recipes.worlds import Worlds
-from raylab.report.transfer.verdict import RULE, Thresholds, verdict
 from raylab.report.worlds import Judged, Truth
 from raylab.report.worlds_thresholds import CARRIES, FLIPS, STANDS, best, tried
 from raylab.stages.dataset import SeeFarData
@@ -20,14 +19,14 @@ CONFIG = TransferMatrix(data=SeeFarData(name="seefar"), sources=("mlp",), target
 
 def case(name: str, truth: Truth, **changed: Any) -> Judged:
     row = strong(**changed)
-    return Judged(name, CONFIG, row, truth, verdict(row, CONFIG.data, None).code, ())
+    return Judged(name, CONFIG, row, truth, verdict(row).badge.words, ())
 
 
 CASES = (
     case("a", "turned"),
-    case("b", "turned", success=estimate(0.2), robust=robust(success=estimate(0.01))),
-    case("c", "without", success=estimate(0.12), robust=robust(success=estimate(0.01))),
-    case("d", "without", robust=robust(success=estimate(0.4))),
+    case("b", "turned", success=shares(0.2), robust=robust(success=shares(0.01))),
+    case("c", "without", success=shares(0.12), robust=robust(success=shares(0.01))),
+    case("d", "without", robust=robust(success=shares(0.4))),
     case("e", "shape_flips", robust=None),
     case("f", "partly"),
 )
@@ -38,8 +37,8 @@ def test_false_claims_and_power_are_counted_for_each_rule() -> None:
     assert [(t.false.hits, t.power.hits) for t in (today, lower, lowest)] == [(0, 2), (0, 1), (2, 2)]
     assert today.rule == Thresholds(flips=0.2), "fewest false claims first, then most power"
     assert (today.false.n, today.power.n, today.partly.n) == (3, 2, 1)
-    assert verdict(CASES[1].row, CONFIG.data, None).code == "above_controls"
-    assert verdict(CASES[1].row, CONFIG.data, None, Thresholds(flips=0.2)).code == "evidence"
+    assert verdict(CASES[1].row).badge != EVIDENCE
+    assert verdict(CASES[1].row, rule=Thresholds(flips=0.2)).badge == EVIDENCE
 
 
 def test_the_grid_holds_the_rule_of_today_which_is_always_shown() -> None:

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from raylab.core import explanations
 from raylab.core.seefar import World
+from raylab.experiments.transfer import Example, magnification
 from raylab.recipes.erm import Cell
 from raylab.report.drawing import Pixels, unit
 from raylab.report.erm.table import Planet
 from raylab.report.numbers import share
 from raylab.report.picture import INK, SOFT, Picture, style
-from raylab.report.transfer.panels import Example, magnification
 
 COUNT = 4
 READ_ROWS = 1000  # of a set: the examples come from its first rows
