@@ -12,7 +12,7 @@ from rows import matrix, row, shares
 
 from raylab.core.balls import L2Ball
 from raylab.experiments.transfer import Cell, Example, Matrix, magnification
-from raylab.experiments.transfer.figures import COUNT, panel, scatter, shown_examples
+from raylab.experiments.transfer.figures import COUNT, first_examples, panel, scatter
 from raylab.experiments.transfer.report import report
 from raylab.report.picture import Picture
 
@@ -25,7 +25,7 @@ def example(perturbation: float) -> Example:
 def test_examples_are_the_first_of_their_classes_whose_label_changes(digits: Matrix) -> None:
     made = digits.built.artifacts[Cell("set", 0, "mlp", "", "det")].batch()
     clean = digits.built.artifacts[Cell("data", 0)].batch()
-    found = shown_examples(digits, "mlp", "det", 0)
+    found = first_examples(digits, "mlp", "det", 0)
     assert len(found) == COUNT
     seen: list[int] = []
     for place, label in enumerate(made["source_label"]):  # det changes every label, so these are simply the first
@@ -42,7 +42,7 @@ def test_examples_are_the_first_of_their_classes_whose_label_changes(digits: Mat
 def test_the_perturbation_is_the_difference_and_lies_in_the_ball(digits: Matrix) -> None:
     eps = digits.config.attack.eps
     assert isinstance(digits.config.attack.ball, L2Ball)
-    for one in shown_examples(digits, "mlp", "rand", 0):
+    for one in first_examples(digits, "mlp", "rand", 0):
         assert one.was != one.labelled
         assert np.linalg.norm(one.perturbation) <= eps * (1 + 1e-5)
         assert np.allclose(one.original + one.perturbation, one.constructed)
@@ -56,11 +56,11 @@ def test_the_magnification_keeps_the_perturbations_in_range(size: float, factor:
 def test_a_panel_states_its_factor_and_both_labels(digits: Matrix) -> None:
     drawn = panel(digits, "mlp", "det")
     assert drawn is not None
-    factor = magnification(shown_examples(digits, "mlp", "det", 0))
+    factor = magnification(first_examples(digits, "mlp", "det", 0))
     svg = drawn.svg.decode()
     assert f"× {factor}" in svg
     assert f"shown × {factor}" in drawn.caption
-    shown = shown_examples(digits, "mlp", "det", 0)
+    shown = first_examples(digits, "mlp", "det", 0)
     labels = ", ".join(one.labelled if one.fooled else f"✗ {one.labelled}" for one in shown)
     assert f"original: {', '.join(one.was for one in shown)}" in drawn.alt
     assert f"constructed: {labels}" in drawn.alt

@@ -53,9 +53,9 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         calm(axes, grid="both")
         figure.legend(handles=_legend(colour, marker), loc="outside right upper", labelspacing=0.45)
     marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
-    told = _correlation(matrix, kind)
-    alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {told}"
-    return Picture(f"scatter_{kind}", figure, alt, f"{marks} {told}")
+    correlation = _correlation(matrix, kind)
+    alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {correlation}"
+    return Picture(f"scatter_{kind}", figure, alt, f"{marks} {correlation}")
 
 
 def _correlation(matrix: Matrix, kind: str) -> str:
@@ -99,7 +99,7 @@ class Example:
         return self.constructed - self.original
 
 
-def shown_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
+def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
     """The first examples by row, each of another class and with a new label: not chosen for looks or success."""
     cells = matrix.built.artifacts
     of_set, of_data = cells.get(Cell("set", seed, source, "", kind)), cells.get(Cell("data", seed))
@@ -121,9 +121,9 @@ def shown_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int
     return list(chosen.values())
 
 
-def magnification(shown: list[Example]) -> int:
+def magnification(examples: list[Example]) -> int:
     """The largest factor at which 90 % of all pixels of the perturbations stay within half of the range."""
-    size = float(np.quantile(np.abs(np.concatenate([e.perturbation.ravel() for e in shown])), 0.9))
+    size = float(np.quantile(np.abs(np.concatenate([e.perturbation.ravel() for e in examples])), 0.9))
     return max((factor for factor in FACTORS if factor * size <= 0.5), default=1)
 
 
@@ -131,14 +131,14 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     """Originals, perturbations and constructed images of the first seed; None where the first rows of the set hold no
     example with a new label."""
     seed, attack = matrix.config.seeds[0], matrix.config.attack
-    shown = shown_examples(matrix, source, kind, seed)
-    if not shown:
+    chosen = first_examples(matrix, source, kind, seed)
+    if not chosen:
         return None
-    factor = magnification(shown)
+    factor = magnification(chosen)
     rows = {
-        "original": [(one.was, one.original) for one in shown],
-        "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in shown],
-        "constructed": [(one.labelled if one.fooled else f"✗ {one.labelled}", one.constructed) for one in shown],
+        "original": [(one.was, one.original) for one in chosen],
+        "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in chosen],
+        "constructed": [(one.labelled if one.fooled else f"✗ {one.labelled}", one.constructed) for one in chosen],
     }
     caption = (
         f"{kind} from {source}, seed {seed}: the first training images of different classes whose label changes, "

@@ -226,14 +226,14 @@ class _Numbers(Reader[Cell]):
         controls = {name: place._replace(control=name) for name in CONTROLS if name != "leakage"}
         attacked = {name: of for name, of in controls.items() if self.asked(of)}
         leaking = self.artifacts(place._replace(control="leakage")).items()
-        known = {"turned": "toogit_is_target", "kept": "shape_kept"}
+        read = {"turned": "toogit_is_target", "kept": "shape_kept"}
         return {
             "success": self.hit(place, "success"),
             "success_other": self.hit(place, "success_of_the_other_iterate"),
             "control_success": {name: self.hit(of, "success") for name, of in attacked.items()},
             "neighbours_original": self.hit(near, "says_original"),
             "neighbours_target": self.hit(near, "says_target"),
-            "oracles": {name: self.hit(oracles, of) for name, of in known.items()} if self.asked(oracles) else {},
+            "oracles": {name: self.hit(oracles, of) for name, of in read.items()} if self.asked(oracles) else {},
             "noise_fit": self.fitted(Cell("network", 0, source, control="random_labels")),
             "robust_accuracy": self.under_attack(source),
             "unperturbed": PerSeed(

@@ -102,10 +102,10 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
         yield _correlation_table(found)
     yield Text("Controls", look="heading")
     yield from _controls(found, first)
-    if known := [one for row in found.rows if (one := truth(row, found.config.data)) is not None]:
+    if judged := [one for row in found.rows if (one := truth(row, found.config.data)) is not None]:
         yield Text("What is true here", look="heading")
         yield Text(TRUTH)
-        yield Verdicts("By the oracles, which no verdict looks at.", tuple(known), "Source → student", brief=False)
+        yield Verdicts("By the oracles, which no verdict looks at.", tuple(judged), "Source → student", brief=False)
     if any(row.reliance for row in found.rows):
         yield _reliance_table(found)
     drawn = (panel(found, source, kind) for kind in kinds for source in found.config.sources[:PANEL_SOURCES])
@@ -147,8 +147,8 @@ def _caption(found: Matrix, kind: str) -> str:
         "attack success rate": [row.success for row in rows],
         "targeted transfer": [row.transfer[TRANSFER] for row in rows],
     }
-    told = ", ".join(f"{name} {span(one.mean for one in of)}" for name, of in ranges.items())
-    return f"{kind}: {told}."
+    listed = ", ".join(f"{name} {span(one.mean for one in of)}" for name, of in ranges.items())
+    return f"{kind}: {listed}."
 
 
 def _warnings(found: Matrix) -> Iterator[Text]:

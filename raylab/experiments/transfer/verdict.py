@@ -20,7 +20,7 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Spanned, shown
 from raylab.stages.dataset import SeeFarData
 
-VISIBLE = 0.1  # share of images that look like their target from which a reader should be told
+VISIBLE = 0.1  # share of images that look like their target from which a reader should be numbers
 NEIGHBOURS_TRUSTED = 0.8  # accuracy on clean images below which the 1-nearest-neighbour check decides nothing
 
 # Thresholds of evidence, fixed on worlds of the split `calibration` (recipes/worlds.py). Of its worlds without features
@@ -51,7 +51,7 @@ NOT_BUILT, NO_CONTROLS = Badge("open", "not built"), Badge("open", "no controls"
 ONE_SEED, NO_EFFECT = Badge("open", "one seed"), Badge("open", "no effect shown")
 LEAKAGE, EVIDENCE = Badge("warn", "leakage not excluded"), Badge("good", "evidence")
 TRUE, NONE_EXISTS = Badge("truth", "true by the oracles"), Badge("truth", "no such feature")
-UNCLEAR = Badge("open", "not told apart")
+UNCLEAR = Badge("open", "not numbers apart")
 IN_THE_WAY = {  # of evidence, beside the conditions that failed
     NOT_BUILT: "a network or a set was not built",
     NO_CONTROLS: "no control was run",
@@ -159,25 +159,27 @@ def failed_conditions(row: Row, rule: Thresholds = RULE) -> Iterator[Failed]:
     if not (beyond := row.accuracy - row.chance).is_above():
         yield Failed("it is not shown to exceed chance", f"{spanned(beyond)} points above chance")
     if "robust" in row.above and not row.above["robust"].is_above():
-        told = f"the robust source's set teaches {percent(row.controls['robust'].mean)}"
-        yield Failed("the robust source's set is not shown to teach less", told)
+        numbers = f"the robust source's set teaches {percent(row.controls['robust'].mean)}"
+        yield Failed("the robust source's set is not shown to teach less", numbers)
     if not row.above_p1.mean.mean > 0:
         yield Failed("the visible rule explains as much", f"p1 {percent(row.p1.mean)}")
     if not success.mean >= rule.flips:
-        told = f"the attack leads its source to the target in {percent(success)}, where {_share(rule.flips)} are asked"
-        yield Failed("the attack leads its source to the target too seldom", told)
+        numbers = (
+            f"the attack leads its source to the target in {percent(success)}, where {_share(rule.flips)} are asked"
+        )
+        yield Failed("the attack leads its source to the target too seldom", numbers)
     if robust is not None and (holds := source_is_robust(row, rule)) is not True:
         undecided = "whether the robust source is robust at this radius is undecided"
-        told = f"the attack leads the robust source to the target in {percent(robust.success.mean)}"
+        numbers = f"the attack leads the robust source to the target in {percent(robust.success.mean)}"
         if holds is None:
-            yield Failed(undecided, f"{told}, and the standard one in {percent(success)}")
+            yield Failed(undecided, f"{numbers}, and the standard one in {percent(success)}")
         else:
             most = f"more than {_share(rule.stands)} of how often it leads the standard one there ({percent(success)})"
-            yield Failed("the robust source is not robust at this radius", f"{told}, {most}")
+            yield Failed("the robust source is not robust at this radius", f"{numbers}, {most}")
     carried = row.transfer.get(TRANSFER, NOTHING).mean
     if not carried.mean >= rule.carries:
-        told = f"targeted transfer to an independent network is {percent(carried)}, where {_share(rule.carries)}"
-        yield Failed("targeted transfer to an independent network is too low", f"{told} are asked")
+        numbers = f"targeted transfer to an independent network is {percent(carried)}, where {_share(rule.carries)}"
+        yield Failed("targeted transfer to an independent network is too low", f"{numbers} are asked")
 
 
 def source_is_robust(row: Row, rule: Thresholds = RULE) -> bool | None:
@@ -267,8 +269,8 @@ def _resemblance(row: Row, clean: PerSeed) -> Iterator[Failed]:
     """What the 1-NN check adds: nothing where it does not work on clean images, or sees hardly any target."""
     target = row.neighbours_target
     if clean and target and clean.mean.mean >= NEIGHBOURS_TRUSTED and target.mean.mean > VISIBLE:
-        told = f"by 1-NN {percent(target.mean)} of the images look like their target"
-        yield Failed("by 1-NN some of the images look like their target", told)
+        numbers = f"by 1-NN {percent(target.mean)} of the images look like their target"
+        yield Failed("by 1-NN some of the images look like their target", numbers)
 
 
 def _share(value: float) -> str:
