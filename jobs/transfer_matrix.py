@@ -9,7 +9,7 @@ from raylab.stop import importing
 
 with importing():
     from raylab import cli
-    from raylab.report.transfer.experiment import EXPERIMENT
+    from raylab.experiments.transfer import EXPERIMENT
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ import pytest
 
 if TYPE_CHECKING:
     from raylab.mlflow_tracker import MlflowTracker
+    from raylab.store import Store
 
 TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
@@ -111,3 +112,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     lost = [item.nodeid for item in session.items if "@" not in item.nodeid]
     if getattr(session.config.option, "loadgroup", False) and lost:
         raise pytest.UsageError(f"{lost[0]}: it is in no group of pytest-xdist; install what constraints.txt pins")
+
+
+@pytest.fixture(scope="session")
+def report_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One for all tests that need a small study of their own."""
+    from raylab.store import Store
+
+    return Store(str(tmp_path_factory.mktemp("report") / "store"))

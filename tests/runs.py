@@ -7,14 +7,14 @@ from typing import Any
 import toy
 
 from raylab import runner
+from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
 from raylab.identity import fingerprint
-from raylab.recipes.transfer_matrix import Cell, Controls, TransferMatrix, plan
-from raylab.report.transfer.matrix import Matrix, matrix
 from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
 from raylab.store import Store
+from raylab.study import Built
 
 SMALL: dict[str, Any] = {
     "attack": Attack(steps=3),
@@ -41,7 +41,6 @@ SEEFAR = TransferMatrix(
 )
 
 
-def built(config: TransferMatrix, store: Store) -> Matrix:
+def built(config: TransferMatrix, store: Store) -> Built[TransferMatrix, Cell]:
     artifacts = runner.build(plan(config), store, InlineBackend(), toy.Recorder())
-    about = artifacts[Cell("data", config.seeds[0])].metrics
-    return matrix(config, fingerprint(config), artifacts, str(about["note"]), tuple(about["class_names"]))
+    return Built(config, fingerprint(config), artifacts)

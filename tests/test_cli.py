@@ -17,9 +17,9 @@ from toy import counting, faulty, numbers
 
 from raylab import cli, runner
 from raylab.config import Config
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.progress import Progress
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Stage
 
 TESTS = Path(__file__).parent

@@ -12,7 +12,7 @@ import pytest
 
 from raylab import command_line, document
 from raylab.config import ConfigError
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.site import SiteFile
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 
 from raylab import command_line, explain, schema
 from raylab.config import Config, ConfigError, as_dict, load
+from raylab.experiments.transfer import TransferMatrix
 from raylab.identity import canonical_json
 from raylab.radius import Radius
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.site import SiteFile
 from raylab.stages.construction import Attack
 

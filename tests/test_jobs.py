@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from raylab.config import load
-from raylab.recipes.transfer_matrix import TransferMatrix, plan
-from raylab.report.transfer.matrix import examples, measured
+from raylab.experiments.transfer import TransferMatrix, examples, measure, plan
 from raylab.stage import closure
 from raylab.store import Store
+from raylab.study import Built
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs" / "transfer_matrix").rglob("*.yaml"))
@@ -43,7 +43,7 @@ def runs(home: Path) -> list[Run]:
 def test_a_run_leaves_a_table_a_page_and_runs_and_a_second_one_adds_nothing(tmp_path: Path) -> None:
     first = job(tmp_path, *SMALL)
     assert first.returncode == 0, first.stderr
-    assert "rand: accuracy of the student" in first.stdout
+    assert "Accuracy of students" in first.stdout
     page = tmp_path / "reports" / "transfer_matrix.html"
     written, tracked = page.read_bytes(), {run.info.run_id for run in runs(tmp_path)}
     assert len(tracked) == 1 + 2 * 2 * 2  # the matrix; targets x kinds x seeds
@@ -76,13 +76,13 @@ def test_everything_can_be_told_again_from_the_store(tmp_path: Path) -> None:
     config = load(TransferMatrix, "{}", SMALL)
     store = Store(str(tmp_path / "store"))
     artifacts = {cell: store.require(stage) for cell, stage in plan(config).items()}
-    result = measured(config, "key", artifacts)
+    result = measure(Built(config, "key", artifacts))
     table = examples(result).to_pandas()
     mine = table[(table.control == "") & (table.source == "mlp") & (table.target == "linear") & (table.kind == "rand")]
     by_hand = mine.groupby("seed").correct.mean().mean()
-    assert result.row("mlp", "linear", "rand").accuracy.mean == pytest.approx(by_hand)
+    assert result.row("mlp", "linear", "rand").accuracy.mean.mean == pytest.approx(by_hand)
     assert set(mine.seed) == {0, 1}
-    assert len(mine) == result.row("mlp", "linear", "rand").accuracy.n
+    assert len(mine) == result.row("mlp", "linear", "rand").accuracy.mean.n
 
 
 def test_nothing_is_published_for_a_run_that_failed(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ FLOORS = [
     ("raylab.stages", 2),
     ("raylab.worker", 2),
     ("raylab.runner", 2),
-    ("raylab.recipes.erm", 4),  # due to become a room: it trains the networks of another
-    ("raylab.recipes", 3),
     ("raylab.cluster", 3),
     ("raylab.report", 4),  # renders what recipes name
     ("raylab.experiments", 4),
@@ -40,11 +38,10 @@ FLOORS = [
 # Of every report, whatever it is on.
 KIT = ("blocks", "charts", "files", "html", "read", "terminal", "tracker", "values")
 FORBIDDEN = {
-    **{f"raylab.report.{name}": {"raylab.stages", "raylab.recipes", "raylab.experiments"} for name in KIT},
+    **{f"raylab.report.{name}": {"raylab.stages", "raylab.experiments"} for name in KIT},
     "raylab.experiments": {"ray", "mlflow", "raylab.cluster"},
     "raylab.core": {"ray", "mlflow", "pyarrow", "pydantic", "pathlib", "os", "time", "tqdm", "random"},
-    "raylab.recipes": {"ray", "mlflow", "pyarrow", "pathlib", "os", "torch"},
-    "raylab.cluster": {"raylab.core", "raylab.stages", "raylab.recipes", "raylab.report", "torch", "mlflow"},
+    "raylab.cluster": {"raylab.core", "raylab.stages", "raylab.experiments", "raylab.report", "torch", "mlflow"},
     "raylab.report": {"ray", "mlflow", "raylab.cluster"},
     "raylab.stages": {"ray", "mlflow", "raylab.cluster"},
 }
@@ -113,14 +110,49 @@ def test_every_import_goes_down_or_stays_on_its_floor() -> None:
     ("name", "source"),
     [
         ("raylab.core.pgd", "def f():\n    from raylab.stages import training"),
-        ("raylab.recipes.x", "import ray.data"),
+        ("raylab.experiments.x", "import ray.data"),
         ("raylab.cluster.map", "from raylab.core import pgd"),
         ("raylab.store", "import raylab.runner"),
-        ("raylab.report.transfer.page", "import mlflow"),
+        ("raylab.report.terminal", "import mlflow"),
     ],
 )
 def test_a_wrong_import_is_seen_wherever_it_hides(name: str, source: str) -> None:
     assert violations(name, ast.parse(source))
+
+
+PLANNED = ("config", "plan")  # of a room: they say what is to be computed, and compute nothing
+ORDER = (*PLANNED, "measure", "verdict", "report")  # each may import those before it
+
+
+def rooms() -> Iterator[tuple[str, str, ast.Module]]:
+    """The modules of the experiments' rooms: (room, module, tree)."""
+    for path in sorted((PACKAGE / "experiments").glob("*/*.py")):
+        yield path.parent.name, path.stem, ast.parse(path.read_text())
+
+
+def test_a_room_knows_another_only_through_its_front_door() -> None:
+    found = []
+    for room, module, tree in rooms():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("raylab.experiments."):
+                other, *inside = (node.module or "").split(".")[2:]
+                if other not in (room, "fields") and inside:
+                    found.append(f"{room}.{module} imports from {node.module}")
+    assert found == []
+
+
+def test_within_a_room_plans_know_no_measures_and_measures_no_reports() -> None:
+    found = []
+    for room, module, tree in rooms():
+        if module not in ORDER:
+            continue
+        later = ORDER[ORDER.index(module) + 1 :]
+        for imported in imports(tree):
+            if any(within(imported, f"raylab.experiments.{room}.{name}") for name in later):
+                found.append(f"{room}.{module} imports {imported}")
+            if module in PLANNED and any(within(imported, one) for one in ("pyarrow", "pathlib", "os", "torch")):
+                found.append(f"{room}.{module} imports {imported}")
+    assert found == []
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -77,7 +77,12 @@ class Verdict(NamedTuple):
 
     subject: str
     badge: Badge
-    sentence: str
+    sentence: str  # equal ones are shown once
+    numbers: str = ""  # behind it, of this subject alone
+
+    @property
+    def whole(self) -> str:
+        return f"{self.sentence} {self.numbers}".strip()
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Verdicts:
     caption: str
     of: tuple[Verdict, ...]
     subject: str = "Of"  # what the verdicts are of: the header of their column
+    brief: bool = True  # whether a terminal's short form has them
 
     def grouped(self) -> list[tuple[tuple[str, ...], Badge, str]]:
         """(subjects, badge, sentence), in the order of their first subjects."""
@@ -94,6 +100,11 @@ class Verdicts:
         for one in self.of:
             groups.setdefault((one.badge, one.sentence), []).append(one.subject)
         return [(tuple(subjects), badge, sentence) for (badge, sentence), subjects in groups.items()]
+
+    def numbers(self, badge: Badge, sentence: str) -> list[tuple[str, str]]:
+        """(subject, numbers) of those who share a badge and a sentence, where they have any."""
+        of = [one for one in self.of if (one.badge, one.sentence) == (badge, sentence)]
+        return [(one.subject, one.numbers) for one in of if one.numbers]
 
     def counted(self) -> dict[Badge, int]:
         return {badge: sum(one.badge == badge for one in self.of) for badge in dict.fromkeys(v.badge for v in self.of)}

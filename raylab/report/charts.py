@@ -48,12 +48,14 @@ def dots(
     limits: tuple[float, float] = (-2.0, 102.0),
     *,
     intervals: bool = False,
+    width: float = 6.4,  # in inches
+    pitch: float = 0.42,  # of the rows, in inches
 ) -> Picture:
     """A line for each row, on it a dot with its error for each series."""
     series = list(dict.fromkeys(one for by in rows.values() for one in by))
     shifts = dict(zip(series, np.linspace(-0.16, 0.16, len(series)) if len(series) > 1 else [0.0], strict=True))
     with style():
-        figure = Figure(figsize=(6.4, 1.5 + 0.42 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(width, 1.5 + pitch * len(rows)), layout="constrained")
         axes = figure.add_subplot()
         for place, by in enumerate(rows.values()):
             axes.axhline(place, color="#e6eaee", linewidth=0.8, zorder=0)

@@ -11,9 +11,9 @@ from raylab.experiments.fourier import EXPERIMENT as FOURIER
 from raylab.experiments.poison import EXPERIMENT as POISON
 from raylab.experiments.robust import EXPERIMENT as ROBUST
 from raylab.experiments.theory import EXPERIMENT as THEORY
+from raylab.experiments.transfer import EXPERIMENT as TRANSFER
 from raylab.experiments.worlds import EXPERIMENT as WORLDS
 from raylab.report.experiment import AnyExperiment
-from raylab.report.transfer.experiment import EXPERIMENT as TRANSFER
 
 Name = Literal[
     "transfer_matrix",

@@ -15,6 +15,7 @@ from raylab.cost import estimate
 from raylab.progress import duration
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
+from raylab.report.values import Value, shown
 from raylab.stage import Stage, closure, is_task, rounds
 from raylab.store import Store
 
@@ -126,7 +127,7 @@ def as_text(report: Report, full: bool = False) -> str:
 
 def _short(report: Report) -> Iterator[Text | Table | Verdicts | Figures]:
     yield from (one for one in report.flat() if isinstance(one, Table) and one.name == report.headline)
-    yield from (one for one in report.flat() if isinstance(one, Verdicts))
+    yield from (one for one in report.flat() if isinstance(one, Verdicts) and one.brief)
     yield from (one for one in report.flat() if isinstance(one, Text) and one.look == "note")
 
 
@@ -164,6 +165,8 @@ def _lines(row: Sequence[Value]) -> Iterator[tuple[str, ...]]:
 def _verdicts(block: Verdicts) -> Iterator[str]:
     for subjects, badge, sentence in block.grouped():
         yield wrapped(f"{'; '.join(subjects)} [{badge.words}]: {sentence}", "- ")
+        for subject, numbers in block.numbers(badge, sentence):
+            yield "  " + wrapped(f"{subject}: {numbers}" if len(subjects) > 1 else numbers, "  ").lstrip()
 
 
 def _briefly(block: Verdicts) -> Iterator[str]:
@@ -173,5 +176,6 @@ def _briefly(block: Verdicts) -> Iterator[str]:
         subjects = [one.subject for one in block.of if one.badge == badge]
         sentences = [sentence for _, of, sentence in grouped if of == badge]
         who = "; ".join(subjects) if count <= NAMED else f"{'; '.join(subjects[:NAMED])} and {count - NAMED} more"
+        who = "all" if NAMED < count == len(block.of) else who
         said = f": {sentences[0]}" if (len(sentences) == 1 and count > 1) or len(block.of) == 1 else ""
         yield wrapped(f"{badge.words} ({count}): {who}{said}" if count > 1 else f"{badge.words}: {who}{said}", "- ")

@@ -11,7 +11,7 @@ from typing import Any
 from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.identity import canonical_json, fingerprint, short
-from raylab.report.blocks import Condition, Report, Table
+from raylab.report.blocks import Condition, Report, Table, Verdict, Verdicts
 from raylab.report.files import column, files
 from raylab.report.made import newest_provenance
 from raylab.report.values import fields
@@ -52,15 +52,25 @@ def published(parent: Record, report: Report, children: Iterable[Record]) -> Pub
         LOGGED: json.dumps([{"path": path, "type": "table"} for path in tables]),
     }
     metrics = {metric: value for metric, value in report.metrics.items() if math.isfinite(value)}
-    verdicts = (report.answer, *report.verdicts())
-    note = "\n".join(f"- {one.subject} [{one.badge.words}]: {one.sentence}" for one in verdicts)
-    record = replace(parent, metrics=metrics, tags=tags, note=note)
+    record = replace(parent, metrics=metrics, tags=tags, note="\n".join(_note(report)))
     return Publication(record, tuple(children), {**files(report), **tables})
 
 
 def children(built: AnyBuilt, conditions: Iterable[Condition]) -> tuple[Record, ...]:
     """A run for each condition and seed that has a number."""
     return tuple(_children(built, conditions))
+
+
+def _note(report: Report) -> Iterator[str]:
+    """The answer, then the verdicts below their captions, which may say what their subjects have in common."""
+
+    def line(one: Verdict) -> str:
+        return f"- {one.subject} [{one.badge.words}]: {one.whole}"
+
+    yield line(report.answer)
+    for block in report.flat():
+        if isinstance(block, Verdicts):
+            yield from ("", block.caption, "", *map(line, block.of))
 
 
 def params_of(config: Config) -> dict[str, Param]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import AnyValue, Config
-from raylab.recipes.fields import Seeds
+from raylab.experiments.fields import Seeds
 from raylab.report.experiments import Name
 from raylab.search import Aim, Direction, Scheduler
 from raylab.space import Distribution, grid

@@ -9,14 +9,14 @@ import pytest
 
 from raylab.config import ConfigError, load
 from raylab.core.seefar import World
+from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments import worlds
 from raylab.experiments.erm import Cell, Erm, plan
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.robust import plan as robust_plan
+from raylab.experiments.transfer import TransferMatrix
 from raylab.experiments.worlds import Worlds
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stages.dataset import SeeFarData
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"

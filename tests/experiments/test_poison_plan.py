@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.core.poison import POISONS
+from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.poison import Cell, PoisonStudy, Trigger, plan
 from raylab.experiments.poison.plan import DEFENCES
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.stage import Stage
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Adversary, Recipe

@@ -7,10 +7,10 @@ from dataclasses import fields
 import pytest
 
 from raylab.core.flips import flippable
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.experiments.worlds.config import SplitName, Worlds
 from raylab.experiments.worlds.plan import DEAREST, RANGES, SAYS_NOTHING, Cell, cases, plan
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stages.dataset import SeeFarData
 
 

@@ -9,15 +9,14 @@ import pytest
 
 from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate
-from raylab.recipes.transfer_matrix import Cell
+from raylab.experiments.transfer import Cell, Matrix
 from raylab.report import hits
 from raylab.report.hits import HITS, OF_CHANGED
 from raylab.report.per_seed import PerSeed
-from raylab.report.transfer.matrix import Matrix
 
 
 def cells(matrix: Matrix, *roles: str) -> list[tuple[Cell, Artifact]]:
-    return [(cell, artifact) for cell, artifact in matrix.artifacts.items() if cell.role in roles]
+    return [(cell, artifact) for cell, artifact in matrix.built.artifacts.items() if cell.role in roles]
 
 
 def test_a_share_of_the_rows_is_the_one_of_the_manifest(digits: Matrix, seefar: Matrix) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rows import matrix, row
+from rows import matrix, row, with_config
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
@@ -20,11 +20,11 @@ from raylab.experiments.poison import PoisonStudy
 from raylab.experiments.poison import scoreboard as of_poison
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.robust import scoreboard as of_robust
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import Matrix, Row, TransferMatrix
+from raylab.experiments.transfer import protocol as of_transfer
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.rows import all_rows
-from raylab.report.transfer import protocol as of_transfer
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,14 +35,14 @@ def command(number: int, model: Any, *changes: str) -> Any:
     return load(model, ROOT / file, [*own, *changes])
 
 
-@pytest.fixture(autouse=True)
-def whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_transfer, "size_of", lambda _: SimpleNamespace(train=50_000))
+def whole(rows: list[Row], config: TransferMatrix) -> Matrix:
+    """Of the whole data set."""
+    return replace(with_config(matrix(rows), config), training_rows=50_000)
 
 
 def of_matrix(number: int, judge: Callable[..., str], kind: str, *changes: str, source: str = "resnet50") -> str:
     one = row(source, source, kind)
-    return judge(replace(matrix([one]), config=command(number, TransferMatrix, *changes)), one)
+    return judge(whole([one], command(number, TransferMatrix, *changes)), one)
 
 
 def rand(*changes: str) -> str:
@@ -63,7 +63,7 @@ def imagenet(*changes: str) -> str:
 
 def architectures(*changes: str) -> str:
     config = command(16, TransferMatrix, *changes)
-    return of_transfer.of_architectures(replace(matrix([row()]), config=config), config.sources, config.targets)
+    return of_transfer.of_architectures(whole([row()], config), config.sources, config.targets)
 
 
 def table(number: int, *changes: str) -> Any:

@@ -200,7 +200,7 @@ def test_the_field_that_decides_is_the_important_one(results: Results) -> None:
 
 def test_the_config_that_comes_out_says_what_it_is_and_loads(results: Results) -> None:
     from raylab.config import load
-    from raylab.recipes.transfer_matrix import TransferMatrix
+    from raylab.experiments.transfer import TransferMatrix
 
     config = sweeps.prepared(trials=1).base.config({"students.det.lr": 0.004})
     text = best_yaml(results, config)

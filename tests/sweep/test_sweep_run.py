@@ -10,8 +10,8 @@ import sweeps
 
 from raylab import runner
 from raylab.config import ConfigError, load
+from raylab.experiments.transfer import Cell, TransferMatrix, plan
 from raylab.mlflow_tracker import MlflowTracker
-from raylab.recipes.transfer_matrix import Cell, TransferMatrix, plan
 from raylab.runner import InlineBackend
 from raylab.stage import closure
 from raylab.stages.half import Half, cut, half_of

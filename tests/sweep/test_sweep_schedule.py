@@ -7,7 +7,7 @@ import sweeps
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import TransferMatrix
 from raylab.stage import closure
 from raylab.sweep.follow import Lineage
 from raylab.sweep.importance import importances

@@ -13,11 +13,10 @@ from typing import NamedTuple
 from raylab.core.seeding import derive
 from raylab.core.seefar import PROBES
 from raylab.experiments import robust, worlds
+from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.erm.config import Digits, Dimension, Erm, Explain, MoreData, Restricted
 from raylab.experiments.robust import RobustFeatures
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_controls import Controls
-from raylab.recipes.transfer_matrix import TransferMatrix
+from raylab.experiments.transfer import Controls, TransferMatrix
 from raylab.stage import Compute, Stage
 from raylab.stages.dataset import Data, SeeFarData, open_data, probe
 from raylab.stages.evaluation import evaluate

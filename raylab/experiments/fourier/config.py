@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.recipes.fields import NetworkName, Seeds, StudyName
+from raylab.experiments.fields import NetworkName, Seeds, StudyName
 from raylab.stage import Compute
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DataConfig, SeeFarData

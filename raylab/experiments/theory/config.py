@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raylab.config import Config
-from raylab.recipes.fields import Seeds, StudyName
+from raylab.experiments.fields import Seeds, StudyName
 from raylab.stages.dataset import DataConfig, DigitsData, KnownData
 from raylab.stages.theory import Gaussians, Squares, Synthetic
 from raylab.stages.two_layer import TwoLayer

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.recipes.fields import StudyName
+from raylab.experiments.fields import StudyName
 
 SplitName = Literal["calibration", "held_out"]
 

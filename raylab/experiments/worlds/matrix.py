@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from raylab.artifact import Artifact
-from raylab.core.statistics import Estimate
-from raylab.recipes.transfer_matrix import Cell, TransferMatrix
-from raylab.report.transfer.matrix import TRANSFER, Row, measured
-from raylab.report.transfer.verdict import RULE, Code, Thresholds, lacks, verdict
+from raylab.experiments import transfer
+from raylab.experiments.transfer import EVIDENCE, RULE, TRANSFER, Cell, Row, Thresholds, TransferMatrix
+from raylab.report.per_seed import PerSeed
+from raylab.study import Built
 
-__all__ = ["RULE", "Cell", "Code", "Row", "Thresholds", "TransferMatrix", "code", "failed_conditions", "numbers", "row"]
+__all__ = ["RULE", "Cell", "Row", "Thresholds", "TransferMatrix", "code", "failed_conditions", "numbers", "row"]
+
+CLAIMED = EVIDENCE.words
 
 
 def row(case: TransferMatrix, key: str, artifacts: Mapping[Cell, Artifact]) -> Row:
     """The one row of its matrix."""
-    return measured(case, key, artifacts).rows[0]
+    return transfer.measure(Built(case, key, artifacts)).rows[0]
 
 
-def code(of: Row, case: TransferMatrix, rule: Thresholds = RULE) -> Code:
-    """The verdict that every transfer matrix gets."""
-    return verdict(of, case.data, None, rule).code
+def code(of: Row, rule: Thresholds = RULE) -> str:
+    """The badge of the verdict that every transfer matrix gets: "evidence", or another."""
+    return transfer.verdict(of, rule=rule).badge.words
 
 
 def failed_conditions(of: Row) -> tuple[str, ...]:
     """What keeps a row from being evidence: half sentences."""
-    return tuple(lacks(of))
+    return tuple(f"{one.words} ({one.numbers})" if one.numbers else one.words for one in transfer.failed_conditions(of))
 
 
-def numbers(of: Row) -> dict[str, Estimate]:
+def numbers(of: Row) -> dict[str, PerSeed]:
     """By the headers of a table."""
     assert of.robust is not None  # a case has the control
     return {
@@ -38,6 +40,6 @@ def numbers(of: Row) -> dict[str, Estimate]:
         "On the robust source": of.robust.success,
         "Accuracy when trained on its set": of.controls["robust"],
         "Targeted transfer": of.transfer[TRANSFER],
-        "Non-robust feature turned": of.usage["toogit_is_target"],
-        "Robust feature kept": of.usage["shape_kept"],
+        "Non-robust feature turned": of.oracles["turned"],
+        "Robust feature kept": of.oracles["kept"],
     }

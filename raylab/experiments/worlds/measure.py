@@ -11,7 +11,7 @@ from raylab.core.flips import flippable
 from raylab.core.seefar import World
 from raylab.experiments.worlds import matrix, reliance
 from raylab.experiments.worlds.config import Worlds
-from raylab.experiments.worlds.matrix import Code, Row, TransferMatrix
+from raylab.experiments.worlds.matrix import Row, TransferMatrix
 from raylab.experiments.worlds.plan import SAYS_NOTHING, Cell, cases
 from raylab.experiments.worlds.reliance import Alone, CaseAnswers, Conflict
 from raylab.report.values import Rate
@@ -56,7 +56,7 @@ class JudgedCase:
     config: TransferMatrix
     row: Row
     truth: Truth
-    code: Code
+    code: str  # the words of its badge
     failed_conditions: tuple[str, ...]
     reliance: WrongReliance | None = None  # None: it was not asked for
 
@@ -112,7 +112,7 @@ def measure(built: Built[Worlds, Cell]) -> Score:
 
 def judge(name: str, case: TransferMatrix, row: Row) -> JudgedCase:
     truth = truth_of(row, _world(case), case.attack.eps, case.seeds)
-    return JudgedCase(name, case, row, truth, matrix.code(row, case), matrix.failed_conditions(row))
+    return JudgedCase(name, case, row, truth, matrix.code(row), matrix.failed_conditions(row))
 
 
 def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Truth:
@@ -124,7 +124,7 @@ def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Tr
     if data.toogit_amplitude == 0.0 or data.toogit_reliability <= SAYS_NOTHING:
         turns = max(flippable(data.world(seed), "shape", eps) for seed in seeds)
         return "without" if turns <= ROBUST else "robust_turns"
-    turned = row.usage["toogit_is_target"].mean
+    turned = row.oracles["turned"].mean.mean
     return "turned" if turned >= TURNED else "partly" if turned >= 0.5 else "not_turned"
 
 

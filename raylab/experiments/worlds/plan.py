@@ -13,10 +13,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from raylab.core import seeding
+from raylab.experiments import transfer as transfer_matrix
+from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
 from raylab.experiments.worlds.config import SplitName, Worlds
-from raylab.recipes import transfer_matrix
-from raylab.recipes.transfer_controls import Controls, RobustSource
-from raylab.recipes.transfer_matrix import TransferMatrix
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData, open_data, probe

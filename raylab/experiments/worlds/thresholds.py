@@ -49,6 +49,6 @@ def best(found: Sequence[Tried]) -> list[Tried]:
 def _tried(judged: Sequence[JudgedCase], rule: Thresholds) -> Tried:
     def claimed(*truths: str) -> Rate:
         of = [one for one in judged if one.truth in truths]
-        return Rate(sum(code(one.row, one.config, rule) == "evidence" for one in of), len(of))
+        return Rate(sum(code(one.row, rule) == "evidence" for one in of), len(of))
 
     return Tried(rule, claimed("without", "robust_turns"), claimed("turned"), claimed("partly"))

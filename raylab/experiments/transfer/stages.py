@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
+from raylab.experiments.transfer.config import TransferMatrix
 from raylab.stage import Stage
 from raylab.stages.construction import Aim, construct
 from raylab.stages.dataset import Data, Split, open_data, probe
@@ -16,9 +15,6 @@ from raylab.stages.patterns import patterned, random_patterns
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import robustness
 from raylab.stages.training import train
-
-if TYPE_CHECKING:
-    from raylab.recipes.transfer_matrix import TransferMatrix
 
 
 class SeedStages:

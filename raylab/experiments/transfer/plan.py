@@ -3,74 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
-
-from raylab.config import Config
-from raylab.core.construct import KINDS, Kind
-from raylab.recipes.fields import Kinds, Names, NetworkName, Seeds, StudyName
-from raylab.recipes.transfer_controls import Controls, Leakage, RobustSource
-from raylab.recipes.transfer_stages import SeedStages
-from raylab.stage import Compute, Stage
-from raylab.stages.construction import Aim, Attack
-from raylab.stages.dataset import DataConfig, DigitsData
-from raylab.stages.recipe import Recipe
-from raylab.stages.robustness import Robustness
-from raylab.stages.training import Keep
-
-__all__ = ["Cell", "Controls", "Leakage", "RobustSource", "StudentRecipes", "TransferMatrix", "plan"]
-
-
-class StudentRecipes(Config):
-    """Recipes of the students by kind of constructed set; None: `train`."""
-
-    rand: Recipe | None = None
-    other: Recipe | None = None
-    det: Recipe | None = None
-
-
-class TransferMatrix(Config):
-    """One matrix: sources x targets x kinds, over seeds."""
-
-    study: StudyName = "digits"
-    data: DataConfig = DigitsData()  # where the images come from
-    sources: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
-    targets: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures of the students
-    kinds: Kinds = ("rand", "det")  # constructed sets: a target drawn from all or the other classes, or the next class
-    seeds: Seeds = (0, 1, 2)
-    attack: Attack = Attack()
-    keep: Keep = "all"  # which examples of a set students see
-    # Share of the images that count as top, for keep: top and bottom.
-    keep_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    train: Recipe = Recipe()  # training of the sources, and of students without a recipe of their own
-    students: StudentRecipes = StudentRecipes()
-    # Learning rates of single networks: they win over those of `train` and `students`.
-    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
-    controls: Controls = Controls()
-    # Of the students beside whom controls stand, and of standard networks: do they only swap features for others?
-    robustness: Robustness | None = Robustness(eps=(0.25, 0.5), ensemble=None)
-    neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
-    compute: Compute = Compute()
-
-    @model_validator(mode="after")
-    def _check(self) -> TransferMatrix:
-        for name in ("sources", "targets"):
-            extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
-            if extra:
-                raise ValueError(f"controls.{name}: {sorted(extra)} are not among {name} {list(getattr(self, name))}")
-        recipes = {"train": self.train} | {f"students.{kind}": getattr(self.students, kind) for kind in KINDS}
-        for name, recipe in recipes.items():
-            if recipe is not None and recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
-        if self.controls.robust is not None:
-            adversary = self.controls.robust.trained(self.train, self.attack).adversary
-            if adversary is not None and adversary.norm != self.attack.norm:
-                raise ValueError(
-                    f"controls.robust: an adversary in {self.attack.norm}, the attack's norm, got {adversary.norm}; a "
-                    "source that is robust in another norm bounds nothing"
-                )
-        return self
+from raylab.core.construct import Kind
+from raylab.experiments.transfer.config import TransferMatrix
+from raylab.experiments.transfer.stages import SeedStages
+from raylab.stage import Stage
+from raylab.stages.construction import Aim
 
 
 class Cell(NamedTuple):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from raylab.experiments.transfer.measure import Matrix, Row
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.protocol import differing, of_attack, of_data, of_networks, radius, same_radius
 from raylab.report.scoreboard.recipes import at_rate, of_recipe, of_recipes
-from raylab.report.transfer.matrix import Matrix, Row
-from raylab.report.transfer.size import size_of
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Recipe
@@ -85,7 +84,7 @@ def of_jordan(matrix: Matrix, row: Row) -> str:
     epochs = c.controls.leakage.weak_epochs
     return differing(
         (
-            of_data(c.data, "cifar10", matrix.note, size_of(matrix).train),
+            of_data(c.data, "cifar10", matrix.note, matrix.training_rows),
             of_networks((row.source, row.target), "resnet9"),
             "" if same else radius(c.attack),
             f"{epochs} epochs of the selector" if epochs != 1 else "",
@@ -113,7 +112,7 @@ def _differing(matrix: Matrix, data: str, networks: str, attack: Attack, *traine
     c = matrix.config
     return differing(
         (
-            of_data(c.data, data, matrix.note, size_of(matrix).train),
+            of_data(c.data, data, matrix.note, matrix.training_rows),
             networks,
             of_attack(c.attack, attack),
             of_recipes(*trained),
@@ -124,7 +123,7 @@ def _differing(matrix: Matrix, data: str, networks: str, attack: Attack, *traine
 def of_digits(matrix: Matrix, row: Row) -> str:
     """What the recipe of row 46 does not state (batch size, split, iterate) is no difference."""
     c, data = matrix.config, matrix.config.data
-    train = size_of(matrix).train
+    train = matrix.training_rows
     as_they_are = isinstance(data, DigitsData) and (data.mean, data.std) == (0.0, 1.0)
     trained = [recipe for _, recipe, _ in _trained(matrix, row, Recipe())]
     training = (of_recipe(recipe, recipes.DIGITS, unstated=("batch_size",)) for recipe in trained)

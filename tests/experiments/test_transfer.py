@@ -12,12 +12,22 @@ import pytest
 
 from raylab import columns
 from raylab.artifact import Artifact
-from raylab.recipes.transfer_matrix import Cell, TransferMatrix
-from raylab.report.transfer.matrix import examples, matrix
+from raylab.experiments.transfer import Cell, Matrix, TransferMatrix, examples, measure
+from raylab.experiments.transfer.measure import TRANSFER, points
+from raylab.experiments.transfer.verdict import NOT_BUILT, verdict
 from raylab.stage import Stage
+from raylab.stages.robustness import Robustness
 from raylab.store import Store
+from raylab.study import Built
 
-CONFIG = TransferMatrix(sources=("mlp",), targets=("linear",), kinds=("det",), seeds=(0, 1), neighbours=0)
+CONFIG = TransferMatrix(
+    sources=("mlp",),
+    targets=("linear",),
+    kinds=("det",),
+    seeds=(0, 1),
+    neighbours=0,
+    robustness=Robustness(eps=(0.25,), ensemble=None),
+)
 IDS = [10, 11, 12, 13]  # four test images, of the classes 0, 1, 2, 3
 
 
@@ -64,6 +74,10 @@ def margins(*stands: bool) -> dict[str, Any]:
     return {"id": np.array(IDS), "pgd_margin": np.ones((4, 1)), "ensemble_margin": ensemble}
 
 
+def measured(made: dict[Cell, Artifact], config: TransferMatrix = CONFIG) -> Matrix:
+    return measure(Built(config, "key", made))
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> dict[Cell, Artifact]:
     store = Store(str(tmp_path))
@@ -77,6 +91,7 @@ def made(tmp_path: Path) -> dict[Cell, Artifact]:
     unperturbed = {0: [1, 2, 3, 0], 1: [0, 2, 3, 1]}  # 0 right; then 1
     standard = {0: [0, 1, 2, 0], 1: [0, 1, 2, 3]}  # the first errs on the last image
     for seed in (0, 1):
+        add(Cell("data", seed), {"id": IDS}, note="", class_names=("a", "b", "c", "d"))
         add(Cell("student", seed, **det), evaluated(students[seed]), at=f"2026-01-0{2 + seed}")
         add(Cell("student", seed, "", "linear", "det", "unperturbed"), evaluated(unperturbed[seed]))
         add(Cell("standard", seed, target="linear"), evaluated(standard[seed]), accuracy=(0.75, 1.0)[seed])
@@ -93,59 +108,63 @@ def made(tmp_path: Path) -> dict[Cell, Artifact]:
 
 
 def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifact]) -> None:
-    row = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
-    assert [row.by_seed[seed].mean for seed in (0, 1)] == [0.75, 0.25]
-    assert row.accuracy.mean == 0.5
+    row = measured(made).row("mlp", "linear", "det")
+    assert [row.accuracy[seed].mean for seed in (0, 1)] == [0.75, 0.25]
+    assert row.accuracy.mean.mean == 0.5
     # sd .3536 / sqrt(2), and the covariance of two networks' errors on four images that both were tested on.
-    assert row.accuracy.se == pytest.approx(math.sqrt(0.25**2 + 0.0625 / 4))
-    assert (row.accuracy.n, row.accuracy.seeds) == (8, 2)
-    assert row.p1.mean == pytest.approx((1 / 4 + 3 / 4) / 2)  # image 3 called 0 is a next class, too
-    assert row.success.mean == pytest.approx(0.625)
-    assert row.success_other.mean == pytest.approx(0.25)
-    assert row.controls["unperturbed"].mean == pytest.approx(0.125)
-    assert row.above["unperturbed"].mean == pytest.approx((0.75 + 0.0) / 2)
+    assert row.accuracy.mean.se == pytest.approx(math.sqrt(0.25**2 + 0.0625 / 4))
+    assert (row.accuracy.mean.n, row.accuracy.mean.seeds) == (8, 2)
+    assert row.p1.mean.mean == pytest.approx((1 / 4 + 3 / 4) / 2)  # image 3 called 0 is a next class, too
+    assert row.success.mean.mean == pytest.approx(0.625)
+    assert row.success_other.mean.mean == pytest.approx(0.25)
+    assert row.controls["unperturbed"].mean.mean == pytest.approx(0.125)
+    assert row.above["unperturbed"].mean.mean == pytest.approx((0.75 + 0.0) / 2)
     assert set(row.controls) == {"unperturbed"}
-    assert row.neighbours_target is None
+    assert not row.neighbours_target
     # .75 and 0: the spread of two differences holds the sampling of their images, and no image moved in both seeds.
-    assert row.above["unperturbed"].se == pytest.approx(0.375)
+    assert row.above["unperturbed"].mean.se == pytest.approx(0.375)
 
 
 def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[Cell, Artifact]) -> None:
-    row = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
-    by_seed = row.transfer_by_seed
-    assert by_seed[0]["targeted hits_target"].mean == 0.5
-    assert by_seed[0]["targeted misclassified"].mean == 0.75
+    rates = measured(made).row("mlp", "linear", "det").transfer
+    assert rates["targeted"][0].mean == 0.5
+    assert rates["targeted_misclassified"][0].mean == 0.75
     # Of those that the source takes for the target (0, 1, 3) seed 0's network has 0 and 1 right when clean.
-    assert by_seed[0]["targeted hits_target_given_fooled"].mean == 0.5
-    assert by_seed[0]["targeted hits_target_given_fooled"].n == 2
-    assert by_seed[1]["targeted hits_target_given_fooled"].mean == pytest.approx(1 / 3)
-    assert by_seed[0]["untargeted misclassified"].mean == 0.5
-    assert by_seed[0]["untargeted same_class"].mean == 0.25
-    assert by_seed[0]["untargeted same_class_given_fooled"].mean == pytest.approx(1 / 3)
-    assert row.transfer["targeted hits_target_given_fooled"].mean == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert rates["targeted_given_fooled"][0].mean == 0.5
+    assert rates["targeted_given_fooled"][0].n == 2
+    assert rates["targeted_given_fooled"][1].mean == pytest.approx(1 / 3)
+    assert rates["untargeted"][0].mean == 0.5
+    assert rates["untargeted_same_class"][0].mean == 0.25
+    assert rates["untargeted_same_class_given_fooled"][0].mean == pytest.approx(1 / 3)
+    assert rates["targeted_given_fooled"].mean.mean == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 
-def test_the_newest_artifact_says_where_the_matrix_comes_from(made: dict[Cell, Artifact]) -> None:
-    found = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d"))
-    assert found.provenance["finished"] == "2026-01-03"
-    assert "'student', 1, 'mlp'" in found.provenance["commit"]
+def test_the_points_of_the_scatter_are_seeds(made: dict[Cell, Artifact]) -> None:
+    (row,) = measured(made).rows
+    assert list(points(row)) == [(0, 0.5, 0.75), (1, 0.5, 0.25)]
 
 
-def test_the_points_of_the_scatter_are_pairs_and_seeds(made: dict[Cell, Artifact]) -> None:
-    points = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).points
-    assert [(p.seed, p.transfer, p.learned) for p in points] == [(0, 0.5, 0.75), (1, 0.5, 0.25)]
+def test_what_is_planned_and_absent_is_a_number_of_no_seeds(made: dict[Cell, Artifact]) -> None:
+    lacking = [cell for cell in made if cell.control == "unperturbed" or cell.role in ("set", "transfer")]
+    here = {cell: one for cell, one in made.items() if cell not in lacking}
+    (row,) = measure(Built(CONFIG, "key", here, dict.fromkeys(lacking, "it failed"))).rows
+    assert not row.controls["unperturbed"]
+    assert not row.success
+    assert not row.transfer[TRANSFER]
+    assert row.accuracy.mean.mean == 0.5
+    assert verdict(row).badge == NOT_BUILT
 
 
 def test_one_seed_keeps_the_error_of_its_sample(made: dict[Cell, Artifact]) -> None:
     config = CONFIG.model_copy(update={"seeds": (0,)})
-    row = matrix(config, "key", made, "", ("a", "b", "c", "d")).row("mlp", "linear", "det")
-    assert row.accuracy.seeds == 1
-    assert row.accuracy.se == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
-    assert row.success.se == pytest.approx(math.sqrt(0.5 * 0.5 / 4))
+    row = measured(made, config).row("mlp", "linear", "det")
+    assert row.accuracy.mean.seeds == 1
+    assert row.accuracy.mean.se == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
+    assert row.success.mean.se == pytest.approx(math.sqrt(0.5 * 0.5 / 4))
 
 
 def test_examples_join_all_students_with_their_cells(made: dict[Cell, Artifact]) -> None:
-    table = examples(matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")))
+    table = examples(measured(made))
     assert table.num_rows == 4 * 2 * 2  # images, seeds, student and control
     controls = table.column("control").to_pylist()
     assert controls.count("unperturbed") == controls.count("") == 8
@@ -170,28 +189,28 @@ def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
         add(Cell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
         add(Cell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
         stands = margins(True, False, False, seed == 0)
-        add(Cell("robustness", seed, "mlp", "linear", "det"), stands, eps=(0.5,), warnings=("masked",))
+        add(Cell("robustness", seed, "mlp", "linear", "det"), stands, eps=(0.25,), warnings=("masked",))
         add(Cell("set", seed, "mlp", "", "det", "leakage"), rows=4, unperturbed=1)
         add(Cell("student", seed, "mlp", "linear", "det", "leakage"), evaluated([0, 2, 3, 0]))
-    (row,) = matrix(CONFIG, "key", made, "", ("a", "b", "c", "d")).rows
-    assert row.withstands is not None
-    assert row.withstands.mean == pytest.approx(0.125)
+    (row,) = measured(made).rows
+    assert row.robust_accuracy
+    assert row.robust_accuracy.mean.mean == pytest.approx(0.125)
     assert row.robust is not None
-    assert (row.robust.accuracy.mean, row.robust.withstands.mean) == (0.75, 0.75)
-    assert (row.robust.success.mean, row.robust.p1.mean) == (0.25, 0.75)
+    assert (row.robust.accuracy.mean.mean, row.robust.robust_accuracy.mean.mean) == (0.75, 0.75)
+    assert (row.robust.success.mean.mean, row.robust.p1.mean.mean) == (0.25, 0.75)
     assert row.robust.warnings == ("seed 1: it collapsed", "seed 1: zero gradients")
-    assert row.controls["robust"].mean == 0.25
-    assert row.above["robust"].mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
-    assert row.above_p1 is not None
-    assert row.above_p1.mean == pytest.approx((0.75 - 0.25 + 0.25 - 0.75) / 2)
-    assert row.robustness[0.5].mean == 0.375
+    assert row.controls["robust"].mean.mean == 0.25
+    assert row.above["robust"].mean.mean == pytest.approx(0.25)  # 3 and 1 of 4 right, against 1
+    assert row.above_p1
+    assert row.above_p1.mean.mean == pytest.approx((0.75 - 0.25 + 0.25 - 0.75) / 2)
+    assert row.robustness[0.25].mean.mean == 0.375
     # Spread of .5 and .25, and the covariance of two networks that both have the first image alone of the same four.
-    assert row.robustness[0.5].se == pytest.approx(math.sqrt(0.125**2 + 0.125 / 4), rel=1e-5)
+    assert row.robustness[0.25].mean.se == pytest.approx(math.sqrt(0.125**2 + 0.125 / 4), rel=1e-5)
     # .25 and 0 withstand: nobody errs in the second, so nothing is in common.
-    assert row.withstands.se == pytest.approx(0.125)
+    assert row.robust_accuracy.mean.se == pytest.approx(0.125)
     # Both leave three of the same four images: each counts once, not twice (and rounding may hide a difference).
-    assert row.robust.withstands.se == pytest.approx(math.sqrt(0.1875 / 4 + 1 / (18 * 4**2 * 2)), rel=1e-5)
-    assert row.doubts == ("seed 0: masked", "seed 1: masked")
-    assert row.untouched is not None
-    assert row.untouched.mean == 0.25
+    assert row.robust.robust_accuracy.mean.se == pytest.approx(math.sqrt(0.1875 / 4 + 1 / (18 * 4**2 * 2)), rel=1e-5)
+    assert row.warnings == ("seed 0: masked", "seed 1: masked")
+    assert row.unperturbed
+    assert row.unperturbed.mean.mean == 0.25
     assert "leakage" not in row.control_success  # nothing attacked its images

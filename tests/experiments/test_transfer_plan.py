@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.core import networks
-from raylab.recipes.transfer_matrix import Cell, Controls, RobustSource, StudentRecipes, TransferMatrix, plan
+from raylab.experiments.transfer import Cell, Controls, RobustSource, StudentRecipes, TransferMatrix, plan
 from raylab.stage import Stage, closure
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data

@@ -1,4 +1,4 @@
-"""What a student of the transfer matrix must beat, and what bounds the radius at which anything may be claimed."""
+"""The config of the transfer matrix: its networks, its sets, what a student must beat, and what bounds the radius."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.recipes.fields import NetworkName
+from raylab.core.construct import KINDS
+from raylab.experiments.fields import Kinds, Names, NetworkName, Seeds, StudyName
+from raylab.stage import Compute
 from raylab.stages.construction import Attack
+from raylab.stages.dataset import DataConfig, DigitsData
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
+from raylab.stages.robustness import Robustness
+from raylab.stages.training import Keep
 
 
 class RobustSource(Config):
@@ -80,3 +85,54 @@ class Controls(Config):
             return with_epochs(train, min(self.leakage.weak_epochs, train.epochs))
         epochs = 0 if control == "untrained" else self.random_label_epochs
         return with_epochs(train, epochs).model_copy(update={"augment": "none"})
+
+
+class StudentRecipes(Config):
+    """Recipes of the students by kind of constructed set; None: `train`."""
+
+    rand: Recipe | None = None
+    other: Recipe | None = None
+    det: Recipe | None = None
+
+
+class TransferMatrix(Config):
+    """One matrix: sources x targets x kinds, over seeds."""
+
+    study: StudyName = "digits"
+    data: DataConfig = DigitsData()  # where the images come from
+    sources: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
+    targets: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures of the students
+    kinds: Kinds = ("rand", "det")  # constructed sets: a target drawn from all or the other classes, or the next class
+    seeds: Seeds = (0, 1, 2)
+    attack: Attack = Attack()
+    keep: Keep = "all"  # which examples of a set students see
+    # Share of the images that count as top, for keep: top and bottom.
+    keep_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    train: Recipe = Recipe()  # training of the sources, and of students without a recipe of their own
+    students: StudentRecipes = StudentRecipes()
+    # Learning rates of single networks: they win over those of `train` and `students`.
+    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
+    controls: Controls = Controls()
+    # Of the students beside whom controls stand, and of standard networks: do they only swap features for others?
+    robustness: Robustness | None = Robustness(eps=(0.25, 0.5), ensemble=None)
+    neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _check(self) -> TransferMatrix:
+        for name in ("sources", "targets"):
+            extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
+            if extra:
+                raise ValueError(f"controls.{name}: {sorted(extra)} are not among {name} {list(getattr(self, name))}")
+        recipes = {"train": self.train} | {f"students.{kind}": getattr(self.students, kind) for kind in KINDS}
+        for name, recipe in recipes.items():
+            if recipe is not None and recipe.adversary is not None:
+                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
+        if self.controls.robust is not None:
+            adversary = self.controls.robust.trained(self.train, self.attack).adversary
+            if adversary is not None and adversary.norm != self.attack.norm:
+                raise ValueError(
+                    f"controls.robust: an adversary in {self.attack.norm}, the attack's norm, got {adversary.norm}; a "
+                    "source that is robust in another norm bounds nothing"
+                )
+        return self

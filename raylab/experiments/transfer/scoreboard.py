@@ -7,14 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from raylab.core.statistics import Coefficient, Estimate, over_seeds, pearson, spearman
-from raylab.recipes.transfer_matrix import Cell
-from raylab.report.estimates import BySeed, above, difference, interval, mean, negated
-from raylab.report.numbers import share
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import named, radius, same_radius
-from raylab.report.transfer.matrix import TRANSFER, Matrix, Row
-from raylab.report.transfer.protocol import (
+from raylab.experiments.transfer.measure import ERRS, FITTED, TRANSFER, Matrix, Row
+from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.protocol import (
     DIGITS,
     NETWORKS,
     of_architectures,
@@ -25,12 +20,14 @@ from raylab.report.transfer.protocol import (
     of_pair,
     of_robust,
 )
-from raylab.report.transfer.reading import Reader
+from raylab.report.numbers import share
+from raylab.report.per_seed import PerSeed, bounds_of
+from raylab.report.scoreboard import recipes
+from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.protocol import named, radius, same_radius
 
 FULL_SUCCESS = 0.95  # "of the attack: full", from which on a set that teaches nothing says something
 VGG = ("vgg16", "vgg_small")
-ERRS = "untargeted misclassified"
-FITTED = 0.9  # training accuracy from which on a student may be judged; a gate of row 1
 HOLDS = 0.05  # success on the robust source up to which it holds the attack's radius
 
 
@@ -39,16 +36,16 @@ def evidence(matrix: Matrix) -> Iterator[Evidence]:
     if matrix.config.keep != "all":  # the published sets hold every example
         return
     for row in matrix.rows:
-        if row.source == row.target:
-            yield from _of_pair(matrix, row)
+        if row.source == row.target and row.accuracy and row.success:
+            yield from (one for one in _of_pair(matrix, row) if one.ours.seeds)
     if "det" in matrix.config.kinds:
-        yield from _of_transfer(matrix)
+        yield from (one for one in _of_transfer(matrix) if one.ours.seeds)
 
 
 def _of_pair(matrix: Matrix, row: Row) -> Iterator[Evidence]:
     on = f"{named(matrix.config.data, matrix.note)}, {row.source}, {radius(matrix.config.attack)}"
-    weak = f"the attack succeeds on {100 * row.success.mean:.0f} % only"
-    undecided = weak if row.success.mean < FULL_SUCCESS else ""
+    weak = f"the attack succeeds on {100 * row.success.mean.mean:.0f} % only"
+    undecided = weak if row.success.mean.mean < FULL_SUCCESS else ""
     data, norm = matrix.config.data.name, matrix.config.attack.norm
     if data == "restricted_imagenet":
         yield from _of_imagenet(matrix, row, on)
@@ -63,12 +60,12 @@ def _of_pair(matrix: Matrix, row: Row) -> Iterator[Evidence]:
     if "robust" in row.controls:
         yield from _of_robust_source(row, on, of_robust(matrix, row))
     if "leakage" in row.controls and row.kind in ("rand", "det"):
-        yield Evidence(41, row.kind, row.controls["leakage"], on, of_jordan(matrix, row))
+        yield Evidence(41, row.kind, row.controls["leakage"].mean, on, of_jordan(matrix, row))
     if data == "mnist" and norm == "l2" and row.kind in ("other", "det"):
         differs = of_kumano(matrix, row)
-        yield Evidence(40, row.kind, row.accuracy, on, differs)
+        yield Evidence(40, row.kind, row.accuracy.mean, on, differs)
         if row.kind == "det":
-            yield Evidence(40, "det above chance", above(row.by_seed, row.chance), on, differs, undecided)
+            yield Evidence(40, "det above chance", (row.accuracy - row.chance).mean, on, differs, undecided)
     if data == "digits" and norm == "l2" and same_radius(matrix.config.attack.eps, DIGITS.eps):
         yield from _of_digits(matrix, row, on)
 
@@ -76,9 +73,9 @@ def _of_pair(matrix: Matrix, row: Row) -> Iterator[Evidence]:
 def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     """A student that has not fitted its set stays near chance whatever the set holds: it is not judged."""
     protocol, seeds = of_pair(matrix, row, recipes.RAND), matrix.config.seeds
-    yield Evidence(1, "clean", row.accuracy, on, protocol)
-    yield Evidence(1, "above chance", above(row.by_seed, row.chance), on, protocol, remark=_leaks(row))
-    networks = [matrix.artifacts.get(Cell("network", seed, row.source, row.target, "rand")) for seed in seeds]
+    yield Evidence(1, "clean", row.accuracy.mean, on, protocol)
+    yield Evidence(1, "above chance", (row.accuracy - row.chance).mean, on, protocol, remark=_leaks(row))
+    networks = [matrix.built.artifacts.get(Cell("network", seed, row.source, row.target, "rand")) for seed in seeds]
     if fits := [network.metrics["accuracy"] for network in networks if network is not None]:
         fit = min(by_epoch[-1] if by_epoch else row.chance for by_epoch in fits)
         ours = Estimate(
@@ -89,76 +86,67 @@ def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
 
 
 def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Evidence]:
-    yield Evidence(2, "clean", row.accuracy, on, protocol)
-    yield Evidence(2, "above chance", above(row.by_seed, row.chance), on, protocol, undecided, remark=_leaks(row))
-    if row.above_p1 is not None:
-        yield Evidence(2, "above relabelled", row.above_p1, on, protocol, undecided)
-        yield Evidence(3, "relabelled", row.p1, on, protocol)
-        yield Evidence(3, "above clean", negated(row.above_p1), on, protocol, undecided)
+    yield Evidence(2, "clean", row.accuracy.mean, on, protocol)
+    yield Evidence(2, "above chance", (row.accuracy - row.chance).mean, on, protocol, undecided, remark=_leaks(row))
+    if row.above_p1:
+        yield Evidence(2, "above relabelled", row.above_p1.mean, on, protocol, undecided)
+        yield Evidence(3, "relabelled", row.p1.mean, on, protocol)
+        yield Evidence(3, "above clean", (-row.above_p1).mean, on, protocol, undecided)
 
 
 def _leaks(row: Row) -> str:
     """What is above chance is no feature's work where meaningless patterns teach as much."""
     leaked = row.controls.get("leakage")
-    if leaked is None or leaked.mean < row.accuracy.mean:
+    if not leaked or leaked.mean.mean < row.accuracy.mean.mean:
         return ""
-    return f"its leakage-only set teaches {share(leaked.mean)} %"
+    return f"its leakage-only set teaches {share(leaked.mean.mean)} %"
 
 
 def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     """Row 6: networks of CIFAR-10 on other test images."""
     if row.kind in ("rand", "det"):
         student = recipes.RAND if row.kind == "rand" else recipes.DET
-        yield Evidence(6, row.kind, row.accuracy, on, of_pair(matrix, row, student, "cifar10_1"))
+        yield Evidence(6, row.kind, row.accuracy.mean, on, of_pair(matrix, row, student, "cifar10_1"))
 
 
 def _of_imagenet(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     if row.kind not in ("rand", "det"):
         return
     protocol = of_imagenet(matrix, row)
-    yield Evidence(5, row.kind, row.accuracy, on, protocol)
+    yield Evidence(5, row.kind, row.accuracy.mean, on, protocol)
     if row.kind != "rand":
         return
-    clean = _standard(matrix, row.target)
-    yield Evidence(5, "clean", matrix.standard[row.target], on, protocol)
-    if clean:
-        yield Evidence(5, "clean above rand", difference(clean, row.by_seed), on, protocol)
+    clean = matrix.standard[row.target]
+    yield Evidence(5, "clean", clean.mean, on, protocol)
+    yield Evidence(5, "clean above rand", (clean - row.accuracy).mean, on, protocol)
     if "det" in matrix.config.kinds:
         det = matrix.row(row.source, row.target, "det")
-        yield Evidence(5, "rand above det", difference(row.by_seed, det.by_seed), on, protocol)
-
-
-def _standard(matrix: Matrix, target: str) -> BySeed:
-    """Of the independent network, by seed."""
-    cells = {seed: Cell("standard", seed, target=target) for seed in matrix.config.seeds}
-    reader = Reader(matrix.config, matrix.artifacts)
-    return {seed: reader.share(cell, "correct") for seed, cell in cells.items() if cell in matrix.artifacts}
+        yield Evidence(5, "rand above det", (row.accuracy - det.accuracy).mean, on, protocol)
 
 
 def _of_digits(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     """Row 46."""
     protocol = of_digits(matrix, row)
     if row.kind in ("rand", "det"):
-        yield Evidence(46, row.kind, row.accuracy, on, protocol)
-    if row.kind == "det" and row.above_p1 is not None:
-        yield Evidence(46, "relabelled", row.p1, on, protocol)
-        yield Evidence(46, "det above relabelled", row.above_p1, on, protocol)
+        yield Evidence(46, row.kind, row.accuracy.mean, on, protocol)
+    if row.kind == "det" and row.above_p1:
+        yield Evidence(46, "relabelled", row.p1.mean, on, protocol)
+        yield Evidence(46, "det above relabelled", row.above_p1.mean, on, protocol)
 
 
 def _of_robust_source(row: Row, on: str, protocol: str) -> Iterator[Evidence]:
-    clean = row.controls_by_seed["robust"]
-    assert row.robust is not None
+    clean, robust = row.controls["robust"], row.robust
     if row.kind == "rand":
-        yield Evidence(4, "rand", row.controls["robust"], on, protocol)
-    if row.kind == "det":
+        yield Evidence(4, "rand", clean.mean, on, protocol)
+    if row.kind == "det" and robust is not None and robust.success:
         # Published with a source that holds the attack's radius: where ours does not, the set may teach.
-        beyond = f"the attack succeeds on the robust source too, in {100 * row.robust.success.mean:.0f} %"
-        excuse = beyond if row.robust.success.mean > HOLDS else ""
-        yield Evidence(4, "det", row.controls["robust"], on, protocol)
-        yield Evidence(4, "det relabelled", row.robust.p1, on, protocol)
-        if row.robust.above is not None:
-            yield Evidence(4, "relabelled above clean", row.robust.above, on, protocol, excuse)
-        yield Evidence(4, "det above chance", above(clean, row.chance), on, protocol, excuse)
+        success = robust.success.mean.mean
+        beyond = f"the attack succeeds on the robust source too, in {100 * success:.0f} %"
+        excuse = beyond if success > HOLDS else ""
+        yield Evidence(4, "det", clean.mean, on, protocol)
+        yield Evidence(4, "det relabelled", robust.p1.mean, on, protocol)
+        yield Evidence(4, "relabelled above clean", (robust.p1 - clean).mean, on, protocol, excuse)
+        yield Evidence(4, "det above chance", (clean - row.chance).mean, on, protocol, excuse)
 
 
 def _of_transfer(matrix: Matrix) -> Iterator[Evidence]:
@@ -182,13 +170,13 @@ def _of_transfer(matrix: Matrix) -> Iterator[Evidence]:
         if len(det) >= 3 and ours.seeds:  # a coefficient of a constant is none
             yield Evidence(15, name, ours, on, protocol, bounds=_wider(ours, resampled))
     for source in c.sources:
-        rows = {row.target: row for row in det if row.source == source}
+        rows = {row.target: row for row in det if row.source == source and row.accuracy and row.transfer[TRANSFER]}
         if any(name in rows for name in VGG) and len(rows) > 2:
             yield from _of_architectures(matrix, source, rows)
 
 
 def _wider(ours: Estimate, resampled: Coefficient) -> tuple[float, float] | None:
-    low, high = interval(ours)
+    low, high = bounds_of(ours)
     if math.isnan(resampled.low) or math.isnan(low):
         return None
     return min(low, resampled.low), max(high, resampled.high)
@@ -198,42 +186,39 @@ def _over_pairs(
     measure: Callable[[Sequence[float], Sequence[float]], float], rows: Sequence[Row], rate: str, seeds: Sequence[int]
 ) -> Estimate:
     """Of how often a target falls for a source and what it learns from its set."""
-    rows = [row for row in rows if all(rate in row.transfer_by_seed.get(seed, {}) for seed in seeds)]
+    rows = [row for row in rows if all(seed in row.transfer[rate] and seed in row.accuracy for seed in seeds)]
     found = [
-        measure([row.transfer_by_seed[seed][rate].mean for row in rows], [row.by_seed[seed].mean for row in rows])
+        measure([row.transfer[rate][seed].mean for row in rows], [row.accuracy[seed].mean for row in rows])
         for seed in seeds
     ]
     return replace(over_seeds(found, len(rows) * len(seeds)), within=(-1.0, 1.0))
 
 
 def _of_architectures(matrix: Matrix, source: str, rows: Mapping[str, Row]) -> Iterator[Evidence]:
-    """Rows 16 and 17: a VGG is said to learn and to err least, and the source's own architecture to obey most."""
+    """Rows 16 and 17: a VGG is said to learn and to err least, and the source's own architecture to be led most."""
     c = matrix.config
     on = f"{named(c.data, matrix.note)} from {source}, {radius(c.attack)}"
     protocol = of_architectures(matrix, (source,), tuple(rows))
     vgg = next(name for name in rows if name in VGG)
-    learnt = {name: row.by_seed for name, row in rows.items()}
-    errs, obeys = (
-        {name: {seed: found[rate] for seed, found in row.transfer_by_seed.items()} for name, row in rows.items()}
-        for rate in (ERRS, TRANSFER)
-    )
+    learnt = {name: row.accuracy for name, row in rows.items()}
+    errs, led = ({name: row.transfer[rate] for name, row in rows.items()} for rate in (ERRS, TRANSFER))
     for name, row in rows.items():
         if name in NETWORKS:
-            yield Evidence(16, f"{NETWORKS[name]} learns", row.accuracy, on, protocol)
-            yield Evidence(16, f"{NETWORKS[name]} errs", mean(list(errs[name].values())), on, protocol)
-            yield Evidence(17, NETWORKS[name], row.transfer[TRANSFER], on, protocol)
+            yield Evidence(16, f"{NETWORKS[name]} learns", row.accuracy.mean, on, protocol)
+            yield Evidence(16, f"{NETWORKS[name]} errs", errs[name].mean, on, protocol)
+            yield Evidence(17, NETWORKS[name], row.transfer[TRANSFER].mean, on, protocol)
     if source != vgg:  # published for a source that is none
         lowest = "lowest of the others minus VGG"
         yield Evidence(16, f"{lowest}, learnt", _least_above(learnt, vgg), on, protocol)
         yield Evidence(16, f"{lowest}, transfer", _least_above(errs, vgg), on, protocol)
-        yield Evidence(17, lowest, _least_above(obeys, vgg), on, protocol)
+        yield Evidence(17, lowest, _least_above(led, vgg), on, protocol)
         if source in rows:
-            others = {name: {seed: negated(e) for seed, e in by.items()} for name, by in obeys.items()}
+            others = {name: -rates for name, rates in led.items()}
             own = "own architecture minus highest of the others"
             yield Evidence(17, own, _least_above(others, source), on, protocol)
 
 
-def _least_above(by_name: Mapping[str, BySeed], name: str) -> Estimate:
+def _least_above(by_name: Mapping[str, PerSeed], name: str) -> Estimate:
     """The smallest of the others' paired differences to one: all are above it where this is above 0."""
-    found = [difference(values, by_name[name]) for other, values in by_name.items() if other != name]
+    found = [(values - by_name[name]).mean for other, values in by_name.items() if other != name]
     return min(found, key=lambda one: one.mean)

@@ -1,0 +1,149 @@
+"""Figures of a matrix that no other experiment has: transfer against learning, and what was done to images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from raylab.experiments.transfer.measure import Matrix, points
+from raylab.experiments.transfer.plan import Cell
+from raylab.report.charts import images
+from raylab.report.drawing import Pixels, calm, unit
+from raylab.report.numbers import coefficient
+from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
+from raylab.report.scoreboard.protocol import NORMS
+
+COUNT = 6
+READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
+FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)
+
+
+def scatter(matrix: Matrix, kind: str) -> Picture:
+    """Targeted transfer against what the student learned: seeds small, their means large."""
+    config, chance = matrix.config, 100 / len(matrix.class_names)
+    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(config.sources)}
+    marker = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(config.targets)}
+    with style():
+        figure = Figure(figsize=(5.6, max(4.0, 0.9 + 0.2 * len(colour) + 0.2 * len(marker))), layout="constrained")
+        axes = figure.add_subplot()
+        for row in matrix.of(kind):
+            found = list(points(row))
+            look: dict[str, Any] = {"color": colour[row.source], "marker": marker[row.target], "linewidths": 0}
+            x, y = (100 * np.array([point[place] for point in found]) for place in (1, 2))
+            if len(found) > 1:
+                axes.scatter(x, y, s=14, alpha=0.45, **look)
+            if found:
+                axes.scatter([x.mean()], [y.mean()], s=75, alpha=0.95, **look)
+        axes.axhline(chance, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
+        axes.annotate(
+            "chance", (1, chance), (-2, 3), ("axes fraction", "data"), "offset points", ha="right", color=SOFT,
+            fontsize=8,
+        )  # fmt: skip
+        axes.set(xlabel="targeted transfer to an independent network, %", ylabel="accuracy of the student, %")
+        axes.set(xlim=(0, _top(axes.get_xlim()[1])), ylim=(0, _top(axes.get_ylim()[1])))
+        axes.set_title(f"{kind}: transfer and learning")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+        calm(axes, grid="both")
+        figure.legend(handles=_legend(colour, marker), loc="outside right upper", labelspacing=0.45)
+    marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
+    correlation = _correlation(matrix, kind)
+    alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {correlation}"
+    return Picture(f"scatter_{kind}", figure, alt, f"{marks} {correlation}")
+
+
+def _correlation(matrix: Matrix, kind: str) -> str:
+    if kind not in matrix.correlated:
+        return "A correlation takes at least two sources and two targets."
+    pooled, within = matrix.correlated[kind]["pooled"], matrix.correlated[kind]["within_source"]
+    return (
+        f"Pearson r {coefficient(pooled.pearson)} over all {pooled.n} points, {coefficient(within.pearson)} "
+        f"within each source (n = {within.n}); 95 % intervals resample sources and targets. The first also "
+        "counts that stronger sources teach more; the second does not."
+    )
+
+
+def _legend(colour: dict[str, str], marker: dict[str, str]) -> list[Line2D]:
+    """One column: the sources by colour, then the students by marker."""
+    look: dict[str, Any] = {"linestyle": "none", "markersize": 6.5}
+    sources = [Line2D([], [], marker="o", color=c, label=name, **look) for name, c in colour.items()]
+    students = [Line2D([], [], marker=m, color=SOFT, label=name, **look) for name, m in marker.items()]
+    first, gap, second = (Line2D([], [], label=text, linestyle="none") for text in ("source", " ", "student"))
+    return [first, *sources, gap, second, *students]
+
+
+def _top(limit: float) -> float:
+    """The end of an axis in percent: the next ten, at most 100 and a little air."""
+    return min(102.0, 10 * math.ceil(limit / 10))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of a constructed set and what it was made from."""
+
+    id: int
+    original: Pixels
+    constructed: Pixels
+    was: str  # the name of its class
+    labelled: str
+    fooled: bool  # the source says the new label
+
+    @property
+    def perturbation(self) -> Pixels:
+        return self.constructed - self.original
+
+
+def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
+    """The first examples by row, each of another class and with a new label: not chosen for looks or success."""
+    cells = matrix.built.artifacts
+    of_set, of_data = cells.get(Cell("set", seed, source, "", kind)), cells.get(Cell("data", seed))
+    if of_set is None or of_data is None:
+        return []
+    made, clean = of_set.batch(0, READ_ROWS), of_data.batch(0, READ_ROWS)
+    where = {int(example): row for row, example in enumerate(clean["id"])}
+    names, chosen = matrix.class_names, dict[int, Example]()
+    for row, example in enumerate(made["id"]):
+        was, label = int(made["source_label"][row]), int(made["label"][row])
+        if was == label or was in chosen or int(example) not in where:
+            continue
+        chosen[was] = Example(
+            int(example), unit(clean["image"][where[int(example)]]), unit(made["image"][row]),
+            names[was], names[label], int(made["source_prediction"][row]) == label,
+        )  # fmt: skip
+        if len(chosen) == count:
+            break
+    return list(chosen.values())
+
+
+def magnification(examples: list[Example]) -> int:
+    """The largest factor at which 90 % of all pixels of the perturbations stay within half of the range."""
+    size = float(np.quantile(np.abs(np.concatenate([e.perturbation.ravel() for e in examples])), 0.9))
+    return max((factor for factor in FACTORS if factor * size <= 0.5), default=1)
+
+
+def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
+    """Originals, perturbations and constructed images of the first seed; None where the first rows of the set hold no
+    example with a new label."""
+    seed, attack = matrix.config.seeds[0], matrix.config.attack
+    chosen = first_examples(matrix, source, kind, seed)
+    if not chosen:
+        return None
+    factor = magnification(chosen)
+    rows = {
+        "original": [(one.was, one.original) for one in chosen],
+        "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in chosen],
+        "constructed": [(one.labelled if one.fooled else f"✗ {one.labelled}", one.constructed) for one in chosen],
+    }
+    caption = (
+        f"{kind} from {source}, seed {seed}: the first training images of different classes whose label changes, "
+        "whether or not the attack succeeded. Above an original its class, above a constructed image its new label, "
+        f"with ✗ where the source does not say it. {NORMS[attack.norm]} radius {attack.eps:g}; perturbations are shown "
+        f"× {factor} (grey is no change)."
+    )
+    return images(f"panel_{kind}_{source}", f"{kind} from {source}", rows, caption, side=0.88)

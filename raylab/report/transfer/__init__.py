@@ -1,1 +1,0 @@
-"""The transfer matrix: what its cells say, as table, verdicts, figures, text and page."""
