@@ -1,15 +1,19 @@
-"""Real matrices that take a second or two: few rows, one or two epochs, everything in this process."""
+"""Real matrices that take a second or two, in this process, and artifacts that are written by hand."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import toy
 
-from raylab import runner
+from raylab import columns, runner
+from raylab.artifact import Artifact
 from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
 from raylab.identity import fingerprint
 from raylab.runner import InlineBackend
+from raylab.stage import Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
@@ -44,3 +48,11 @@ SEEFAR = TransferMatrix(
 def built(config: TransferMatrix, store: Store) -> Built[TransferMatrix, Cell]:
     artifacts = runner.build(plan(config), store, InlineBackend(), toy.Recorder())
     return Built(config, fingerprint(config), artifacts)
+
+
+def artifact(store: Store, name: str, rows: Mapping[str, Any], metrics: Mapping[str, object], at: str = "") -> Artifact:
+    """Of rows that were written by hand."""
+    stage = Stage("handmade", 1, name, {}, body=None, name=name)  # type: ignore[arg-type]
+    table = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
+    part = store.put_part(stage, "part-00000.parquet", columns.to_parquet(table), table.num_rows)
+    return store.commit(stage, [part], metrics, {"finished": at, "commit": name})

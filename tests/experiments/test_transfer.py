@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runs import artifact
 
-from raylab import columns
 from raylab.artifact import Artifact
 from raylab.experiments.transfer import Cell, Matrix, TransferMatrix, examples, measure
 from raylab.experiments.transfer.measure import TRANSFER, points
 from raylab.experiments.transfer.verdict import NOT_BUILT, verdict
-from raylab.stage import Stage
 from raylab.stages.robustness import Robustness
 from raylab.store import Store
 from raylab.study import Built
@@ -29,13 +28,6 @@ CONFIG = TransferMatrix(
     robustness=Robustness(eps=(0.25,), ensemble=None),
 )
 IDS = [10, 11, 12, 13]  # four test images, of the classes 0, 1, 2, 3
-
-
-def artifact(store: Store, name: str, rows: Mapping[str, Any], metrics: Mapping[str, object], at: str = "") -> Artifact:
-    stage = Stage("handmade", 1, name, {}, body=None, name=name)  # type: ignore[arg-type]
-    table = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
-    part = store.put_part(stage, "part-00000.parquet", columns.to_parquet(table), table.num_rows)
-    return store.commit(stage, [part], metrics, {"finished": at, "commit": name})
 
 
 def evaluated(said: list[int], labels: list[int] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_matrix import artifact
+from runs import artifact
 
 from raylab import columns
 from raylab.artifact import Artifact
