@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.radius import Radius
 from raylab.experiments.fields import Kinds, NetworkName, Seeds, StudyName
+from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.experiments.fields import NetworkName, Seeds, StudyName
 from raylab.experiments.worlds import Worlds
 from raylab.radius import Radius
-from raylab.experiments.fields import NetworkName, Seeds, StudyName
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.toy2d import Protocol
-from raylab.radius import Size
 from raylab.experiments.fields import Names, NetworkName, Seeds, StudyName
+from raylab.radius import Size
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData, KnownData, PhotosData, SeeFarData

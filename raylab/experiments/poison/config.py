@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.poison import POISONS, PoisonName
-from raylab.radius import Radius
 from raylab.experiments.fields import NetworkName, Seeds, StudyName
+from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData

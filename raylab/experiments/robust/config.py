@@ -7,8 +7,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.radius import Radius
 from raylab.experiments.fields import Names, NetworkName, Seeds, StudyName
+from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.inversion import Inversion
