@@ -94,7 +94,7 @@ JOBS = {
             "synthetic={examples: 400, starts: 2, ratios: [1.0, 1.5]}",
             "synthetic_seeds=[0, 1]",
         ],
-        "3.3061",
+        " agree] Of ",
     ),
 }
 

@@ -151,7 +151,6 @@ class Report:
     picture: Picture | None = None  # the figure of the answer, which comes first
     headline: str = ""  # the name of the table that a terminal shows
     metrics: Mapping[str, float] = field(default_factory=dict)  # of the tracker's parent run
-    conditions: tuple[Condition, ...] = ()
 
     def flat(self) -> Iterator[Text | Table | Verdicts | Figures]:
         """The blocks, those in folds too."""

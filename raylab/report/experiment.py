@@ -90,25 +90,4 @@ def _with_holes(report: Report, built: AnyBuilt) -> Report:
     return report.after(Text(title, holes, "note"))
 
 
-@dataclass(frozen=True)
-class HandWritten(Generic[Given, Cell]):
-    """An experiment whose page, texts and records are still written by hand."""
-
-    name: str
-    tracked: str
-    title: str
-    method: str
-    config: type[Given]
-    plan: Callable[[Given], Mapping[Cell, Stage]]
-    opened: Callable[[Given, str], Record]
-    results: Callable[[Sequence[Built[Given, Cell]]], Results]
-
-    def children(self, built: Built[Given, Cell]) -> tuple[Record, ...]:
-        del built
-        return ()
-
-    def folder(self, config: Given) -> str:
-        return f"{self.tracked}/{getattr(config, 'study', self.name)}"
-
-
-AnyExperiment = Experiment[Any, Any, Any] | HandWritten[Any, Any]
+AnyExperiment = Experiment[Any, Any, Any]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from raylab.core.statistics import Estimate, sampled
 
 Columns = Mapping[str, NDArray[Any]]
-UNREAD = ("image", "logits")  # columns that no share needs
 
 # By metric of a manifest: what is a hit.
 HITS: Mapping[str, Callable[[Columns], Any]] = {

@@ -101,7 +101,7 @@ class PerSeed(Mapping[int, Estimate]):
         counted = math.isfinite(within[1] - within[0])
         between, shared = variances(values, common, sampling, images if counted else 0)
         bounds = None
-        if n or values.std() > 0:  # else computed, and equal for all seeds
+        if n or np.ptp(values) > EQUAL:  # else computed, and equal for all seeds
             low, high = interval(values, common, sampling, images, _images(found), within)
             bounds = float(low), float(high)
         return Estimate(float(values.mean()), math.sqrt(float(between + shared)), n, k, bounds, within)

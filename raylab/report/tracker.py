@@ -40,7 +40,7 @@ def publication(name: str, built: AnyBuilt, report: Report, conditions: Sequence
     data = {a.key: a for cell, a in built.artifacts.items() if cell.role in ("data", "shown")}
     inputs = tuple(_ref(artifact) for artifact in data.values())
     parent = replace(parent, inputs=inputs, tags={**parent.tags, **tags})
-    return published(parent, report, children(built, conditions or report.conditions))
+    return published(parent, report, children(built, conditions))
 
 
 def published(parent: Record, report: Report, children: Iterable[Record]) -> Publication:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from raylab import runner
 from raylab.core.statistics import Estimate
 from raylab.progress import Progress
-from raylab.report.estimates import BySeed
+from raylab.report.per_seed import PerSeed
 from raylab.site import Site
 from raylab.stage import closure
 from raylab.sweep.measure import over, seed_by_seed
@@ -41,8 +41,8 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
     }
     artifacts = runner.build(cells, site.store, site.backend, Progress())
 
-    def by_seed(name: str, where: str) -> dict[str, BySeed]:
-        found: dict[str, BySeed] = {}
+    def by_seed(name: str, where: str) -> dict[str, PerSeed]:
+        found: dict[str, PerSeed] = {}
         for measure in results.measures if (name, where) in needs else ():
             asked = needs[name, where][measure.name]
             made = {cell: artifacts[name, where, measure.name, cell] for cell in asked}
@@ -56,5 +56,5 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
         yield Final(name, point, _means(held_out), _means(whole), passes, held_out or whole)
 
 
-def _means(by_seed: Mapping[str, BySeed]) -> dict[str, Estimate]:
+def _means(by_seed: Mapping[str, PerSeed]) -> dict[str, Estimate]:
     return {measure: over(seeds) for measure, seeds in by_seed.items()}

@@ -13,7 +13,7 @@ from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, sampled
 from raylab.document import did_you_mean
 from raylab.report import hits
-from raylab.report.estimates import mean
+from raylab.report.per_seed import PerSeed
 from raylab.stage import Stage, closure
 from raylab.stages.data_config import DigitsData
 from raylab.stages.half import Side, half_of
@@ -115,19 +115,19 @@ def estimate(artifacts: Mapping[Hashable, Artifact], metric: str) -> float:
     return sum(means) / len(means)
 
 
-def over(by_seed: Mapping[int, Estimate]) -> Estimate:
+def over(by_seed: PerSeed) -> Estimate:
     """Mean over seeds. The standard error is that over seeds, nan with one: another run would have other networks."""
-    found = mean(list(by_seed.values()))
+    found = by_seed.mean
     return replace(found, se=math.nan) if found.seeds == 1 else found
 
 
-def seed_by_seed(cells: Cells, artifacts: Mapping[Any, Artifact], metric: str) -> dict[int, Estimate]:
+def seed_by_seed(cells: Cells, artifacts: Mapping[Any, Artifact], metric: str) -> PerSeed:
     """The metric by seed, cells of one seed averaged: by image where it is a share of images whose answers are at hand,
     so that seeds and configs which were tested on the same images can be compared on them."""
     by_seed: dict[int, list[Hashable]] = {}
     for cell in cells:
         by_seed.setdefault(getattr(cell, SEED, 0), []).append(cell)
-    return {seed: _of_seed(seed, [(cells[c], artifacts[c]) for c in of], metric) for seed, of in by_seed.items()}
+    return PerSeed({s: _of_seed(s, [(cells[c], artifacts[c]) for c in of], metric) for s, of in by_seed.items()})
 
 
 def _of_seed(seed: int, of: Sequence[tuple[Stage, Artifact]], metric: str) -> Estimate:

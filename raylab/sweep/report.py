@@ -94,7 +94,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         if results.broken(ours):
             yield Verdict(one.name, Badge("warn", "constraint broken"), numbers)
         else:
-            badge, sentence = gain(one, PerSeed(ours.by_seed[one.name]), PerSeed(before.by_seed[one.name]))
+            badge, sentence = gain(one, ours.by_seed[one.name], before.by_seed[one.name])
             yield Verdict(one.name, badge, f"{numbers} {sentence}")
     yield from (_broken(final, broken) for final in results.finals if (broken := results.broken(final)))
 

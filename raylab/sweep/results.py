@@ -11,9 +11,9 @@ from typing import Any
 from raylab.config import Config, to_yaml
 from raylab.core.statistics import Estimate
 from raylab.identity import short
-from raylab.report.estimates import BySeed
 from raylab.report.experiments import EXPERIMENTS
 from raylab.report.numbers import ABSENT
+from raylab.report.per_seed import PerSeed
 from raylab.search import PROGRESS
 from raylab.space import Point
 from raylab.store import Store
@@ -37,7 +37,7 @@ class Final:
     held_out: Mapping[str, Estimate]  # by measure, on the half that judged no trial; empty where there is none
     whole: Mapping[str, Estimate]  # on the whole test set, as the experiment's own job reports
     passes: int  # image passes of all that its measures are made from, over all seeds
-    by_seed: Mapping[str, BySeed]  # by measure, on what reports: held out, else whole
+    by_seed: Mapping[str, PerSeed]  # by measure, on what reports: held out, else whole
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from raylab.experiments.controls import (
 from raylab.experiments.controls.measure import Check, Control, Quantity
 from raylab.experiments.controls.report import report
 from raylab.experiments.controls.verdict import answer, holds, of_control, verdicts
-from raylab.report.estimates import interval
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
@@ -114,12 +113,6 @@ def test_the_answer_counts_the_signs_that_are_seen_and_names_the_others(tiny: Me
     assert said.sentence == "1 of 3 published signs are seen, by rule. Not as expected: C. Cannot decide: B."
     assert answer(replace(tiny, controls=tuple(three[:2]))).badge.look == "open"
     assert answer(replace(tiny, controls=tuple(three[:1]))).badge == ("good", "1 of 1 seen")
-
-
-def test_an_interval_is_that_of_student() -> None:
-    low, high = interval(Estimate(0.5, 0.01, 100, 3))
-    assert (low, high) == pytest.approx((0.5 - 0.0430265, 0.5 + 0.0430265), abs=1e-6)
-    assert all(math.isnan(value) for value in interval(Estimate(0.5, 0.01, 100, 1)))
 
 
 def test_every_control_is_measured_from_its_own_cells(tiny: MeasuredControls) -> None:

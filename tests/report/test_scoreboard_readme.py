@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scoreboard_lines import ABOUT, MADE, STUDY, evidence, lines
 
-from raylab.report.estimates import interval
+from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.readme import (
     BEGIN,
@@ -197,8 +197,8 @@ def test_an_interval_that_was_kept_is_believed_however_wide_its_number_errs(kept
 def test_a_line_without_an_interval_has_students_within_what_its_unit_allows(kept: list[Entry]) -> None:
     share, points = (next(one for one in kept if one.quantity == name) for name in ("clean", "above relabelled"))
     alone = {"se": "0.3", "seeds": "2", "interval_low": "", "interval_high": ""}
-    assert interval(replace(share, ours="0.5", **alone).measured.evidence.ours) == (0.0, 1.0)
-    assert interval(replace(points, ours="0.5", **alone).measured.evidence.ours) == (-1.0, 1.0)
+    assert bounds_of(replace(share, ours="0.5", **alone).measured.evidence.ours) == (0.0, 1.0)
+    assert bounds_of(replace(points, ours="0.5", **alone).measured.evidence.ours) == (-1.0, 1.0)
 
 
 def test_an_interval_beside_its_number_is_refused(kept: list[Entry]) -> None:

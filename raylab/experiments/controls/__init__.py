@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.experiments.controls.measure import MeasuredControls, measure
 from raylab.experiments.controls.plan import Cell, plan
-from raylab.experiments.controls.report import report
+from raylab.experiments.controls.report import conditions, report
 from raylab.experiments.controls.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -38,5 +38,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -29,7 +29,6 @@ def report(found: MeasuredControls) -> Report:
         _forest(found),
         "controls",
         dict(_metrics(found)),
-        tuple(_conditions(found)),
     )
 
 
@@ -153,7 +152,8 @@ def _metrics(found: MeasuredControls) -> Iterator[tuple[str, float]]:
         yield "admissible/eps", found.admissible
 
 
-def _conditions(found: MeasuredControls) -> Iterator[Condition]:
+def conditions(found: MeasuredControls) -> Iterator[Condition]:
+    """Every control, source and radius."""
     for one in found.controls:
         metrics = {
             "accuracy/control": one.measured.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.measure import Planet, measure
 from raylab.experiments.erm.plan import Cell, plan
-from raylab.experiments.erm.report import report
+from raylab.experiments.erm.report import conditions, report
 from raylab.report.experiment import Experiment
 
 __all__ = ["EXPERIMENT", "Cell", "Erm", "Planet", "measure", "plan"]
@@ -39,4 +39,5 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
 )

@@ -41,9 +41,7 @@ def report(planet: Planet) -> Report:
     if planet.networks:
         metrics = {f"statements/{words.replace(' ', '_')}": float(n) for words, n in counted(planet).items()}
         metrics |= judged.metrics if judged else {}
-        return Report(
-            title, answer(planet), blocks, figures.reliance(planet), "networks", metrics, tuple(_conditions(planet))
-        )
+        return Report(title, answer(planet), blocks, figures.reliance(planet), "networks", metrics)
     if judged is not None:
         return replace(judged, title=title, blocks=blocks)
     return Report(title, _of_digits(planet), blocks)
@@ -203,7 +201,7 @@ def _bound(value: float) -> Share | None:
     return Share(value, 0) if np.isfinite(value) else None
 
 
-def _conditions(planet: Planet) -> Iterator[Condition]:
+def conditions(planet: Planet) -> Iterator[Condition]:
     """Every network on the probes, then standard networks by training images and by pixels."""
     judged = {one.subject: one.badge.words for one in of_networks(planet)}
     sets = {"standard": "data", "robust": "data", "det": "set"}  # of those that were trained on a set of this study

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.measure import Errors, measure
 from raylab.experiments.errors.plan import Cell, plan
-from raylab.experiments.errors.report import report
+from raylab.experiments.errors.report import conditions, report
 from raylab.experiments.errors.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -40,5 +40,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -93,7 +93,6 @@ def report(found: Errors) -> Report:
         drawn[first][0],
         first,
         _metrics(found, judged),
-        tuple(_conditions(found, judged)),
     )
 
 
@@ -393,8 +392,9 @@ def _metrics(found: Errors, judged: list[Claim]) -> dict[str, float]:
     return {f"verdicts/{code}": float(counts[code]) for code in BADGES} | of_toys
 
 
-def _conditions(found: Errors, judged: list[Claim]) -> Iterator[Condition]:
-    words = {one.quantity: BADGES[one.code].words for one in judged}
+def conditions(found: Errors) -> Iterator[Condition]:
+    """Every teacher and student."""
+    words = {one.quantity: BADGES[one.code].words for one in claims(found)}
     for key, teacher in found.teachers.items():
         metrics = {"accuracy/test": teacher.accuracy, "accuracy/images_it_labels": teacher.fit}
         yield Condition(_params(key, "teacher"), metrics | _reliance(found, key), network=place("teacher", key))

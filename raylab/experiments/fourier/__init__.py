@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.fourier.config import Filtered, Fourier
 from raylab.experiments.fourier.measure import ByFrequency, measure
 from raylab.experiments.fourier.plan import Cell, plan
-from raylab.experiments.fourier.report import report
+from raylab.experiments.fourier.report import conditions, report
 from raylab.experiments.fourier.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -39,5 +39,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -30,7 +30,6 @@ def report(found: ByFrequency) -> Report:
         figures.profiles(found),
         "bands",
         dict(_metrics(found)),
-        tuple(_conditions(found)),
     )
 
 
@@ -229,7 +228,8 @@ def _metrics(found: ByFrequency) -> Iterator[tuple[str, float]]:
     yield from ((f"one_band/{one.passes}_{one.bandwidth}", one.accuracy.mean.mean) for one in found.kept)
 
 
-def _conditions(found: ByFrequency) -> Iterator[Condition]:
+def conditions(found: ByFrequency) -> Iterator[Condition]:
+    """Every network, and every one that was trained on a band."""
     judged = {one.subject: one.badge.words for one in verdicts(found)}
     architecture = found.config.network
     for name in NETWORKS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.robust.config import RobustFeatures
 from raylab.experiments.robust.measure import RobustSets, measure
 from raylab.experiments.robust.plan import Cell, plan
-from raylab.experiments.robust.report import report
+from raylab.experiments.robust.report import conditions, report
 from raylab.experiments.robust.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -43,5 +43,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -56,7 +56,6 @@ def report(found: RobustSets) -> Report:
         robust_accuracy(found),
         "robust_accuracy",
         dict(_metrics(found)),
-        tuple(_conditions(found)),
     )
 
 
@@ -273,7 +272,8 @@ def _metrics(found: RobustSets) -> Iterator[tuple[str, float]]:
     yield "warnings", float(len(found.warnings))
 
 
-def _conditions(found: RobustSets) -> Iterator[Condition]:
+def conditions(found: RobustSets) -> Iterator[Condition]:
+    """Every network."""
     judged = {one.subject: one.badge.words for one in verdicts(found)}
     for one in found.networks:
         on_d = one.set in (CLEAN, ADVERSARIAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.measure import Worlds, measure
 from raylab.experiments.theory.plan import Cell, plan
-from raylab.experiments.theory.report import report
+from raylab.experiments.theory.report import conditions, report
 from raylab.experiments.theory.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
@@ -34,5 +34,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -90,7 +90,6 @@ def report(worlds: Worlds) -> Report:
         _tally(by_world),
         "worlds",
         {f"verdict/{code}": float(count) for code, count in counts(listed).items()},
-        tuple(_conditions(worlds)),
     )
 
 
@@ -167,7 +166,7 @@ def _tally(by_world: Compared) -> Picture:
     return stacked("verdicts", title, words, rows, parts, BADGES["not_run"].words, caption)
 
 
-def _conditions(worlds: Worlds) -> Iterator[Condition]:
+def conditions(worlds: Worlds) -> Iterator[Condition]:
     """Every result of every seed."""
     for cell in dict.fromkeys(cell._replace(seed=0) for cell in worlds.built.planned if cell.role != "data"):
         params = {"world": cell.role, **({"draws": cell.name} if cell.name else {})}

@@ -6,7 +6,7 @@ from raylab.experiments.transfer.config import Controls, Leakage, RobustSource, 
 from raylab.experiments.transfer.figures import Example, magnification
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure
 from raylab.experiments.transfer.plan import Cell, plan
-from raylab.experiments.transfer.report import report
+from raylab.experiments.transfer.report import conditions, report
 from raylab.experiments.transfer.scoreboard import evidence
 from raylab.experiments.transfer.verdict import (
     CARRIES,
@@ -56,5 +56,6 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
     evidence=evidence,
 )

@@ -82,7 +82,6 @@ def report(found: Matrix) -> Report:
         _beside_controls(found, first),
         "accuracy",
         dict(_metrics(found)),
-        tuple(_conditions(found)),
     )
 
 
@@ -380,7 +379,8 @@ def _metrics(found: Matrix) -> Iterator[tuple[str, float]]:
             yield f"spearman/{kind}_{view}", correlation.spearman.value
 
 
-def _conditions(found: Matrix) -> Iterator[Condition]:
+def conditions(found: Matrix) -> Iterator[Condition]:
+    """Every student."""
     c = found.config
     for row in found.rows:
         metrics = {

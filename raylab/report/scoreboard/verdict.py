@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raylab.core.statistics import Estimate
-from raylab.report.estimates import interval
+from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.rows import Gate, Published, Row, Unit, all_rows
 
@@ -59,7 +59,7 @@ class Measured:
         ours = self.evidence.ours
         if self.evidence.bounds is not None:
             return self.evidence.bounds
-        return (ours.mean, ours.mean) if ours.n == 0 else interval(ours)
+        return (ours.mean, ours.mean) if ours.n == 0 else bounds_of(ours)
 
     @property
     def same_protocol(self) -> bool:
