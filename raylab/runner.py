@@ -19,7 +19,7 @@ from raylab.worker import Silent, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]
-NEEDS = "needs"
+NEEDS, FAILED = "needs", ", which failed: "
 ALWAYS_FAIL = (
     "They fail whenever this code meets these inputs, and are not tried again: change the config (or try them once "
     "more with --retry)."
@@ -149,7 +149,7 @@ def _failure(
             return failed[stage]
         needed = next(one for one in stage.inputs.values() if one in failed)
         reason = why(needed)
-        return reason if reason.startswith(NEEDS) else f"{NEEDS} {needed.label}, which failed: {reason}"
+        return reason if reason.startswith(NEEDS) else f"{NEEDS} {needed.label}{FAILED}{reason}"
 
     errors = {stage.label: error for stage, error in failed.items() if error}
     lasting = all(store.failure(stage, code.digest()) is not None for stage, error in failed.items() if error)

@@ -137,8 +137,8 @@ class Condition:
     verdict: str = ""  # the words of the badge
     # The cell (of any seed) of the network: its key, and the course of its training; or of a test of it: its key alone.
     network: Hashable = None
-    artifact: Hashable = None  # the cell of what has the numbers, where that is no network
     trained_on: Hashable = None  # the cell of its training set
+    artifact: Hashable = None  # the cell of what has the numbers, where that is no network
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
+from raylab.runner import FAILED
 from raylab.stage import Stage
 from raylab.study import AnyBuilt, Built, Cell, Given
 from raylab.tracking import Publication, Record
@@ -84,7 +85,7 @@ def _with_holes(report: Report, built: AnyBuilt) -> Report:
     """What could not be built stands before everything else."""
     if not built.missing:
         return report
-    reasons = Counter(built.missing.values())
+    reasons = Counter(reason.rsplit(FAILED, 1)[-1] for reason in built.missing.values())
     holes = tuple(f"{count} result{'s' if count > 1 else ''}: {reason}" for reason, count in reasons.most_common())
     title = f"Not everything could be built: {len(built.missing)} of {len(built.planned)} results are missing"
     return report.after(Text(title, holes, "note"))

@@ -99,7 +99,7 @@ def answer(matrix: Matrix) -> Verdict:
     if left:
         counted = (f"{words} ({count} of {left})" if left > 1 else words for words, count in reasons.most_common())
         sentence += f" What stands in the way{' in the others' * bool(claims)}: {'; '.join(counted)}."
-    if kind != "det":
+    if kind != "det" and badges[LEAKAGE]:
         sentence += f" In {badges[LEAKAGE]} the student exceeds every control that was run."
     return Verdict(matrix.title, badge, sentence)
 
