@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_VENV := .venv-peers
 
-.PHONY: demo test check peers install readme cluster-local cluster-local-down
+.PHONY: demo test test-quick check peers install readme cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -17,13 +17,18 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/python jobs/transfer_matrix.py $(addprefix configs/transfer_matrix/demo/,$(addsuffix .yaml,$(DEMO)))
+	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/digits_eps1.25.yaml
+	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/seefar.yaml $(DEMO)/seefar_no_toogits_eps1.0.yaml "sources=[mlp]" "targets=[mlp]"
 	$(BIN)/python jobs/robust_features.py configs/robust_features/demo/seefar.yaml
 
-DEMO := digits digits_eps1.25 seefar seefar_no_toogits seefar_no_toogits_eps1.0
+DEMO := configs/transfer_matrix/demo
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+# For daily work: without clusters, killed processes, jobs and trained studies.
+test-quick: install
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not processes and not studies"
 
 # What CI runs besides the tests' own calls of these.
 check: install

@@ -105,7 +105,7 @@ def test_a_job_with_its_working_directory_succeeds_and_its_runs_are_tracked(
     assert "succeeded" in done.stdout
     names = [name for name, status in runs(tmp_path) if status == "FINISHED"]
     assert len(names) == 2  # the matrix and its one cell
-    assert any("mlp -> mlp" in name for name in names)
+    assert any("mlp mlp" in name for name in names)
     assert (tmp_path / "reports" / "transfer_matrix.html").stat().st_size > 10_000
     for noise in ("logging.cc", "Exception ignored", "Traceback", "DeprecationWarning"):
         assert noise not in done.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LEFT_HERE = {"tests", "k8s", ".ci", ".readme"}  # of what git keeps
+LEFT_HERE = {"tests", "k8s", ".ci", "docs"}  # of what git keeps
 
 
 @pytest.fixture(scope="module")

@@ -123,9 +123,9 @@ def lines(
         axes = figure.add_subplot()
         _grounds(axes, marks, at, levels, stretches or {})
         for of, curve in curves.items():
-            means, below, above = zip(*(_spread(one, intervals) for one in curve.values()), strict=True)
+            drawn = np.array([_spread(one, intervals) for one in curve.values()]).reshape(-1, 3)
             axes.errorbar(
-                list(curve), means, (below, above), label=of, linewidth=1.4, elinewidth=1,
+                list(curve), drawn[:, 0], drawn[:, 1:].T, label=of, linewidth=1.4, elinewidth=1,
                 **_look(marks[of]) | {"linestyle": "-"},
             )  # fmt: skip
         for of, known in published.items():

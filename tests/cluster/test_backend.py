@@ -97,7 +97,7 @@ def test_a_shard_that_raises_is_reported_and_a_second_run_computes_only_what_is_
     with pytest.raises(BuildFailed, match="cannot be squared"):
         runner.build({"x": toy.squares(data, broken=(1,))}, store, ray_backend(), toy.Recorder())
     mended, recorder = toy.squares(data), toy.Recorder()  # the same key: faults are no part of the identity
-    runner.build({"x": mended}, store, ray_backend(), recorder)
+    runner.build({"x": mended}, store, ray_backend(), recorder, retry=True)
     assert [outcome.shard for outcome in recorder.outcomes] == [1]
 
 

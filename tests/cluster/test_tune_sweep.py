@@ -94,7 +94,7 @@ def test_a_population_ends_in_schedules_that_can_be_replayed_and_in_no_network_o
     text = (tmp_path / "reports" / "sweeps" / "tiny" / "best.yaml").read_text()
     assert "THE TRIAL WAS TRAINED BY A SCHEDULE" in text
     assert f"{results.finals[1].whole['D_det'].mean:.4f}" in text
-    assert "until epoch" in sweeps.text(results)
+    assert "Until epoch" in sweeps.text(results)
 
 
 @pytest.mark.usefixtures("ray_cluster")

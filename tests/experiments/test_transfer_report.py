@@ -205,12 +205,12 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(results: Results, digit
 
 def test_two_worlds_differ_in_the_params_of_their_runs(seefar: Matrix) -> None:
     other = with_config(seefar, data=seefar.config.data.model_copy(update={"toogit_reliability": 0.1}))
-    found = [publication("transfer_matrix", one.built, report(one)).children[0].params for one in (seefar, other)]
+    found = [EXPERIMENT.results([one.built]).publications[0].children[0].params for one in (seefar, other)]
     assert found[0] != found[1]
 
 
 def told(matrix: Matrix) -> dict[str, float]:
-    metrics = publication("transfer_matrix", matrix.built, report(matrix)).parent.metrics
+    metrics = publication("transfer_matrix", matrix.built, report(matrix), ()).parent.metrics
     return {name: value for name, value in metrics.items() if name.startswith(("pearson", "spearman"))}
 
 

@@ -12,7 +12,6 @@ import rows
 import toy
 from accessibility import problems
 from pages import Page
-from rows import estimate
 from scipy import stats
 from small_worlds import shrink
 
@@ -31,16 +30,11 @@ from raylab.study import Built, Study
 
 WORLD = SeeFarData(name="seefar")
 CASE = cases(Worlds())["having 0"]
-USAGE = {
-    "toogit_is_target": estimate(0.95),
-    "shape_kept": estimate(0.99),
-    "follow_n": estimate(0.9),
-    "follow_r": estimate(0.1),
-}
+ORACLES = {"turned": rows.shares(0.95), "kept": rows.shares(0.99)}
 
 
 def judged(truth: Truth, evidence: bool) -> JudgedCase:
-    row = rows.strong(usage=USAGE) if evidence else rows.strong(usage=USAGE, success=estimate(0.2))
+    row = rows.strong(oracles=ORACLES) if evidence else rows.strong(oracles=ORACLES, success=rows.shares(0.2))
     return replace(judge(f"case of {truth}", CASE, row), truth=truth)
 
 
@@ -80,9 +74,9 @@ def test_truth_is_read_by_oracles_and_never_from_the_verdict(
     changed: dict[str, float], turned: float, eps: float, truth: Truth
 ) -> None:
     world = WORLD.model_copy(update=changed)
-    usage = USAGE | {"toogit_is_target": estimate(turned)}
-    assert truth_of(rows.strong(usage=usage), world, eps, (0, 1)) == truth
-    assert truth_of(rows.strong(usage=usage, robust=None), world, eps, (0, 1)) == truth
+    oracles = ORACLES | {"turned": rows.shares(turned)}
+    assert truth_of(rows.strong(oracles=oracles), world, eps, (0, 1)) == truth
+    assert truth_of(rows.strong(oracles=oracles, robust=None), world, eps, (0, 1)) == truth
 
 
 def test_mistakes_are_false_evidence_and_missed_features() -> None:
