@@ -26,9 +26,9 @@ DEMO := configs/transfer_matrix/demo
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
-# For daily work: without clusters, killed processes, jobs and trained studies.
+# For daily work: without what starts processes, trains networks or simulates.
 test-quick: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not processes and not studies"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not slow"
 
 # What CI runs besides the tests' own calls of these.
 check: install

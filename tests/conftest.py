@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
+# Files that start processes, train networks or simulate for more than a few seconds, besides those of whole folders.
+SLOW = (
+    "adversary", "config_fuzz", "coverage", "digits_row", "every_job", "hits", "invert", "learning_from_errors_job",
+    "mlflow_database", "mlflow_places", "mlflow_processes", "quantities", "remote", "stop",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -100,11 +105,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     names = ("backend", "kills", "submission", "jobs", "cli", "tune_sweep", "local_cluster", "rendered_processes")
     names += ("connect", "secrets")
     alone = {f"test_{name}.py" for name in names}
+    slow = {f"test_{name}.py" for name in SLOW}
     for item in items:
         meets = "ray_cluster" in getattr(item, "fixturenames", ()) or item.path.name in alone
         folder = item.path.parent.name
         group = "processes" if meets else folder if folder == "report" else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+        if meets or folder in ("experiments", "sweep", "stages") or item.path.name in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -16,7 +16,8 @@ from raylab.report.scoreboard.page import GROUPS, job_of
 from raylab.report.scoreboard.rows import NUM_ROWS, Gate, Published, Row, Rows, all_rows
 
 ROOT = Path(__file__).parents[2]
-EVIDENCE = sorted((ROOT / "raylab" / "report").glob("*/scoreboard.py"))
+EVIDENCE = sorted((ROOT / "raylab" / "experiments").glob("*/scoreboard.py"))
+assert len(EVIDENCE) >= 7
 COMMANDS = {row.run.command: row.row for row in reversed(all_rows()) if job_of(row.run.command)}
 
 

@@ -13,7 +13,7 @@ import pytest
 import sweeps
 from accessibility import problems
 
-from raylab.core.statistics import Estimate, sampled
+from raylab.core.statistics import sampled
 from raylab.report.files import files
 from raylab.report.per_seed import PerSeed
 from raylab.report.terminal import WIDTH, as_text
@@ -46,12 +46,10 @@ def results() -> Results:
     return Results(sweep, "a" * 64, tuple(records), finals)
 
 
-def answers(*shares: float) -> dict[int, Estimate]:
+def answers(*shares: float) -> PerSeed:
     """By seed, on the same 100 images, the first so many of which are right."""
-    return {
-        7 + seed: sampled(np.arange(100) < round(100 * share), np.arange(100), "test")
-        for seed, share in enumerate(shares)
-    }
+    images = np.arange(100)
+    return PerSeed({7 + i: sampled(images < round(100 * share), images, "test") for i, share in enumerate(shares)})
 
 
 def final(name: str, point: dict[str, Any], *shares: float) -> Final:

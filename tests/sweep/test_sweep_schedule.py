@@ -8,6 +8,7 @@ import sweeps
 from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.experiments.transfer import TransferMatrix
+from raylab.report.per_seed import PerSeed
 from raylab.stage import closure
 from raylab.sweep.follow import Lineage
 from raylab.sweep.importance import importances
@@ -39,7 +40,7 @@ def results() -> Results:
             {"D_det": Estimate(value, 0.01, 100, 2)},
             {"D_det": Estimate(value, 0.01, 200, 2)},
             10,
-            {"D_det": {seed: Estimate(value + (seed - 7.5) / 50, 0.05, 50, 1) for seed in (7, 8)}},
+            {"D_det": PerSeed({seed: Estimate(value + (seed - 7.5) / 50, 0.05, 50, 1) for seed in (7, 8)})},
         )
         for name, point, value in ((WINNER, B, 0.81), (LAST_VALUES, B, 0.62), (BEFORE, {}, 0.43))
     )

@@ -1,6 +1,6 @@
 """What an experiment has measured for a row of the scoreboard.
 
-Every experiment has a module `raylab.report.<experiment>.scoreboard` with a function `evidence` that yields these.
+Every experiment has a module `raylab.experiments.<room>.scoreboard` with a function `evidence` that yields these.
 Names are those of `rows.yaml`: of a published quantity, of a gate, or of both.
 """
 
