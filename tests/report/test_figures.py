@@ -13,7 +13,7 @@ import pytest
 import rows
 from rows import row
 
-import raylab.report
+import raylab
 from raylab.experiments.transfer import Matrix
 from raylab.experiments.transfer.report import report
 from raylab.report import picture
@@ -56,7 +56,7 @@ def test_nothing_of_matplotlib_is_changed_for_others_and_pyplot_is_never_importe
     for drawn in every(two_by_two()).values():
         assert drawn.svg
     assert dict(mpl.rcParams) == before
-    for path in Path(raylab.report.__file__).parent.glob("*.py"):
+    for path in Path(raylab.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
