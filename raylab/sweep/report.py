@@ -110,7 +110,7 @@ def gain(objective: Objective, ours: PerSeed, before: PerSeed) -> tuple[Badge, s
     if difference.is_above():
         return Badge("good", "a gain"), f"{numbers}: a gain."
     if (-difference).is_above():
-        return Badge("warn", "a loss"), f"{numbers}: a loss: what was better on the half that chose is worse here."
+        return Badge("warn", "a loss"), f"{numbers}: a loss: what was better on the images that chose is worse here."
     return Badge("open", "no gain shown"), f"{numbers}: no gain is shown."
 
 

@@ -104,6 +104,16 @@ class MeasuredControls:
             largest = eps
         return largest
 
+    @property
+    def admissible_is_known(self) -> bool:
+        """Whether every radius up to the first that is not admissible was measured."""
+        for found in self.curve["robust"].accuracy.values() if self.curve else ():
+            if not found:
+                return False
+            if found.mean.mean > self.chance:
+                break
+        return True
+
     def share(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> PerSeed:
         """Share of the test images of which a column of the answers is true."""
         return self.reader.share(Cell(role, 0, of, kind, eps), partial(_column, column))
@@ -216,6 +226,7 @@ def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
     if of == "linear":  # a share of test images, whose single answers are not kept: as if no seed shared an image
         others.append(Quantity("certified", found.reader.counted(Cell("features", 0, of, kind), "certified")))
     beyond = kind == "det" and bool(found.curve) and (admissible is None or eps > admissible)
+    beyond = beyond and found.admissible_is_known
     return Control(
         f"features_{of}",
         kind,

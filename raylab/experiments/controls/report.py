@@ -44,6 +44,8 @@ def _blocks(found: MeasuredControls) -> Iterator[Block]:
     if found.curve:
         yield Text("A robust source over the radius", look="heading")
         where = "none of those measured" if found.admissible is None else f"{found.admissible:g}"
+        if not found.admissible_is_known:
+            where = "not known, for a radius was not built"
         yield Text(
             "The admissible radius is the largest at which students of the robust source are at or below chance, and "
             f"at all smaller ones: {where}. Beyond it leakage of robust features is not excluded, whatever a set of "
@@ -210,6 +212,8 @@ def _curve(found: MeasuredControls) -> Picture:
         if admissible is not None
         else f"Students of the robust source are not at or below chance at {first:g} already"
     )
+    if not found.admissible_is_known:
+        where = "The radius up to which students of the robust source stay at or below chance is not known"
     caption = (
         f"{where}: only there can a perturbation of a standard source be told from a visible change. Filled: the "
         f"student gives the clean label; hollow: label + 1. Dashed: chance. Means and 95 % intervals over "

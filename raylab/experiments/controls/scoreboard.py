@@ -46,7 +46,7 @@ def evidence(found: MeasuredControls) -> Iterator[Evidence]:
 def _leakage(found: MeasuredControls) -> Iterator[Evidence]:
     c, on, protocol = found.config, _on(found), _goh(found)
     # A radius at which even a robust source's students see the target holds robust features of it.
-    beyond = found.admissible is None or c.attack.eps > found.admissible
+    beyond = found.admissible_is_known and (found.admissible is None or c.attack.eps > found.admissible)
     excuse = f"radius {c.attack.eps:g} lies beyond the admissible one" if beyond else ""
     for kind in c.kinds:
         linear = found.share("features", "linear", kind)

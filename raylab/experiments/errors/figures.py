@@ -78,12 +78,14 @@ def planes(found: Errors, part: Toy) -> Picture | None:
     return Picture("planes", figure, alt, caption)
 
 
-def labelled(found: Errors, title: str, sets: Mapping[str, Learner], caption: str) -> Picture:
-    """A few images of the sets of students, by what the sets are, each under its own label."""
+def labelled(found: Errors, title: str, sets: Mapping[str, Learner], caption: str) -> Picture | None:
+    """A few images of the sets of students, by what the sets are, each under its own label; None without any set."""
     rows: dict[str, Labelled] = {}
     for of, key in sets.items():
         for made in found.sets(key)[:1]:
             rows[of] = examples(made, found.domain(key.part), own=key.part != "across")
+    if not rows:
+        return None
     name = f"{next(iter(sets.values())).part}_images"
     first = "The first of each label in the order of the set, not chosen for looks."
     return images(name, title, rows, f"{caption}. {first}", side=0.8)

@@ -146,7 +146,7 @@ def _cue(found: Errors) -> Panel:
         "Share of images, whose robust and non-robust feature disagree, that a network assigns to the class of a "
         "feature",
         rows,
-        {who: [row[NON_ROBUST]] for who, row in rows.items()},
+        {f"{who}, to that of the non-robust one": [row[NON_ROBUST]] for who, row in rows.items()},
         axis="feature reliance, %",
     )
 
@@ -160,7 +160,7 @@ def _cast(found: Errors) -> Panel:
         f"A planted colour cast that means {meant}",
         f"Share of test images of other classes that a network calls {meant}",
         rows,
-        {f"{who}, with less without the cast": [row[ADDED]] for who, row in rows.items()},
+        {f"{who}, with the cast minus without it": [row[ADDED]] for who, row in rows.items()},
         f"The teacher learned where the cast tells the class; its students where it is on {100 * part.silent:.0f} % of "
         "the images of every class and, but for the last, only from its errors there. ",
         axis=f"called {meant}, %",
@@ -342,7 +342,11 @@ def _pictures(found: Errors, part: str, panel: Panel | None) -> tuple[Picture, .
     marks = _marks(of for row in rows.values() for of in row)
     caption = f"{panel.what}. {panel.caption}Bars: one standard error{over(c.seeds)}."
     main = dots(part, panel.title, panel.axis, rows, marks, caption, panel.chance)
-    return (main, *([_curve(found)] if part == "errors" and found.of("curve") else []), *_seen(found, part))
+    return (
+        main,
+        *([_curve(found)] if part == "errors" and found.of("curve") else []),
+        *(one for one in _seen(found, part) if one is not None),
+    )
 
 
 def _curve(found: Errors) -> Picture:
@@ -352,12 +356,12 @@ def _curve(found: Errors) -> Picture:
         for kind, words in CURVES.items()
         if any(key.kind == kind for key, _ in found_at)
     }
-    caption = "One architecture on so many clean images, errors of its teacher, or images of D_det. Dotted: chance."
+    caption = "One architecture on so many clean images, errors of its teacher, or images of D_det. Dashed: chance."
     title, x, y = "Accuracy by the number of images", "training images", "accuracy, %"
     return lines("curve", title, x, y, curves, _marks(curves), caption, at=_chance(found, "errors"), log=True)
 
 
-def _seen(found: Errors, part: str) -> Iterator[Picture]:
+def _seen(found: Errors, part: str) -> Iterator[Picture | None]:
     """What students saw, of the first seed and network of a part."""
     c = found.config
     if part == "errors" and c.errors:

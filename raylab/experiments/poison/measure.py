@@ -112,7 +112,7 @@ class Poisons:
 def measure(built: Built[PoisonStudy, Cell]) -> Poisons:
     """All numbers, from the results of single examples."""
     config, cells = built.config, built.artifacts
-    data = cells[Cell("data", config.seeds[0])]
+    data = next(artifact for cell, artifact in cells.items() if cell.role == "data")
     reader = Reader(cells, config.seeds, config.data.images_of)
     keys = dict.fromkeys(Key(c.of, _defence(c), c.share, c.eps) for c in built.planned if c.role == "victim")
     planted = [c for c in built.planned if c.role == "obeys" and c.of != CLEAN]

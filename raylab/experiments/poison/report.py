@@ -84,7 +84,7 @@ def _blocks(found: Poisons) -> Iterator[Block]:
 
 def _size(found: Poisons) -> Iterator[str]:
     c, seeds = found.config, len(found.config.seeds)
-    adversary, tested = c.robust.adversary, found.victim(CLEAN, "standard").accuracy.mean.n // seeds
+    adversary, tested = c.robust.adversary, max((one.n for one in found.source.values()), default=0)
     assert adversary is not None
     yield (
         f"{found.training_rows:,} training images a seed, under the labels of the data; accuracy on {tested:,} clean "
@@ -310,7 +310,7 @@ def _trigger(found: Poisons) -> Picture:
 
 def _examples(found: Poisons) -> Picture:
     """The same few images in every set; beside them what was added to the first, enlarged to the whole range."""
-    seed = found.config.seeds[0]
+    seed = min(cell.seed for cell in found.built.artifacts if cell.role == "data")
     cells = {of: found.built.artifacts.get(_place(of, seed)) for of in found.sets}
     sets = {of: artifact.batch(0, READ_ROWS) for of, artifact in cells.items() if artifact is not None}
     first: dict[int, int] = {}

@@ -57,12 +57,12 @@ def of_poison(found: Poisons, of: str) -> Verdict:
         f"{_percent(standard)} on the poison; after adversarial training: {_percent(hardened)} and "
         f"{_percent(adversarial)}"
     )
-    if len(found.config.seeds) < 2:
+    loss, gain, paid = lost(found, of), defended(found, of), lost(found, of, "adversarial")
+    if min(len(loss), len(gain), len(paid)) < 2:
         return Verdict(name, Badge("open", "one seed"), f"{numbers}. One seed says nothing of other networks.")
     if found.collapsed:
         said = f"{numbers}. It means nothing: {found.collapsed[0]}."
         return Verdict(name, Badge("warn", "training failed"), said)
-    loss, gain, paid = lost(found, of), defended(found, of), lost(found, of, "adversarial")
     cost = ""
     if (less := robustness_lost(found, of)).is_above():  # accuracy is not what adversarial training is for
         cost = f" Adversarial training on it has {_points(less)} less robust accuracy than on clean data."
@@ -78,31 +78,34 @@ def of_poison(found: Poisons, of: str) -> Verdict:
 
 
 def of_trigger(found: Poisons, way: str, eps: float) -> Verdict:
-    """The trigger tells where images of other classes that have it are called its target more often, over seeds, than
-    by networks that never saw it; it succeeds where that is so in at least half of the cases."""
+    """A trigger has an effect where images of other classes that have it are called its target more often, over seeds,
+    than by networks that never saw it; it succeeds where that is so in at least half of the cases."""
     name, keys = trigger_label(way, eps), (Key(way, "standard", 1.0, eps), Key(way, "adversarial", 1.0, eps))
     if not all(key in found.triggered and found.triggered[key].rate for key in keys):
         return Verdict(name, NOT_BUILT, "A network that this verdict needs was not built.")
     standard, adversarial = (found.triggered[key] for key in keys)
+    differences = [one.rate - one.before for one in (standard, adversarial)]
+    if not all(differences):
+        return Verdict(name, NOT_BUILT, "A network that this verdict needs was not built.")
     numbers = (
         f"{_percent(standard.rate)} of triggered test images of other classes are called the target after standard "
         f"training, {_percent(adversarial.rate)} after adversarial training; clean accuracy "
         f"{_percent(found.victims[keys[0]].accuracy)} "
         f"({_percent(found.victim(CLEAN, 'standard').accuracy)} without the trigger)"
     )
-    if len(found.config.seeds) < 2:
+    if min(map(len, differences)) < 2:
         return Verdict(name, Badge("open", "one seed"), f"{numbers}. One seed says nothing of other networks.")
-    tells, tells_adversarial = ((one.rate - one.before).is_above() for one in (standard, adversarial))
-    if not tells:
+    shown, shown_adversarial = (one.is_above() for one in differences)
+    if not shown:
         said = f"{numbers}. That is not shown to be more than without the trigger."
         return Verdict(name, Badge("open", "no success shown"), said)
     if standard.rate.mean.mean < SUCCEEDS:
-        said = f"{numbers}. The trigger tells, but in fewer than half of the cases."
+        said = f"{numbers}. It succeeds, but in fewer than half of the cases."
         return Verdict(name, Badge("open", "seldom succeeds"), said)
-    if tells_adversarial and adversarial.rate.mean.mean >= SUCCEEDS:
+    if shown_adversarial and adversarial.rate.mean.mean >= SUCCEEDS:
         said = f"{numbers}. Adversarial training is no defence against it."
         return Verdict(name, Badge("warn", "succeeds on both"), said)
-    left = " A part of it stays." if tells_adversarial else ""
+    left = " A part of it stays." if shown_adversarial else ""
     return Verdict(name, Badge("good", "succeeds, undone"), f"{numbers}.{left}")
 
 

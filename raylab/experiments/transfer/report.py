@@ -147,7 +147,7 @@ def _caption(found: Matrix, kind: str) -> str:
         "targeted transfer": [row.transfer[TRANSFER] for row in rows],
     }
     listed = ", ".join(f"{name} {span(one.mean for one in of)}" for name, of in ranges.items())
-    return f"{kind}: {listed}."
+    return f"{kind}, {KINDS[kind]}. Lowest to highest mean of the pairs: {listed}."
 
 
 def _warnings(found: Matrix) -> Iterator[Text]:

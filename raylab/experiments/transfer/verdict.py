@@ -204,7 +204,8 @@ def of_robust_source(row: Row, rule: Thresholds = RULE) -> Verdict:
     teaches = f"its set teaches {percent(taught.mean)} (p1 {percent(robust.p1.mean)})"
     numbers = (
         f"The attack leads it to the target in {percent(robust.success.mean)} of the images, the standard one in "
-        f"{percent(row.success.mean)} (of that at most {_share(rule.stands)}), and its robust accuracy is "
+        f"{percent(row.success.mean)} (a robust source has at most {_share(rule.stands)} of that), "
+        f"and its robust accuracy is "
         f"{percent(robust.robust_accuracy.mean)}; {teaches}."
     )
     leaked = f"Its set still teaches: leakage{'' if holds else ', or features that this source uses too'}."

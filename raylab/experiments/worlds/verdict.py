@@ -76,6 +76,8 @@ def answer(score: Score) -> Verdict:
     subject, false, power = "the verdict", evidence(score.of("without")), evidence(score.of("turned"))
     if not (false.n or power.n):
         return Verdict(subject, NOT_BUILT, "No case that this verdict needs was built.")
+    if not false.n:
+        return Verdict(subject, NOT_BUILT, "No case that has nothing to find was built, and only these show mistakes.")
     words = (
         f"Evidence is claimed in {_of(false, 'cases that have nothing to find')}, where every claim is a mistake, and "
         f"in {_of(power, 'whose non-robust features were turned')}, where every abstention is one. Brackets: exact "
