@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,6 +54,12 @@ LIKE = {
     "≥": ">=",
     "≤": "<=",
     "…": "...",
+    "\u202f": " ",
+    "\u00a0": " ",
+    "ε": "eps",
+    "η": "eta",
+    "·": "*",
+    "≈": "~",
 }
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
@@ -62,14 +69,20 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
         cells = together(studies)
         if site.dry_run:
-            print(preview(cells, site.store, site.file.cpus))
+            print(preview(cells, site.store, 1 if site.file.backend == "inline" else site.file.cpus))
             return
-        with ExitStack() as open_runs:
-            runs = [open_runs.enter_context(opened(experiment, study, site)) for study in studies]
+        with ExitStack() as every:
+            ends = [every.enter_context(ExitStack()) for _ in studies]  # of each run by itself
+            runs = [
+                end.enter_context(opened(experiment, study, site)) for end, study in zip(ends, studies, strict=True)
+            ]
             live = Live(list(zip(studies, runs, strict=True)), experiment.children, site.store, Progress())
             artifacts, missing, failure = built(cells, site, live)  # what the store lacks; again: resumes
             shown = [study.built(artifacts, missing) for study in studies]
             show(experiment, [(run, one) for run, one in zip(runs, shown, strict=True) if one.is_measurable], site)
+            for end, one in zip(ends, shown, strict=True):
+                if not one.missing:
+                    end.close()
             if failure is not None:
                 raise failure
 
@@ -97,12 +110,13 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     def attempt(what: str, write: Callable[[], object]) -> object:
         try:
             return write()
-        except (OSError, StoreError, TrackerError) as error:
+        except (OSError, ValueError, StoreError, TrackerError) as error:
             problems.append(f"{what}: {error}")
             return f"not written: {error}"
 
     page = attempt("the page", lambda: site.keep_report(experiment.name, results.page.encode()))
-    attempt("the tracker", lambda: publish(results, [run for run, _ in studies]))
+    for (run, _), one in zip(studies, results.publications, strict=True):
+        attempt("the tracker", partial(publish, results._replace(publications=(one,)), [run]))
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
     texts = (site.full and results.full_texts) or results.texts
     attempt("the terminal", lambda: print("\n\n".join(texts) + places, flush=True))

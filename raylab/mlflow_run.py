@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from raylab.mlflow_connection import explained
+from raylab.mlflow_connection import explained, quick
 
 # isort: split
 # The connection comes first: it sets what mlflow reads while it is imported.
@@ -106,7 +106,7 @@ class OpenRun:
 
         Raises TrackerError where writing fails.
         """
-        with explained(self._uri, "a result cannot be shown yet", "it is published when the job is done"):
+        with explained(self._uri, "a result cannot be shown yet", "it is published when the job is done"), quick():
             if self._followed is None:
                 there = [run for run in self._children(self.run_id) if _active(run)]
                 self._followed = {run.data.tags[KEY]: run for run in there if KEY in run.data.tags}
@@ -114,10 +114,12 @@ class OpenRun:
                 wanted, run = content(child), self._followed.get(child.key)
                 if run is None:
                     run_id = self._begin(child.key, wanted)
-                elif _can_become(run, wanted) and self._changed(run, wanted.points):
-                    run_id = self._grow(run, wanted)
-                else:
+                elif {name for name, _, _ in wanted.points} <= run.data.metrics.keys():
                     continue
+                else:  # as it is now: another driver may have finished it
+                    run_id, run = run.info.run_id, self._client.get_run(run.info.run_id)
+                    if _can_become(run, wanted):
+                        self._grow(run, wanted)
                 self._followed[child.key] = self._client.get_run(run_id)
 
     def finish(self) -> None:
@@ -127,6 +129,9 @@ class OpenRun:
     def fail(self, error: BaseException) -> None:
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         self._client.set_tag(self.run_id, ERROR, redacted(told, self._uri)[:MAX_TAG])
+        for run in (self._followed or {}).values():
+            if CONTENT not in run.data.tags and run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")  # the next job goes on with it
         # What is no Exception is a wish to stop: Ctrl-C, or SIGTERM, for which Ray's handler raises SystemExit.
         self._client.set_terminated(self.run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
 
@@ -168,12 +173,14 @@ class OpenRun:
                     self._kept_end = None
                 self._complete_tags(run, wanted[key], wanted[key].digest())
                 complete.add(key)
-            elif key in wanted and key not in begun and _active(run) and _can_become(run, wanted[key]):
+            elif key in wanted and not {key} & {*begun, *complete} and _active(run) and _can_become(run, wanted[key]):
                 begun[key] = run
             elif _active(run):
                 self._kept_end = None
                 self._client.delete_run(run.info.run_id)
                 added.setdefault(key, _of_people(run))
+        for key in complete & begun.keys():  # begun before the finished one was seen
+            self._client.delete_run(begun.pop(key).info.run_id)
         return complete, added, begun
 
     def _publish_parent(self, wanted: Content, files: Mapping[str, bytes]) -> None:

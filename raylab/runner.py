@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from raylab import code, provenance
-from raylab.artifact import Artifact
+from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
 from raylab.identity import fingerprint
 from raylab.redaction import redacted
@@ -170,7 +170,10 @@ def _build_missing(
     failed: dict[Stage, str] = {}
 
     def known(stage: Stage) -> str | None:
-        return None if retry else store.failure(stage, code.digest())
+        if retry:
+            store.forget_failure(stage)
+            return None
+        return store.failure(stage, code.digest())
 
     def built(artifact: Artifact) -> None:
         have[artifact.key] = artifact
@@ -238,8 +241,14 @@ def _build_maps(
 
     def finish(stage: Stage) -> None:
         in_order = [parts[stage][index] for index in range(counts[stage])]
-        built(finisher.finish(stage, in_order))
+        try:
+            artifact = finisher.finish(stage, in_order)
+        except (ValueError, StoreError) as error:
+            finisher.remember(stage, error, describe(error))
+            failed[stage] = describe(error)
+            return
         finished.append(stage)
+        built(artifact)
 
     def on_outcome(outcome: Outcome) -> None:
         listener.outcome(outcome)

@@ -41,7 +41,7 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
     with site.tracker.job(f"scoreboard/{config.suite}", opened) as board:
         failure, artifacts = None, dict[tuple[str, Any], Artifact]()
         try:
-            artifacts = runner.build(wanted, site.store, site.backend, Progress())
+            artifacts = runner.build(wanted, site.store, site.backend, Progress(), site.retry)
         except BuildFailed as error:
             failure = error
         complete = _complete(parts, artifacts, site.store)

@@ -140,6 +140,10 @@ class Store:
             return None
         return str(kept.get("reason"))
 
+    def forget_failure(self, stage: Stage) -> None:
+        """Before the stage is tried again."""
+        self.delete(f"{self.folder(stage)}/{FAILURE}")
+
     # -- parts and what leads to them
 
     def put_part(self, stage: Stage, path: str, data: bytes, rows: int | None) -> Part:

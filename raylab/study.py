@@ -60,8 +60,9 @@ class Built(Generic[Given, Cell]):
 
     @property
     def is_measurable(self) -> bool:
-        """Whether there is anything to be shown of it: without its data there is nothing."""
-        return bool(self.artifacts) and not any(getattr(cell, "role", "") == "data" for cell in self.missing)
+        """Whether there is anything to be shown of it: without any of its data there is nothing."""
+        data = [cell for cell in self.planned if getattr(cell, "role", "") == "data"]
+        return bool(self.artifacts) and (not data or any(cell in self.artifacts for cell in data))
 
 
 AnyStudy = Study[Any, Any]

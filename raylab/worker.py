@@ -16,6 +16,7 @@ import torch
 from raylab import columns
 from raylab.artifact import Artifact, Part
 from raylab.columns import Batch
+from raylab.data import DataError
 from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
 from raylab.store import MAX_ATTEMPTS, Store
 
@@ -100,8 +101,9 @@ class Worker:
         return self.store.commit(stage, parts, metrics, self._provenance(stage, seconds, devices))
 
     def remember(self, stage: Stage, error: Exception, reason: str) -> None:
-        """Keep why a stage failed where it would fail again: raylab says with a ValueError that inputs do not do."""
-        if isinstance(error, ValueError):
+        """Keep why a stage failed where it would fail again: raylab says with a ValueError that inputs do not do, but
+        with a DataError that files are absent or cannot be read, which they may be tomorrow."""
+        if isinstance(error, ValueError) and not isinstance(error, DataError):
             self.store.remember_failure(stage, reason, str(self.provenance.get("code", "")))
 
     def _source(self, stage: Stage) -> Artifact:

@@ -6,6 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TextIO
 
@@ -15,9 +16,10 @@ from pages import Page
 from pydantic import Field
 
 from raylab import cli, code, runner
-from raylab.artifact import StoreError
+from raylab.artifact import Artifact, StoreError
 from raylab.config import Config
 from raylab.core.statistics import Estimate
+from raylab.data import DataError
 from raylab.report.blocks import Report, Table, Verdict
 from raylab.report.experiment import Experiment
 from raylab.report.per_seed import PerSeed
@@ -249,3 +251,44 @@ def test_a_preview_tells_how_long_from_what_earlier_artifacts_took(tmp_path: Pat
     (seconds,) = re.findall(r"About (\d+) s of computing on 2 CPUs", preview(cells, store, 2))
     assert 30 <= int(seconds) <= 60  # 300 times what three shards of .2 s took, halved
     assert "without 1 artifacts of kinds that were never built here" in " ".join(preview(cells, store, 2).split())
+
+
+class AbsentFiles:
+    """A task whose files are not there today."""
+
+    doing = ("reading", "data set")
+    in_driver = False
+
+    def run(self, context: TaskContext) -> Metrics:
+        del context
+        raise DataError("train-images: no such file")
+
+
+def test_files_that_are_absent_may_come_back(tmp_path: Path) -> None:
+    store, cells = Store(str(tmp_path / "store")), {"x": Stage("absent", 1, {}, {}, AbsentFiles(), "absent")}
+    assert "Run the same command again" in str(failed(cells, store))
+    assert failed(cells, store).missing["x"] == "DataError: train-images: no such file"
+
+
+@dataclass(frozen=True)
+class BadSum(toy.SquareBody):
+    """Squares whose metrics cannot be computed."""
+
+    def summarise(self, artifact: Artifact) -> Metrics:
+        raise ValueError(f"no metrics of {artifact.rows} rows")
+
+
+def test_metrics_that_fail_are_a_failure_of_their_stage_alone(tmp_path: Path) -> None:
+    store, compute = Store(str(tmp_path / "store")), Compute(shard_rows=10, batch_rows=10)
+    bad = Stage("squares", 1, ("bad", compute), {"data": toy.numbers(20)}, BadSum(compute), "bad")
+    error = failed({"bad": bad, "good": toy.squares(toy.numbers(30))}, store)
+    assert error.missing == {"bad": "ValueError: no metrics of 20 rows"}
+    assert list(error.built) == ["good"]
+
+
+def test_a_retry_that_fails_for_another_reason_is_not_the_old_failure(tmp_path: Path) -> None:
+    store, stage = Store(str(tmp_path / "store")), toy.faulty("raise", tmp_path)
+    failed({"x": stage}, store)
+    full = Stage(stage.kind, stage.version, stage.config, {}, OutOfDisk(), stage.name)
+    failed({"x": full}, store, retry=True)
+    assert store.failure(stage, code.digest()) is None

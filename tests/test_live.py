@@ -8,6 +8,7 @@ from dataclasses import replace
 import mlflow_runs as mlflow
 import pytest
 import toy
+from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from raylab import live, runner
@@ -79,6 +80,28 @@ def test_finished_children_are_left_alone(tracker: MlflowTracker) -> None:
         assert mlflow.cells(tracker)["cell-0"].data.metrics == finished.data.metrics
         run.publish(mlflow.study(1))
     assert mlflow.cells(tracker)["cell-0"].info.run_id == finished.info.run_id
+
+
+def test_what_another_driver_finished_meanwhile_is_left_alone_and_is_one_run(tracker: MlflowTracker) -> None:
+    with tracker.job("study", mlflow.PARENT_RECORD) as one:
+        one.follow([begun(0)])
+        with tracker.job("study", mlflow.PARENT_RECORD) as other:
+            other.publish(mlflow.study(1))
+        finished = mlflow.cells(tracker)["cell-0"].data.metrics
+        one.follow([replace(mlflow.child(0), metrics={"accuracy": 0.9, "p1": 0.2, "more": 1.0})])
+        assert mlflow.cells(tracker)["cell-0"].data.metrics == finished
+        one.publish(mlflow.study(1))
+    assert {run.info.status for run in mlflow.cells(tracker).values()} == {"FINISHED"}
+
+
+def test_a_child_in_the_trash_is_restored_and_the_one_that_was_begun_for_it_goes(tracker: MlflowTracker) -> None:
+    mlflow.publish(tracker, mlflow.study(1))
+    old = mlflow.cells(tracker)["cell-0"].info.run_id
+    MlflowClient(tracker.uri).delete_run(old)
+    with tracker.job("study", mlflow.PARENT_RECORD) as run:
+        run.follow([begun(0)])
+        run.publish(mlflow.study(1))
+    assert [one.info.run_id for one in mlflow.cells(tracker).values()] == [old]
 
 
 class Followed:

@@ -23,7 +23,7 @@ from raylab.cluster.trainable import LONGEST, trainable
 from raylab.identity import short
 from raylab.progress import doing, shortened
 from raylab.redaction import redacted
-from raylab.runner import describe
+from raylab.runner import attempt_task
 from raylab.site import Trials
 from raylab.stage import Stage
 from raylab.store import Store
@@ -111,18 +111,18 @@ def run_tasks(
     packed = cloudpickle.dumps(by_key)
 
     def trial(config: Mapping[str, Any]) -> dict[str, Any]:
+        def says_something_of_it(error: Exception) -> bool:
+            return "CUDA error" not in str(error)  # which sticks to the process: let this one end, and start another
+
         try:
             stage = cloudpickle.loads(packed).get(config["task"]["key"])
             if stage is None:  # of an earlier plan: restored with the experiment, no longer asked for
                 return {"error": None}
-            Worker(store, assigned_device(), provenance).run_task(stage, TuneReporter(trials.checkpoint_seconds))
-        except Exception as error:
-            if "CUDA error" in str(error):  # it sticks to the process: let this one end, and the trial start in another
-                raise
-            return {"error": describe(error)}
+            worker = Worker(store, assigned_device(), provenance)
+            reporter = TuneReporter(trials.checkpoint_seconds)
+            return {"error": attempt_task(worker, stage, reporter, says_something_of_it).error}
         finally:
             gc.collect()  # actors are reused: the last network must not stay on the device
-        return {"error": None}
 
     need = {"cpu": trials.cpus, "gpu": gpus}
     if trials.memory_gb:

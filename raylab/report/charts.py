@@ -53,7 +53,9 @@ def dots(
 ) -> Picture:
     """A line for each row, on it a dot with its error for each series."""
     series = list(dict.fromkeys(one for by in rows.values() for one in by))
-    shifts = dict(zip(series, np.linspace(-0.16, 0.16, len(series)) if len(series) > 1 else [0.0], strict=True))
+    shifts = dict(
+        zip(series, np.linspace(-0.16, 0.16, len(series)) if len(series) > 1 else [0.0] * len(series), strict=True)
+    )
     with style():
         figure = Figure(figsize=(width, 1.5 + pitch * len(rows)), layout="constrained")
         axes = figure.add_subplot()

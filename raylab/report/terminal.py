@@ -74,6 +74,8 @@ def table(
     whole: bool = True,  # else only the columns that stand beside the keys
 ) -> str:
     """Aligned columns: keys to the left, the others to the right; what does not fit the width goes below."""
+    if not header:
+        return ""
     columns = [list(column) for column in zip(header, *rows, strict=True)]
     sizes = [max(len(cell) for cell in column) for column in columns]
     named = sum(sizes[:keys]) + 2 * (keys - 1)

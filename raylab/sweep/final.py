@@ -39,7 +39,7 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
         for measure, of in measures.items()
         for cell, stage in of.items()
     }
-    artifacts = runner.build(cells, site.store, site.backend, Progress())
+    artifacts = runner.build(cells, site.store, site.backend, Progress(), site.retry)
 
     def by_seed(name: str, where: str) -> dict[str, PerSeed]:
         found: dict[str, PerSeed] = {}

@@ -165,7 +165,7 @@ def _share(prepared: Prepared, done: set[int], site: Site) -> None:
     shared = {s.key: s for stages in closures for s in stages if counts[s.key] >= least}
     if shared and len(closures) > 1:
         try:
-            runner.build(shared, site.store, site.backend, Progress())
+            runner.build(shared, site.store, site.backend, Progress(), site.retry)
         except BuildFailed as error:
             print(f"what trials share: {error}", file=sys.stderr, flush=True)
 
