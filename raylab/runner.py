@@ -6,6 +6,7 @@ Running the same plan again resumes: stages with a manifest are skipped, and so 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from raylab import code, provenance
@@ -169,12 +170,6 @@ def _build_missing(
     """Failed stages and why; "" for those not tried because something they need failed. What was built is in `have`."""
     failed: dict[Stage, str] = {}
 
-    def known(stage: Stage) -> str | None:
-        if retry:
-            store.forget_failure(stage)
-            return None
-        return store.failure(stage, code.digest())
-
     def built(artifact: Artifact) -> None:
         have[artifact.key] = artifact
         listener.built(artifact)
@@ -188,7 +183,7 @@ def _build_missing(
                 failed[stage] = ""
             else:
                 todo.append(stage)
-        before = dict(zip(todo, store.at_once(known, todo), strict=True))
+        before = dict(zip(todo, store.at_once(partial(_before, store, retry), todo), strict=True))
         failed |= {stage: f"{reason} (when it was tried before)" for stage, reason in before.items() if reason}
         todo = [stage for stage in todo if stage not in failed]
         if not todo:
@@ -200,6 +195,14 @@ def _build_missing(
         else:
             failed |= _build_maps(todo, have, store, backend, listener, built)
     return failed
+
+
+def _before(store: Store, retry: bool, stage: Stage) -> str | None:
+    """Why the stage failed for good when it was tried; to retry is to forget it."""
+    if retry:
+        store.forget_failure(stage)
+        return None
+    return store.failure(stage, code.digest())
 
 
 def _build_tasks(

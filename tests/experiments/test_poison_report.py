@@ -18,6 +18,7 @@ from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.experiments.poison import EXPERIMENT, Cell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
+from raylab.experiments.poison.plan import Defence
 from raylab.experiments.poison.report import EXAMPLES, report
 from raylab.experiments.poison.scoreboard import GATE, evidence
 from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trigger, robustness_lost, verdicts
@@ -78,10 +79,6 @@ def with_accuracies(found: Poisons, standard: Victim, adversarial: Victim, clean
     return replace(found, victims={**found.victims, **changed}, collapsed=())
 
 
-def with_seeds(found: Poisons, *seeds: int) -> Poisons:
-    return replace(found, built=replace(found.built, config=CONFIG.model_copy(update={"seeds": seeds})))
-
-
 CLEAN, HARD = victim(0.92, 0.91), victim(0.84, 0.83, robust=(0.7, 0.72))
 
 
@@ -105,7 +102,8 @@ def test_no_harm_is_no_verdict_on_the_defence_but_robustness_lost_is_said(found:
 
 def test_one_seed_and_a_failed_training_allow_nothing(found: Poisons) -> None:
     harmed = with_accuracies(found, victim(0.20, 0.21), victim(0.83, 0.82), CLEAN, HARD)
-    assert of_poison(with_seeds(harmed, 0), "p1").badge.words == "one seed"
+    alone = with_accuracies(found, victim(0.20), victim(0.83, 0.82), CLEAN, HARD)  # of two seeds one was built
+    assert of_poison(alone, "p1").badge.words == "one seed"
     failed = replace(harmed, collapsed=("clean, seed 0: it collapsed",))
     assert of_poison(failed, "p1").badge.words == "training failed"
 
@@ -132,6 +130,14 @@ def test_whether_a_trigger_succeeds_is_a_rule(
         key = Key("clean_label", defence, 1.0, 0.8)  # type: ignore[arg-type]
         triggered[key] = replace(triggered[key], rate=shares(*rates), before=shares(0.01, 0.02))
     assert of_trigger(replace(found, triggered=triggered), "clean_label", 0.8).badge.words == badge
+
+
+@pytest.mark.parametrize("defence", ["standard", "adversarial"])
+def test_a_trigger_without_networks_that_never_saw_it_is_not_judged(found: Poisons, defence: Defence) -> None:
+    triggered = dict(found.triggered)
+    key = Key("clean_label", defence, 1.0, 0.8)
+    triggered[key] = replace(triggered[key], before=PerSeed({}))
+    assert of_trigger(replace(found, triggered=triggered), "clean_label", 0.8).badge.words == "not built"
 
 
 def test_answers_are_counted_from_the_examples(found: Poisons) -> None:
