@@ -163,7 +163,7 @@ def test_the_rendered_run_succeeds_from_mlflow_to_the_submitter(machine: Machine
     assert (machine.folder / "results" / "reports" / "transfer_matrix.html").stat().st_size > 10_000
     tracked = runs(machine.folder / "mlflow")
     assert [status for _, status in tracked] == ["FINISHED"] * 2
-    assert any("mlp -> mlp" in name for name, _ in tracked)
+    assert any("mlp mlp" in name for name, _ in tracked)
 
 
 def submit(machine: Machine, pod: Pod, spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
