@@ -118,7 +118,7 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     for (run, _), one in zip(studies, results.publications, strict=True):
         attempt("the tracker", partial(publish, results._replace(publications=(one,)), [run]))
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
-    texts = (site.full and results.full_texts) or results.texts
+    texts = results.full_texts if site.full else results.texts
     attempt("the terminal", lambda: print("\n\n".join(texts) + places, flush=True))
     if problems:
         raise NotShown("All results are in the store, but not all could be written:\n  " + "\n  ".join(problems))

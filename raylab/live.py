@@ -39,14 +39,13 @@ class Live:
     ) -> None:
         self.studies, self.children, self.store, self.listener, self.clock = studies, children, store, listener, clock
         self._have: dict[str, Artifact] = {}
+        self._there: list[Stage] = []  # in the store from the beginning; read at the first look
         self._due = clock() + PERIOD
 
     def begin(self, present: int, missing: Sequence[Stage]) -> None:
         lacking = {stage.key for stage in missing}
         wanted = {stage.key: stage for study, _ in self.studies for stage in study.cells.values()}
-        there = [stage for key, stage in wanted.items() if key not in lacking] if missing else []
-        found = self.store.at_once(self.store.find, there)
-        self._have = {artifact.key: artifact for artifact in found if artifact is not None}
+        self._there = [stage for key, stage in wanted.items() if key not in lacking]
         self.listener.begin(present, missing)
 
     def start(self, stages: Sequence[Stage], units: int) -> None:
@@ -69,6 +68,9 @@ class Live:
     def _follow(self) -> None:
         """A job never ends for this: its results are published when it is done."""
         try:
+            found = self.store.at_once(self.store.find, self._there)
+            self._have |= {artifact.key: artifact for artifact in found if artifact is not None}
+            self._there = []
             for study, run in self.studies:
                 built = _so_far(study, self._have)
                 if built.is_measurable:

@@ -173,7 +173,13 @@ class OpenRun:
                     self._kept_end = None
                 self._complete_tags(run, wanted[key], wanted[key].digest())
                 complete.add(key)
-            elif key in wanted and not {key} & {*begun, *complete} and _active(run) and _can_become(run, wanted[key]):
+            elif (
+                key in wanted
+                and key not in complete
+                and key not in begun
+                and _active(run)
+                and _can_become(run, wanted[key])
+            ):
                 begun[key] = run
             elif _active(run):
                 self._kept_end = None

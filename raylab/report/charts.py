@@ -91,12 +91,12 @@ def stacked(
             shares = [0.0 if math.isnan(mean := estimate(by[part]).mean) else mean for part in parts]
             drawn = [*zip(shares, parts.values(), strict=True)]
             if any(not math.isnan(estimate(by[part]).mean) for part in parts):
-                drawn.append((max(0.0, 1 - sum(shares)), "#c9d1d9"))
+                drawn.append((max(0.0, 1 - sum(shares)), LINE))
             for one, colour in drawn:
                 axes.barh(place, 100 * one, 0.76, left=100 * left, color=colour)
                 left += one
         _ranked(axes, list(rows), title, unit, (0, 100))
-        handles = [Patch(color=colour, label=words) for words, colour in (*parts.items(), (rest, "#c9d1d9"))]
+        handles = [Patch(color=colour, label=words) for words, colour in (*parts.items(), (rest, LINE))]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.2, handlelength=1.4)
     return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
 

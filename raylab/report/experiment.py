@@ -26,7 +26,11 @@ class Results(NamedTuple):
     texts: tuple[str, ...]  # for the terminal, one a study
     publications: tuple[Publication, ...]  # for the tracker, one a study
     evidence: tuple[tuple[Evidence, ...], ...] = ()  # for the scoreboard, one a study; none: it measures no row
-    full_texts: tuple[str, ...] = ()  # for `--full`
+
+    @property
+    def full_texts(self) -> tuple[str, ...]:
+        """For `--full`."""
+        return tuple(one.files["report.txt"].decode() for one in self.publications)
 
 
 def _none(found: object) -> Iterable[Condition]:
@@ -77,7 +81,6 @@ class Experiment(Generic[Given, Cell, Found]):
                 for study, report, one in zip(built, reports, found, strict=True)
             ),
             tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
-            tuple(as_text(report, full=True) for report in reports),
         )
 
 

@@ -24,6 +24,16 @@ def files(report: Report) -> dict[str, bytes]:
 
 def as_csv(table: Table) -> bytes:
     """A line for each row; an empty field was not measured. Shares lie in [0, 1]."""
+    names, lines = for_machines(table)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue().encode()
+
+
+def for_machines(table: Table) -> tuple[list[str], list[dict[str, object]]]:
+    """The names of all fields, and each row by these; a row may lack some."""
     lines = [
         {
             field: cell
@@ -32,12 +42,7 @@ def as_csv(table: Table) -> bytes:
         }
         for row in table.rows
     ]
-    stream = io.StringIO()
-    names = list(dict.fromkeys(name for line in lines for name in line))
-    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue().encode()
+    return list(dict.fromkeys(name for line in lines for name in line)), lines
 
 
 def column(head: str) -> str:

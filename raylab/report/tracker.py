@@ -12,9 +12,8 @@ from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.identity import canonical_json, fingerprint, short
 from raylab.report.blocks import Condition, Report, Table, Verdict, Verdicts
-from raylab.report.files import column, files
+from raylab.report.files import files, for_machines
 from raylab.report.made import newest_provenance
-from raylab.report.values import fields
 from raylab.study import AnyBuilt
 from raylab.tracking import DataRef, Param, Publication, Record
 
@@ -84,11 +83,7 @@ def params_of(config: Config) -> dict[str, Param]:
 
 def as_json(table: Table) -> bytes:
     """As MLflow's `log_table` writes it."""
-    lines = [
-        {k: v for head, value in zip(table.header, row, strict=True) for k, v in fields(column(head), value).items()}
-        for row in table.rows
-    ]
-    names = list(dict.fromkeys(name for line in lines for name in line))
+    names, lines = for_machines(table)
     return json.dumps({"columns": names, "data": [[line.get(name, "") for name in names] for line in lines]}).encode()
 
 

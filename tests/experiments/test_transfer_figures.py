@@ -11,9 +11,10 @@ import pytest
 from rows import matrix, row, shares
 
 from raylab.core.balls import L2Ball
-from raylab.experiments.transfer import Cell, Example, Matrix, magnification
+from raylab.experiments.transfer import Cell, Example, Matrix
 from raylab.experiments.transfer.figures import COUNT, first_examples, panel, scatter
 from raylab.experiments.transfer.report import report
+from raylab.report.drawing import magnification
 from raylab.report.picture import Picture
 
 
@@ -50,13 +51,13 @@ def test_the_perturbation_is_the_difference_and_lies_in_the_ball(digits: Matrix)
 
 @pytest.mark.parametrize(("size", "factor"), [(0.4, 1), (0.24, 2), (0.016, 30), (1e-9, 100), (0.9, 1)])
 def test_the_magnification_keeps_the_perturbations_in_range(size: float, factor: int) -> None:
-    assert magnification([example(size)]) == factor
+    assert magnification([example(size).perturbation]) == factor
 
 
 def test_a_panel_states_its_factor_and_both_labels(digits: Matrix) -> None:
     drawn = panel(digits, "mlp", "det")
     assert drawn is not None
-    factor = magnification(first_examples(digits, "mlp", "det", 0))
+    factor = magnification([one.perturbation for one in first_examples(digits, "mlp", "det", 0)])
     svg = drawn.svg.decode()
     assert f"× {factor}" in svg
     assert f"shown × {factor}" in drawn.caption

@@ -48,10 +48,7 @@ def plan(config: ControlStudy) -> dict[Cell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    cells: dict[Cell, Stage] = {}
-    for seed in config.seeds:
-        cells |= dict(_SeedPlan(config, seed).cells())
-    return cells
+    return {cell: stage for seed in config.seeds for cell, stage in _SeedPlan(config, seed).cells()}
 
 
 class _SeedPlan:

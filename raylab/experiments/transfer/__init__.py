@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raylab.experiments.transfer.config import Controls, Leakage, RobustSource, StudentRecipes, TransferMatrix
-from raylab.experiments.transfer.figures import Example, magnification
+from raylab.experiments.transfer.figures import Example
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure
 from raylab.experiments.transfer.plan import Cell, plan
 from raylab.experiments.transfer.report import conditions, report
@@ -23,7 +23,7 @@ from raylab.report.experiment import Experiment
 __all__ = [
     "CARRIES", "EVIDENCE", "EXPERIMENT", "FLIPS", "RULE", "STANDS", "TRANSFER", "Cell", "Controls", "Example",
     "Leakage", "Matrix", "RobustSource", "Row", "StudentRecipes", "Thresholds", "TransferMatrix", "examples",
-    "failed_conditions", "magnification", "measure", "plan", "verdict",
+    "failed_conditions", "measure", "plan", "verdict",
 ]  # fmt: skip
 
 EXPERIMENT = Experiment(

@@ -14,14 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from raylab.experiments.transfer.measure import Matrix, points
 from raylab.experiments.transfer.plan import Cell
 from raylab.report.charts import images
-from raylab.report.drawing import Pixels, calm, unit
+from raylab.report.drawing import Pixels, calm, magnification, unit
 from raylab.report.numbers import coefficient
 from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
 from raylab.report.scoreboard.protocol import NORMS
 
 COUNT = 6
 READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
-FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)
 
 
 def scatter(matrix: Matrix, kind: str) -> Picture:
@@ -121,12 +120,6 @@ def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int
     return list(chosen.values())
 
 
-def magnification(examples: list[Example]) -> int:
-    """The largest factor at which 90 % of all pixels of the perturbations stay within half of the range."""
-    size = float(np.quantile(np.abs(np.concatenate([e.perturbation.ravel() for e in examples])), 0.9))
-    return max((factor for factor in FACTORS if factor * size <= 0.5), default=1)
-
-
 def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     """Originals, perturbations and constructed images of the first seed; None where the first rows of the set hold no
     example with a new label."""
@@ -134,7 +127,7 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     chosen = first_examples(matrix, source, kind, seed)
     if not chosen:
         return None
-    factor = magnification(chosen)
+    factor = magnification([one.perturbation for one in chosen])
     rows = {
         "original": [(one.was, one.original) for one in chosen],
         "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in chosen],
