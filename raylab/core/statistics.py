@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,19 +97,13 @@ def over_seeds(
 def pearson(x: ArrayLike, y: ArrayLike) -> float:
     """Correlation of two vectors; nan for fewer than 3 points, a constant vector, or a nan in either."""
     x, y = _pair(x, y)
-    if len(x) < 3 or np.isnan(x).any() or np.isnan(y).any():
-        return math.nan
-    x, y = _centred(x), _centred(y)
-    norm = math.sqrt(float(x @ x) * float(y @ y))
-    return float(np.clip(x @ y / norm, -1.0, 1.0)) if norm > 0.0 else math.nan
+    return math.nan if np.isnan(x).any() or np.isnan(y).any() else float(_pearson(_Points.of(x, y))[0])
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> float:
     """Pearson correlation of the ranks, equal values sharing their mean rank; nan as for `pearson`."""
     x, y = _pair(x, y)
-    if np.isnan(x).any() or np.isnan(y).any():
-        return math.nan
-    return pearson(_mid_ranks(x), _mid_ranks(y))
+    return math.nan if np.isnan(x).any() or np.isnan(y).any() else float(_spearman(_Points.of(x, y))[0])
 
 
 @dataclass(frozen=True)
@@ -175,42 +170,69 @@ def correlate(
     sources, source_code = np.unique(source_name[keep], return_inverse=True)
     targets, target_code = np.unique(target_name[keep], return_inverse=True)
     group = np.unique(np.stack([source_code, networks[keep]]), axis=1, return_inverse=True)[1]
-    rows = _Rows(x[keep], y[keep], group, (source_name == target_name)[keep])
+    rows = _Rows(_Points.of(x[keep], y[keep]), group, (source_name == target_name)[keep])
 
-    drawn: list[_Rows] = []
+    drawn = rows.take(np.empty(0, dtype=np.int64), 0, np.empty(0, dtype=np.int64))
     if min(len(sources), len(targets)) >= 2:
         source_counts = _draw_counts(seed, "bootstrap/source", len(sources), resamples)[:, source_code]
         target_counts = _draw_counts(seed, "bootstrap/target", len(targets), resamples)[:, target_code]
-        every = np.arange(len(group))
-        drawn = [rows.take(np.repeat(every, counts)) for counts in source_counts * target_counts]
+        sample, row = np.indices(source_counts.shape)
+        counts = (source_counts * target_counts).ravel()
+        drawn = rows.take(np.repeat(row.ravel(), counts), resamples, np.repeat(sample.ravel(), counts))
 
     result = {}
     for name, (off_diagonal, centred) in VIEWS.items():
-        points = rows.view(off_diagonal, centred)
-        resampled = [other.view(off_diagonal, centred) for other in drawn]
+        points, resampled = rows.view(off_diagonal, centred), drawn.view(off_diagonal, centred)
         linear, ranked = (
-            Coefficient(measure(*points), *_interval([measure(*pair) for pair in resampled], level))
-            for measure in (pearson, spearman)
+            Coefficient(float(measure(points)[0]), *_interval(measure(resampled), level))
+            for measure in (_pearson, _spearman)
         )
-        result[name] = Correlation(linear, ranked, len(points[0]))
+        result[name] = Correlation(linear, ranked, len(points.x))
     return result
 
 
-class _Rows(NamedTuple):
+class _Points(NamedTuple):
+    """Pairs of numbers of many samples at once, sample after sample: a resample at a time would take seconds."""
+
     x: Vector
     y: Vector
+    sample: NDArray[np.int64]  # of each pair, in ascending order
+    samples: int
+
+    @classmethod
+    def of(cls, x: Vector, y: Vector) -> _Points:
+        """One sample."""
+        return cls(x, y, np.zeros(len(x), dtype=np.int64), 1)
+
+
+class _Rows(NamedTuple):
+    points: _Points
     group: NDArray[np.int64]  # the teacher's number
     diagonal: NDArray[np.bool_]
 
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.x[index], self.y[index], self.group[index], self.diagonal[index])
+    def take(self, index: NDArray[np.int64], samples: int, sample: NDArray[np.int64]) -> _Rows:
+        """The rows of one sample drawn into others."""
+        points = _Points(self.points.x[index], self.points.y[index], sample, samples)
+        return _Rows(points, self.group[index], self.diagonal[index])
 
-    def view(self, off_diagonal: bool, centred: bool) -> tuple[Vector, Vector]:
-        rows = self.take(~self.diagonal) if off_diagonal else self
+    def view(self, off_diagonal: bool, centred: bool) -> _Points:
+        rows = self._only(~self.diagonal) if off_diagonal else self
         if not centred:
-            return rows.x, rows.y
-        rows = rows.take(np.bincount(rows.group)[rows.group] > 1)
-        return _centred(rows.x, rows.group), _centred(rows.y, rows.group)
+            return rows.points
+        rows = rows._only(np.bincount(rows._teachers)[rows._teachers] > 1)
+        x, y, sample, samples = rows.points
+        return _Points(
+            _centred(x, sample, samples, rows._teachers), _centred(y, sample, samples, rows._teachers), sample, samples
+        )
+
+    @property
+    def _teachers(self) -> NDArray[np.int64]:
+        """The teacher's number, another one in every sample."""
+        return self.points.sample * (int(self.group.max(initial=0)) + 1) + self.group
+
+    def _only(self, kept: NDArray[np.bool_]) -> _Rows:
+        x, y, sample, samples = self.points
+        return _Rows(_Points(x[kept], y[kept], sample[kept], samples), self.group[kept], self.diagonal[kept])
 
 
 def _draw_counts(seed: int, purpose: str, levels: int, resamples: int) -> NDArray[np.int64]:
@@ -219,31 +241,54 @@ def _draw_counts(seed: int, purpose: str, levels: int, resamples: int) -> NDArra
     return np.asarray(np.count_nonzero(drawn[:, :, None] == np.arange(levels), axis=1))
 
 
-def _interval(draws: Sequence[float], level: float) -> tuple[float, float]:
-    seen = np.asarray(draws)[~np.isnan(draws)] if draws else np.empty(0)
+def _interval(draws: Vector, level: float) -> tuple[float, float]:
+    seen = draws[~np.isnan(draws)]
     if len(seen) <= len(draws) / 2:
         return math.nan, math.nan
     low, high = np.quantile(seen, [0.5 - level / 2, 0.5 + level / 2])
     return float(low), float(high)
 
 
-def _centred(values: Vector, group: NDArray[np.int64] | None = None) -> Vector:
-    """Values less their (group's) mean, rounded to 13 digits of the largest value.
+def _pearson(points: _Points) -> Vector:
+    """(samples,): the correlation within each sample; nan for fewer than 3 points or a constant side."""
+    x, y = (_centred(side, points.sample, points.samples, points.sample) for side in points[:2])
+    ends = np.searchsorted(points.sample, np.arange(points.samples + 1)).tolist()
+    # Products of vectors, one a sample: `np.add.reduceat` sums in another order, and so to other last digits.
+    xy, xx, yy = (
+        np.array([a[low:high] @ b[low:high] for low, high in pairwise(ends)]) for a, b in ((x, y), (x, x), (y, y))
+    )
+    norm = np.sqrt(xx * yy)
+    told = (np.diff(ends) >= 3) & (norm > 0.0)
+    return np.where(told, np.clip(xy / np.where(told, norm, 1.0), -1.0, 1.0), math.nan)
+
+
+def _spearman(points: _Points) -> Vector:
+    x, y, sample, samples = points
+    return _pearson(_Points(_mid_ranks(x, sample), _mid_ranks(y, sample), sample, samples))
+
+
+def _centred(values: Vector, sample: NDArray[np.int64], samples: int, group: NDArray[np.int64]) -> Vector:
+    """Values less their group's mean, rounded to 13 digits of the largest value of their sample.
 
     So .3 - .2 and .2 - .1 share a rank, and a constant is exactly 0, as it need not be less its own mean.
     """
-    if not len(values):
-        return values
-    if group is None:
-        group = np.zeros(len(values), dtype=np.int64)
     means = np.bincount(group, values) / np.maximum(np.bincount(group), 1)
-    scale = float(np.abs(values).max()) or 1.0
-    return np.round((values - means[group]) / scale, 13) * scale
+    largest = np.zeros(samples)
+    np.maximum.at(largest, sample, np.abs(values))
+    scale = np.where(largest > 0.0, largest, 1.0)[sample]
+    return np.asarray(np.round((values - means[group]) / scale, 13) * scale)
 
 
-def _mid_ranks(values: Vector) -> Vector:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
+def _mid_ranks(values: Vector, sample: NDArray[np.int64]) -> Vector:
+    """Within each sample; equal values share their mean rank."""
+    order = np.lexsort((values, sample))
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (np.diff(values[order]) != 0) | (np.diff(sample[order]) != 0)
+    first = np.flatnonzero(new)
+    after = np.append(first[1:], len(order))
+    ranks = np.empty(len(order))
+    ranks[order] = np.repeat((first + after + 1) / 2.0, after - first)
+    return ranks - np.searchsorted(sample, sample)
 
 
 def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Vector, Vector]:

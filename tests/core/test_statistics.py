@@ -120,6 +120,22 @@ def test_centring_is_within_each_teacher_where_an_architecture_was_trained_twice
     assert merged["within_source"].pearson.value < -0.8
 
 
+@pytest.mark.parametrize("digits", [8, 1])  # one digit: many ties
+def test_resamples_that_are_computed_together_are_those_that_are_computed_one_by_one(digits: int) -> None:
+    source, target = _grid()
+    x, y = np.round(np.random.default_rng(10).normal(size=(2, 36)), digits)
+    sides = ("source", np.repeat(np.arange(6), 6)), ("target", np.tile(np.arange(6), 6))
+    counts = np.prod([statistics._draw_counts(3, f"bootstrap/{side}", 6, 100)[:, of] for side, of in sides], axis=0)
+    drawn = [np.repeat(np.arange(36), row) for row in counts]
+    result = correlate(source, target, x, y, seed=3, resamples=100)
+    for name, left_out in (("pooled", np.zeros(36, bool)), ("off_diagonal", np.array(source) == np.array(target))):
+        kept = [rows[~left_out[rows]] for rows in drawn]
+        for measure in (pearson, spearman):
+            found = getattr(result[name], measure.__name__)
+            low, high = np.quantile([measure(x[rows], y[rows]) for rows in kept], [0.5 - 0.95 / 2, 0.5 + 0.95 / 2])
+            assert (found.low, found.high) == (low, high)
+
+
 def test_the_interval_is_a_function_of_the_seed_and_not_of_the_order_of_rows() -> None:
     source, target = _grid()
     x, y = np.random.default_rng(4).normal(size=(2, 36))
