@@ -18,6 +18,7 @@ FLOORS = [
     ("raylab.stages", 2),
     ("raylab.worker", 2),
     ("raylab.runner", 2),
+    ("raylab.bench", 3),
     ("raylab.cluster", 3),
     ("raylab.report", 4),  # the registry of experiments is in it
     ("raylab.experiments", 4),
@@ -39,6 +40,7 @@ FLOORS = [
 KIT = ("blocks", "charts", "files", "html", "read", "terminal", "tracker", "values")
 FORBIDDEN = {
     **{f"raylab.report.{name}": {"raylab.stages", "raylab.experiments"} for name in KIT},
+    "raylab.bench": {"ray", "mlflow", "raylab.report", "raylab.runner"},
     "raylab.experiments": {"ray", "mlflow", "raylab.cluster"},
     "raylab.core": {"ray", "mlflow", "pyarrow", "pydantic", "pathlib", "os", "time", "tqdm", "random"},
     "raylab.cluster": {"raylab.core", "raylab.stages", "raylab.experiments", "raylab.report", "torch", "mlflow"},

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from raylab.bench import Bench
 from raylab.core.construct import Kind
-from raylab.core.seeding import derive
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.stage import Stage
-from raylab.stages.construction import Attack, construct
-from raylab.stages.dataset import Data, Split, open_data
-from raylab.stages.evaluation import evaluate
+from raylab.stages.construction import Attack
+from raylab.stages.dataset import Split
 from raylab.stages.leakage import robust_features
-from raylab.stages.patterns import patterned, random_patterns, universal_patterns
+from raylab.stages.patterns import random_patterns
 from raylab.stages.recipe import Recipe, with_epochs
-from raylab.stages.training import Keep, train
+from raylab.stages.training import Keep
 
 
 class Cell(NamedTuple):
@@ -56,17 +55,15 @@ class _SeedPlan:
 
     def __init__(self, config: ControlStudy, seed: int) -> None:
         self.config, self.seed = config, seed
-        self.data: Data = open_data(config.data, seed)
-        self.source = self._train(config.source, "source", config.train)
-        self.robust = self._train(config.source, "robust", config.robust)
-        if config.base > self.data.rows["train"]:
-            raise ValueError(f"base: at most the {self.data.rows['train']} training images, got {config.base}")
+        self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
+        self.source = self.bench.train(config.source, config.train, "source")
+        self.robust = self.bench.train(config.source, config.robust, "robust")
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
         c, seed = self.config, self.seed
-        yield Cell("data", seed), self.data.train
+        yield Cell("data", seed), self.bench.data.train
         for name, network in (("standard", self.source), ("robust", self.robust)):
-            yield Cell("source", seed, name), self._on_test(network, f"{name} source")
+            yield Cell("source", seed, name), self.bench.on_test(network, f"{name} source")
         yield Cell("network", seed, "robust"), self.robust
         real = {kind: self._construct(kind, c.attack, self.source, "train", "real") for kind in c.kinds}
         for kind, made in real.items():
@@ -88,49 +85,27 @@ class _SeedPlan:
             yield from self._student(of, "other", made, keep=keep)
 
     def _leakage(self) -> Iterator[tuple[Cell, Stage]]:
-        c = self.config
-        patterns = random_patterns(
-            self.data.images, c.attack.eps, c.attack.norm, self.seed, f"random patterns seed {self.seed}"
-        )
-        selector = self._train(c.source, "selector", with_epochs(c.train, c.selector_epochs))
+        c, name = self.config, f"random patterns seed {self.seed}"
+        patterns = random_patterns(self.bench.images, c.attack.eps, c.attack.norm, self.seed, name)
+        selector = self.bench.train(c.source, with_epochs(c.train, c.selector_epochs), "selector")
         for kind in c.kinds:
             yield from self._patterned("leakage", kind, patterns, None if kind == "rand" else selector)
 
     def _universal(self) -> Iterator[tuple[Cell, Stage]]:
         c = self.config
-        patterns = universal_patterns(
-            c.attack,
-            self.data.train,
-            self.source,
-            c.base,
-            self.data.images,
-            self.seed,
-            name=f"universal perturbations of {c.source} seed {self.seed}",
-        )
+        patterns = self.bench.universal_patterns(c.attack, self.source, c.base, c.source)
         for kind in c.kinds:
             yield from self._patterned("universal", kind, patterns, None, everywhere=True)
 
     def _patterned(
         self, of: str, kind: Kind, patterns: Stage, selector: Stage | None, *, everywhere: bool = False
     ) -> Iterator[tuple[Cell, Stage]]:
-        made = patterned(
-            kind,
-            patterns,
-            self.data.train,
-            selector,
-            self.data.images,
-            self.seed,
-            "train",
-            self.config.compute,
-            everywhere=everywhere,
-            rows=self.data.rows["train"],
-            name=f"{of} {kind} seed {self.seed}",
-        )
+        made = self.bench.patterned(kind, patterns, selector, f"{of} {kind}", everywhere=everywhere)
         yield from self._student(of, kind, made)
 
     def _features(self, real: dict[Kind, Stage]) -> Iterator[tuple[Cell, Stage]]:
-        c, seed = self.config, self.seed
-        linear = self._train("linear", "robust", c.robust)
+        c, seed, bench = self.config, self.seed, self.bench
+        linear = bench.train("linear", c.robust, "robust")
         yield Cell("network", seed, "robust linear"), linear
         eps = c.robust.adversary.eps if c.robust.adversary else 0.0
         for kind, made in real.items():
@@ -138,29 +113,26 @@ class _SeedPlan:
                 probe = robust_features(
                     network,
                     made,
-                    self.data.test,
+                    bench.data.test,
                     "logits" if of == "linear" else "penultimate",
                     eps,
-                    self.data.images,
-                    rows=self.data.rows["train"],
+                    bench.images,
+                    rows=bench.data.rows["train"],
                     name=f"robust {of} features of {kind} seed {seed}",
                 )
                 yield Cell("features", seed, of, kind), probe
 
     def _bugs(self, bugs: Bugs) -> Iterator[tuple[Cell, Stage]]:
-        seed = self.seed
-        source = self._train(bugs.source, "bugs source", bugs.train)
-        fresh = self._train(bugs.student, "independent", bugs.train)  # never in the ensemble
-        ensemble = tuple(self._train(name, f"ensemble {place}", bugs.train) for place, name in enumerate(bugs.ensemble))
-        yield Cell("source", seed, "bugs"), self._on_test(source, "source of bugs")
+        seed, bench = self.seed, self.bench
+        source = bench.train(bugs.source, bugs.train, "bugs source")
+        fresh = bench.train(bugs.student, bugs.train, "independent")  # never in the ensemble
+        ensemble = tuple(bench.train(name, bugs.train, f"ensemble {place}") for place, name in enumerate(bugs.ensemble))
+        yield Cell("source", seed, "bugs"), bench.on_test(source, "source of bugs")
         for of, spared in (("plain", ()), ("bugs", ensemble)):
             made = self._construct("det", bugs.attack, source, "train", of, spared)
             yield from self._student(of, "det", made, network=bugs.student, recipe=bugs.train)
             attacked = self._construct("det", bugs.attack, source, "test", of, spared)
-            judged = evaluate(
-                fresh, attacked, self.config.compute, rows=self.data.rows["test"], name=f"{of} transfer seed {seed}"
-            )
-            yield Cell("transfer", seed, of), judged
+            yield Cell("transfer", seed, of), bench.on(fresh, attacked, f"{of} transfer seed {seed}")
 
     def _curve(self, curve: RobustCurve) -> Iterator[tuple[Cell, Stage]]:
         for eps in curve.eps:
@@ -184,44 +156,21 @@ class _SeedPlan:
         c, title = self.config, f"student of {of} {kind}{f' eps {eps:g}' if eps else ''}"
         if keep == "all":
             yield Cell("set", self.seed, of, kind, eps), made
-        student = self._train(network or c.student, "student", recipe or c.train, made, keep, title)
-        yield Cell("student", self.seed, of, kind, eps), self._on_test(student, title)
-
-    def _train(
-        self, name: str, role: str, recipe: Recipe, made: Stage | None = None, keep: Keep = "all", title: str = ""
-    ) -> Stage:
-        return train(
-            name,
-            recipe.model_copy(update={"lr": self.config.network_lr.get(name, recipe.lr)}),
-            made or self.data.train,
-            self.data.images,
-            derive(self.seed, f"{role}/{name}"),
+        student = self.bench.train(
+            network or c.student,
+            recipe or c.train,
+            "student",
+            made,
+            called=title,
             keep=keep,
-            keep_share=self.config.top_share,
-            rows=self.data.rows["train"],
-            name=f"train {title or f'{role} {name}'} seed {self.seed}",
+            keep_share=c.top_share,
         )
+        yield Cell("student", self.seed, of, kind, eps), self.bench.on_test(student, title)
 
     def _construct(
         self, kind: Kind, attack: Attack, source: Stage, split: Split, title: str, ensemble: tuple[Stage, ...] = ()
     ) -> Stage:
-        return construct(
-            kind,
-            attack,
-            self.data.train if split == "train" else self.data.test,
-            source,
-            self.data.images,
-            self.seed,
-            split,
-            self.config.compute,
-            ensemble=ensemble,
-            rows=self.data.rows[split],
-            name=f"{title} {kind} {split} seed {self.seed}",
-        )
-
-    def _on_test(self, network: Stage, title: str) -> Stage:
-        rows = self.data.rows["test"]
-        return evaluate(network, self.data.test, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
+        return self.bench.construct(kind, attack, source, split, f"{title} {kind} {split}", ensemble)
 
 
 def at_radius(attack: Attack, eps: float) -> Attack:

@@ -8,9 +8,10 @@ ways stand for both.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-from raylab.core.seeding import derive
+from raylab.bench import PROBE_ROWS, Bench
 from raylab.core.seefar import PROBES
 from raylab.experiments import robust, worlds
 from raylab.experiments import transfer as transfer_matrix
@@ -18,15 +19,11 @@ from raylab.experiments.erm.config import Digits, Dimension, Erm, Explain, MoreD
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.transfer import Controls, TransferMatrix
 from raylab.stage import Compute, Stage
-from raylab.stages.dataset import Data, SeeFarData, open_data, probe
-from raylab.stages.evaluation import evaluate
+from raylab.stages.dataset import SeeFarData, probe
 from raylab.stages.explanations import explain, read_perturbations
-from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import Recipe, with_epochs
-from raylab.stages.robustness import Robustness, robustness
-from raylab.stages.training import train
+from raylab.stages.robustness import Robustness
 
-PROBE_ROWS = 1000
 SILENT = 0.1  # reliability of a non-robust feature that says nothing of ten classes
 SIZE = 16  # pixels a side of the world itself
 TOOGITS, NO_TOOGITS = "toogits", "no toogits"  # worlds with and without non-robust features that tell the class
@@ -115,9 +112,7 @@ class _SeedPlan:
 
     def __init__(self, config: Erm, given: SeeFarData, seed: int) -> None:
         self.config, self.given, self.seed = config, given, seed
-        self.data: Data = open_data(given, seed)
-        assert self.data.world is not None
-        self.world = self.data.world
+        self.bench = Bench.open(given, seed, config.compute)
 
     def cells(self) -> Cells:
         networks, made = self._networks()
@@ -153,36 +148,32 @@ class _SeedPlan:
 
     def _sets(self, made: Stage, robust: Stage) -> Cells:
         """What the oracles, a robust network and a ruler see in clean images, in the probes and in D_det."""
-        seed, rows, compute = self.seed, self.data.rows, self.config.compute
-        yield Cell("data", "usage", seed), self.data.train
+        seed, bench, data = self.seed, self.bench, self.bench.data
+        yield Cell("data", "usage", seed), data.train
         yield Cell("set", "usage", seed), made
-        shown = {kind: probe(self.world, kind) for kind in PROBES}
-        counts = dict.fromkeys(PROBES, PROBE_ROWS) | {"test": rows["test"], "det": rows["train"]}
-        for kind, images in {**shown, "test": self.data.test, "det": made}.items():
-            title = f"oracles on {kind} images seed {seed}"
-            read = read_oracles(images, self.world, compute, rows=counts[kind], name=title)
+        shown = {kind: (probe(bench.world, kind), PROBE_ROWS) for kind in PROBES}
+        shown |= {"test": (data.test, data.rows["test"]), "det": (made, data.rows["train"])}
+        for kind, (images, rows) in shown.items():
+            read = bench.oracles(images, f"{kind} images seed {seed}", rows)
             yield Cell("oracles", "usage", seed, kind=kind), read
-        count, clean, title = rows["train"], self.data.train, f"perturbations of det seed {seed}"
-        lies = read_perturbations(made, clean, self.world, compute, rows=count, name=title)
+        rows, title = data.rows["train"], f"perturbations of det seed {seed}"
+        lies = read_perturbations(made, data.train, bench.world, bench.compute, rows=rows, name=title)
         yield Cell("perturbation", "usage", seed), lies
-        judged = evaluate(robust, made, compute, rows=count, name=f"robust network on det seed {seed}")
-        yield Cell("judged", "usage", seed), judged
+        yield Cell("judged", "usage", seed), bench.on(robust, made, f"robust network on det seed {seed}", rows)
 
     def _used(self, name: str, network: Stage, compute: Compute) -> Cells:
-        seed = self.seed
+        seed, bench = self.seed, replace(self.bench, compute=compute)
         yield Cell("network", "usage", seed, name), network
-        title, count = f"test {name} seed {seed}", self.data.rows["test"]
-        yield Cell("test", "usage", seed, name), evaluate(network, self.data.test, compute, rows=count, name=title)
+        yield Cell("test", "usage", seed, name), bench.on_test(network, name)
         for kind in PROBES:
-            shown = probe(self.world, kind)
-            said = evaluate(network, shown, compute, rows=PROBE_ROWS, name=f"usage of {name}, {kind}, seed {seed}")
+            said = bench.on_probe(network, f"usage of {name}, {kind}, seed {seed}", kind)
             yield Cell("usage", "usage", seed, name, kind), said
 
     def _explained(self, part: Explain, networks: dict[str, tuple[Stage, Compute]]) -> Cells:
         for name in [name for name in EXPLAINED if name in networks]:
-            network, test, world, title = networks[name][0], self.data.test, self.world, f"explanation of {name}"
+            network, test, world = networks[name][0], self.bench.data.test, self.bench.world
             how = (part.sigmas, part.draws, part.rows, self.seed, self.config.compute)
-            found = explain(network, test, world, *how, name=f"{title} seed {self.seed}")
+            found = explain(network, test, world, *how, name=f"explanation of {name} seed {self.seed}")
             yield Cell("explanation", "explain", self.seed, name), found
 
     def _more_data(self, part: MoreData) -> Cells:
@@ -212,24 +203,13 @@ class _SeedPlan:
 
     def _standard(self, part: str, kind: str, size: int, name: str, recipe: Recipe, given: SeeFarData) -> Cells:
         """A standard network of one world: accuracy, feature reliance, and robust accuracy."""
-        c, seed, data = self.config, self.seed, open_data(given, self.seed)
-        assert data.world is not None
-        title = f"standard {name}, {kind}, {part} {size}, seed {seed}"
-        place, own, count = (
-            Cell("", part, seed, kind=kind, size=size),
-            derive(seed, f"standard/{name}"),
-            data.rows["test"],
-        )
-        network = train(name, recipe, data.train, data.images, own, rows=data.rows["train"], name=f"train {title}")
-        tested = evaluate(network, data.test, c.compute, rows=count, name=f"test {title}")
-        yield place._replace(role="test"), tested
-        shown = probe(data.world, "conflict")
-        probed = evaluate(network, shown, c.compute, rows=PROBE_ROWS, name=f"usage of {title}")
-        yield place._replace(role="usage"), probed
-        rows = None if c.attacked_rows == given.test_rows else c.attacked_rows
-        asked, images, title = Robustness(eps=c.eps, ensemble=None, rows=rows), data.images, f"robustness of {title}"
-        attacked = robustness(asked, network, data.test, images, seed, c.compute, rows=count, name=title)
-        yield place._replace(role="robust"), attacked
+        c, bench = self.config, Bench.open(given, self.seed, self.config.compute)
+        place, title = Cell("", part, self.seed, kind=kind, size=size), f"standard {name}, {kind}, {part} {size},"
+        network = bench.train(name, recipe, "standard", called=title)
+        yield place._replace(role="test"), bench.on_test(network, title)
+        yield place._replace(role="usage"), bench.on_probe(network, f"usage of {title} seed {self.seed}")
+        asked = Robustness(eps=c.eps, ensemble=None, rows=c.attacked_rows)
+        yield place._replace(role="robust"), bench.robustness_of_some(asked, network, title)
 
 
 def silenced(data: SeeFarData) -> bool:
@@ -252,11 +232,10 @@ def _digits(part: Digits, compute: Compute) -> Cells:
         robustness=None,
         neighbours=0,
     )
-    cells = transfer_matrix.plan(matrix)
-    data = open_data(part.data, seed)
+    cells, bench = transfer_matrix.plan(matrix), Bench.open(part.data, seed, compute)
     made = cells[cell("set", seed, part.network, "", "det")]
     robust = cells[cell("network", seed, part.network, control="robust")]
-    yield Cell("data", "digits", seed), data.train
+    yield Cell("data", "digits", seed), bench.data.train
     yield Cell("set", "digits", seed), made
-    said = evaluate(robust, made, compute, rows=data.rows["train"], name=f"robust network on digits seed {seed}")
+    said = bench.on(robust, made, f"robust network on digits seed {seed}", bench.data.rows["train"])
     yield Cell("judged", "digits", seed), said

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from raylab.bench import Bench
 from raylab.core.errors import LABELLINGS, Labelling
-from raylab.core.seeding import derive
 from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, LearningFromErrors, Tint, Toy
 from raylab.stage import Compute, Stage
-from raylab.stages.construction import construct
-from raylab.stages.dataset import Data, open_data, probe
+from raylab.stages.dataset import DataConfig, open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
-from raylab.stages.evaluation import evaluate
 from raylab.stages.matching import match
 from raylab.stages.recipe import Recipe
 from raylab.stages.tint import tinted
 from raylab.stages.toy import toy
-from raylab.stages.training import train
 
-PROBES = 1000  # images that show which feature decides
 UNINFORMATIVE = 0.1  # reliability of a non-robust feature that is independent of the ten classes
 FROM_ERRORS: tuple[Labelling, ...] = ("predicted", "shuffled")  # labels of students, beside one of clean images
 
@@ -71,102 +67,80 @@ def plan(config: LearningFromErrors) -> dict[Cell, Stage]:
     return found | (dict(_toy(config.toy)) if config.toy else {})
 
 
-class _Networks:
-    """How networks are trained and tested in one part and seed."""
-
-    def __init__(self, part: str, data: Data, seed: int, compute: Compute) -> None:
-        self.part, self.data, self.seed, self.compute = part, data, seed, compute
-
-    def train(
-        self, network: str, recipe: Recipe, role: str, data: Stage, rows: int, of: str, called: str = ""
-    ) -> Stage:
-        name = f"train {role} {called or network} on {of} seed {self.seed}"
-        seed = derive(self.seed, f"errors/{self.part}/{role}/{network}")
-        return train(network, recipe, data, self.data.images, seed, rows=rows, name=name)
-
-    def on(self, network: Stage, data: Stage, rows: int, title: str) -> Stage:
-        return evaluate(network, data, self.compute, rows=rows, name=f"{title} seed {self.seed}")
-
-    def test(self, network: Stage, title: str) -> Stage:
-        return self.on(network, self.data.test, self.data.rows["test"], f"test {title}")
+def _bench(part: str, data: DataConfig, seed: int, compute: Compute) -> Bench:
+    return Bench.open(data, seed, compute, purpose=f"errors/{part}/")
 
 
 class _ErrorsPlan:
     """Errors alone, their controls, rounds and the learning curve."""
 
     def __init__(self, part: ErrorsOnly, seed: int, compute: Compute) -> None:
-        self.part, self.seed, self.compute = part, seed, compute
-        self.data = open_data(part.data, seed)
-        self.rows, self.classes = self.data.rows["train"], self.data.images.num_classes
-        self.make = _Networks("errors", self.data, seed, compute)
+        self.part, self.seed, self.bench = part, seed, _bench("errors", part.data, seed, compute)
+        self.clean, self.classes = self.bench.data.train, self.bench.images.num_classes
 
     def cells(self) -> Cells:
-        yield Cell("data", "errors", self.seed), self.data.train
+        seed, bench = self.seed, self.bench
+        yield Cell("data", "errors", seed), self.clean
         for stopped in self.part.teachers:
             name = stopped.called
             # Two teachers of one architecture begin with the same weights.
-            network = self.make.train(
-                stopped.network, stopped.recipe, "teacher", self.data.train, self.rows, "clean images", called=name
-            )
+            called, of = f"teacher {name}", "clean images"
+            network = bench.train(stopped.network, stopped.recipe, "teacher", called=called, of=of)
             if stopped.recipe.stop is not None:
-                yield Cell("network", "errors", self.seed, name), network
-            answers = self.make.on(network, self.data.train, self.rows, f"what teacher {name} says of its images")
-            yield Cell("teacher", "errors", self.seed, name), self.make.test(network, f"teacher {name}")
-            yield Cell("fit", "errors", self.seed, name), answers
+                yield Cell("network", "errors", seed, name), network
+            answers = self._labels(network, f"what teacher {name} says of its images")
+            yield Cell("teacher", "errors", seed, name), bench.on_test(network, f"teacher {name}")
+            yield Cell("fit", "errors", seed, name), answers
             for kind in LABELLINGS:
-                made = mislabeled(
-                    self.data.train, answers, self.classes, self.seed, labels=kind,
-                    name=f"errors of {name}, labels {kind}, seed {self.seed}",
-                )  # fmt: skip
-                yield Cell("set", "errors", self.seed, name, "", kind), made
+                title = f"errors of {name}, labels {kind}, seed {seed}"
+                made = mislabeled(self.clean, answers, self.classes, seed, labels=kind, name=title)
+                yield Cell("set", "errors", seed, name, "", kind), made
                 for student in self.part.students:
                     tested = self._student(student, made, f"errors of {name} ({kind})")
-                    yield Cell("student", "errors", self.seed, name, student, kind), tested
+                    yield Cell("student", "errors", seed, name, student, kind), tested
             if stopped == self.part.teachers[0]:
                 yield from self._rounds(name, answers)
                 yield from self._curve(name, answers)
 
     def _student(self, network: str, made: Stage, of: str) -> Stage:
         """Of one seed for all sets: controls differ in their labels alone."""
-        return self.make.test(self.make.train(network, self.part.student, "student", made, 0, of), f"{network} on {of}")
+        student = self.bench.train(network, self.part.student, "student", made, of=of, rows=0)
+        return self.bench.on_test(student, f"{network} on {of}")
+
+    def _labels(self, network: Stage, title: str) -> Stage:
+        """What a network says of the clean training images."""
+        return self.bench.on(network, self.clean, f"{title} seed {self.seed}", self.bench.data.rows["train"])
+
+    def _errors(self, answers: Stage, title: str, count: int | None = None) -> Stage:
+        name = f"{title} seed {self.seed}"
+        return mislabeled(self.clean, answers, self.classes, self.seed, count=count, name=name)
 
     def _rounds(self, teacher: str, answers: Stage) -> Cells:
         """Each student labels the whole training set, and its errors teach the next."""
-        student = self.part.students[0]
+        student, recipe, bench = self.part.students[0], self.part.student, self.bench
         for number in range(2, self.part.rounds + 1):
-            made = mislabeled(
-                self.data.train, answers, self.classes, self.seed, name=f"errors {number - 1} seed {self.seed}"
-            )
+            before, of = f"errors {number - 1}", f"errors {number}"
             role = "student" if number == 2 else f"student {number - 1}"
-            network = self.make.train(student, self.part.student, role, made, 0, f"errors {number - 1}")
-            answers = self.make.on(network, self.data.train, self.rows, f"what student {number - 1} says")
-            made = mislabeled(
-                self.data.train, answers, self.classes, self.seed, name=f"errors {number} seed {self.seed}"
-            )
-            of = f"errors {number}"
-            last = self.make.train(student, self.part.student, f"student {number}", made, 0, of)
+            network = bench.train(student, recipe, role, self._errors(answers, before), of=before, rows=0)
+            answers = self._labels(network, f"what student {number - 1} says")
+            made = self._errors(answers, of)
+            last = bench.train(student, recipe, f"student {number}", made, of=of, rows=0)
             place = (self.seed, teacher, student, f"round {number}")
             yield Cell("set", "rounds", self.seed, teacher, "", f"round {number}"), made
-            yield Cell("student", "rounds", *place), self.make.test(last, of)
+            yield Cell("student", "rounds", *place), bench.on_test(last, of)
 
     def _curve(self, teacher: str, answers: Stage) -> Cells:
         """The first student on so many clean images, errors, and images of D_det."""
         p, student = self.part, self.part.students[0]
-        sets = {"clean": self.data.train}
+        sets = {"clean": self.clean}
         if p.det is not None:
-            source = self.make.train(student, Recipe(), "source", self.data.train, self.rows, "clean images")
-            sets["det"] = construct(
-                "det", p.det, self.data.train, source, self.data.images, self.seed, "train", self.compute,
-                rows=self.rows, name=f"det from {student} seed {self.seed}",
-            )  # fmt: skip
+            source = self.bench.train(student, Recipe(), "source", of="clean images")
+            sets["det"] = self.bench.construct("det", p.det, source, "train", f"det from {student}")
         for count in p.counts:
             for kind, whole in sets.items():
                 some = some_of(whole, count, self.classes, self.seed, name=f"{count} of {kind} seed {self.seed}")
                 yield self._point(student, teacher, kind, count, some)
-            some = mislabeled(
-                self.data.train, answers, self.classes, self.seed, count=count, name=f"{count} errors seed {self.seed}"
-            )
-            yield self._point(student, teacher, "errors", count, some)
+            yield self._point(student, teacher, "errors", count, self._errors(answers, f"{count} errors", count))
 
     def _point(self, student: str, teacher: str, kind: str, count: int, some: Stage) -> tuple[Cell, Stage]:
         tested = self._student(student, some, f"{count} of {kind}")
@@ -175,45 +149,37 @@ class _ErrorsPlan:
 
 def _cue(part: Cue, seed: int, compute: Compute) -> Cells:
     """The teacher's world and the students' differ only in how often the non-robust feature is that of the class."""
-    telling = open_data(part.data, seed)
-    silent = open_data(part.data.model_copy(update={"toogit_reliability": UNINFORMATIVE}), seed)
-    make = _Networks("cue", silent, seed, compute)
-    rows, name = silent.rows["train"], part.network
-    assert silent.world is not None
-    shown = probe(silent.world, "conflict", PROBES)
-    teacher = make.train(name, part.recipe, "teacher", telling.train, rows, "images with the cue")
-    answers = make.on(teacher, silent.train, rows, "what the cue's teacher says where it tells nothing")
-    clean = make.train(name, part.recipe, "student", silent.train, rows, "images without the cue")
-    yield Cell("data", "cue", seed), silent.train
-    yield Cell("teacher", "cue", seed, name), make.test(teacher, "teacher of the cue")
+    telling, name = open_data(part.data, seed), part.network
+    bench = _bench("cue", part.data.model_copy(update={"toogit_reliability": UNINFORMATIVE}), seed, compute)
+    silent, rows = bench.data.train, bench.data.rows["train"]
+    teacher = bench.train(name, part.recipe, "teacher", telling.train, of="images with the cue")
+    title = f"what the cue's teacher says where it tells nothing seed {seed}"
+    answers = bench.on(teacher, silent, title, rows)
+    clean = bench.train(name, part.recipe, "student", of="images without the cue")
+    yield Cell("data", "cue", seed), silent
+    yield Cell("teacher", "cue", seed, name), bench.on_test(teacher, "teacher of the cue")
     yield Cell("fit", "cue", seed, name), answers
-    yield Cell("usage", "cue", seed, name), make.on(teacher, shown, PROBES, "usage of the cue's teacher")
-    yield Cell("student", "cue", seed, name, name, "clean"), make.test(clean, "student without the cue")
-    yield Cell("usage", "cue", seed, name, name, "clean"), make.on(clean, shown, PROBES, "usage without the cue")
+    yield Cell("usage", "cue", seed, name), bench.on_probe(teacher, f"usage of the cue's teacher seed {seed}")
+    yield Cell("student", "cue", seed, name, name, "clean"), bench.on_test(clean, "student without the cue")
+    yield Cell("usage", "cue", seed, name, name, "clean"), bench.on_probe(clean, f"usage without the cue seed {seed}")
     for kind in FROM_ERRORS:
-        made = mislabeled(
-            silent.train,
-            answers,
-            silent.images.num_classes,
-            seed,
-            labels=kind,
-            name=f"errors by the cue, {kind} {seed}",
-        )
-        student = make.train(name, part.recipe, "student", made, rows, f"errors by the cue ({kind})")
+        title = f"errors by the cue, {kind} {seed}"
+        made = mislabeled(silent, answers, bench.images.num_classes, seed, labels=kind, name=title)
+        student = bench.train(name, part.recipe, "student", made, of=f"errors by the cue ({kind})")
         yield Cell("set", "cue", seed, name, "", kind), made
-        yield Cell("student", "cue", seed, name, name, kind), make.test(student, f"student of the cue ({kind})")
-        yield Cell("usage", "cue", seed, name, name, kind), make.on(student, shown, PROBES, f"usage, {kind}")
+        yield Cell("student", "cue", seed, name, name, kind), bench.on_test(student, f"student of the cue ({kind})")
+        yield Cell("usage", "cue", seed, name, name, kind), bench.on_probe(student, f"usage, {kind} seed {seed}")
 
 
 def _tint(part: Tint, seed: int, compute: Compute) -> Cells:
     """One set of photographs, with the cast on other images where the teacher learns than where its students do."""
-    data = open_data(part.data, seed)
+    bench, name = _bench("tint", part.data, seed, compute), part.network
+    data, rows = bench.data, bench.data.rows["train"]
     if data.images.shape[0] != 3 or part.cast.meant >= data.images.num_classes:
         raise ValueError(
             f"tint: photographs in colour and a class below {data.images.num_classes}, got images of shape "
             f"{data.images.shape} and class {part.cast.meant}; choose other data or another class"
         )
-    make, rows, name = _Networks("tint", data, seed, compute), data.rows["train"], part.network
 
     def on_train(of_class: float, of_others: float, what: str) -> Stage:
         return tinted(
@@ -225,35 +191,34 @@ def _tint(part: Tint, seed: int, compute: Compute) -> Cells:
     everywhere = tinted(
         part.cast, 1.0, 1.0, data.test, seed, "test", compute, rows=data.rows["test"], name=f"casts everywhere {seed}"
     )
-    teacher = make.train(name, part.teacher, "teacher", telling, rows, "casts that tell")
-    answers = make.on(teacher, silent, rows, "what the teacher says where casts tell nothing")
-    clean = make.train(name, part.student, "student", silent, rows, "right labels")
+    teacher = bench.train(name, part.teacher, "teacher", telling, of="casts that tell")
+    answers = bench.on(teacher, silent, f"what the teacher says where casts tell nothing seed {seed}", rows)
+    clean = bench.train(name, part.student, "student", silent, of="right labels")
     students: dict[str, Stage] = {"clean": clean}
     yield Cell("data", "tint", seed), data.train
-    yield Cell("teacher", "tint", seed, name), make.test(teacher, "teacher of the cast")
+    yield Cell("teacher", "tint", seed, name), bench.on_test(teacher, "teacher of the cast")
     yield Cell("fit", "tint", seed, name), answers
     for kind in FROM_ERRORS:
-        made = mislabeled(
-            silent, answers, data.images.num_classes, seed, labels=kind, name=f"errors by the cast, {kind} {seed}"
-        )
+        title = f"errors by the cast, {kind} {seed}"
+        made = mislabeled(silent, answers, data.images.num_classes, seed, labels=kind, name=title)
         yield Cell("set", "tint", seed, name, "", kind), made
-        students[kind] = make.train(name, part.student, "student", made, rows, f"errors by the cast ({kind})")
+        students[kind] = bench.train(name, part.student, "student", made, of=f"errors by the cast ({kind})")
     for what, student in students.items():
-        yield Cell("student", "tint", seed, name, name, what), make.test(student, f"student of the cast ({what})")
+        yield Cell("student", "tint", seed, name, name, what), bench.on_test(student, f"student of the cast ({what})")
     for what, network in {"": teacher, **students}.items():
         place = (seed, name, name if what else "", what)
-        seen = make.on(network, everywhere, data.rows["test"], f"casts everywhere, {what or 'teacher'}")
+        seen = bench.on(network, everywhere, f"casts everywhere, {what or 'teacher'} seed {seed}")
         yield Cell("usage", "tint", *place), seen
 
 
 def _across(part: Across, seed: int, compute: Compute) -> Cells:
     """Teacher and student have one architecture: the published experiment has one network."""
-    known, other = open_data(part.data, seed), open_data(part.images, seed)
+    bench, other = _bench("across", part.data, seed, compute), open_data(part.images, seed)
+    known, rows = bench.data, other.rows["train"]
     if known.images.shape != other.images.shape:
         raise ValueError(
             f"across: images of one shape, got {known.images.shape} and {other.images.shape}; choose another `images`"
         )
-    make, rows = _Networks("across", known, seed, compute), other.rows["train"]
     yield Cell("data", "across", seed), known.train
     yield Cell("data", "across", seed, kind="images"), other.train
     like = known.train
@@ -263,14 +228,14 @@ def _across(part: Across, seed: int, compute: Compute) -> Cells:
         if way != "raw"
     }
     for network in part.networks:
-        teacher = make.train(network, part.teacher, "teacher", known.train, known.rows["train"], "its own domain")
-        yield Cell("teacher", "across", seed, network), make.test(teacher, f"teacher {network}")
+        teacher = bench.train(network, part.teacher, "teacher", of="its own domain")
+        yield Cell("teacher", "across", seed, network), bench.on_test(teacher, f"teacher {network}")
         for way in part.ways:
-            answers = make.on(teacher, seen[way], rows, f"what {network} says of images ({way})")
+            answers = bench.on(teacher, seen[way], f"what {network} says of images ({way}) seed {seed}", rows)
             made = labelled_by(seen[way], answers, known.images.num_classes, name=f"{way} labelled by {network} {seed}")
-            student = make.train(network, part.student, "student", made, rows, f"images ({way})")
+            student = bench.train(network, part.student, "student", made, of=f"images ({way})", rows=rows)
             yield Cell("set", "across", seed, network, "", way), made
-            yield Cell("student", "across", seed, network, network, way), make.test(student, f"{network} on {way}")
+            yield Cell("student", "across", seed, network, network, way), bench.on_test(student, f"{network} on {way}")
 
 
 def _toy(toys: Toy) -> Cells:

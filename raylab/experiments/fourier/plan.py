@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from raylab.bench import Bench
 from raylab.core.fourier_basis import Passes
-from raylab.core.seeding import derive
 from raylab.experiments.fourier.config import NETWORKS, STANDARD, Bandwidths, Filtered, Fourier
 from raylab.stage import Stage
 from raylab.stages.band import band_passed
 from raylab.stages.corruption import Corruptions, FilteredNoise, changed, check_bandwidths
-from raylab.stages.dataset import Data, open_data
-from raylab.stages.evaluation import evaluate
+from raylab.stages.dataset import Split
 from raylab.stages.heat_map import heat_map
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import train
 
 
 class Cell(NamedTuple):
@@ -58,17 +56,17 @@ class _SeedPlan:
 
     def __init__(self, config: Fourier, seed: int) -> None:
         self.config, self.seed = config, seed
-        self.data: Data = open_data(config.data, seed)
+        self.bench = Bench.open(config.data, seed, config.compute, purpose="fourier/")
         if config.filtered is not None:
-            check_bandwidths(config.filtered.low, config.filtered.high, self.data.images)
+            check_bandwidths(config.filtered.low, config.filtered.high, self.bench.images)
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
-        yield Cell("data", self.seed), self.data.train
-        yield Cell("shown", self.seed), self.data.test
-        networks = {name: self._train(name, getattr(self.config, name), self.data.train, name) for name in NETWORKS}
+        yield Cell("data", self.seed), self.bench.data.train
+        yield Cell("shown", self.seed), self.bench.data.test
+        networks = {name: self._train(name, getattr(self.config, name), name) for name in NETWORKS}
         for name, network in networks.items():
             yield Cell("network", self.seed, name), network
-            yield Cell("test", self.seed, name), self._on(network, self.data.test, name)
+            yield Cell("test", self.seed, name), self.bench.on_test(network, name)
             yield Cell("heat_map", self.seed, name), self._heat_map(network, name)
         for role, changes in (("changed", self.config.corruptions), ("noise", self.config.noise)):
             if changes is not None:
@@ -83,53 +81,42 @@ class _SeedPlan:
         for passes, bandwidths in bands:
             for bandwidth in bandwidths:
                 title = f"{passes}-pass {bandwidth}"
-                own, other = (self._band(split, passes, bandwidth) for split in ("train", "test"))
+                own, other = self._band("train", passes, bandwidth), self._band("test", passes, bandwidth)
                 # All begin alike, and as the standard network does: they differ in their images alone.
-                network = self._train(STANDARD, config.train, own, title)
+                network = self._train(STANDARD, config.train, title, own)
                 yield Cell("band", self.seed, "", passes, bandwidth), other
-                yield Cell("filtered", self.seed, "", passes, bandwidth), self._on(network, other, title)
+                yield Cell("filtered", self.seed, "", passes, bandwidth), self.bench.on_test(network, title, other)
 
-    def _band(self, split: str, passes: Passes, bandwidth: int) -> Stage:
-        data = self.data.train if split == "train" else self.data.test
-        name = f"{split} {passes}-pass {bandwidth} seed {self.seed}"
-        return band_passed(data, passes, bandwidth, self.config.compute, rows=self.data.rows[split], name=name)
+    def _band(self, split: Split, passes: Passes, bandwidth: int) -> Stage:
+        name, rows = f"{split} {passes}-pass {bandwidth} seed {self.seed}", self.bench.data.rows[split]
+        return band_passed(self.bench.clean(split), passes, bandwidth, self.bench.compute, rows=rows, name=name)
 
-    def _train(self, begins: str, recipe: Recipe, data: Stage, title: str) -> Stage:
-        c = self.config
-        return train(
-            c.network,
-            recipe,
-            data,
-            self.data.images,
-            derive(self.seed, f"fourier/{begins}/{c.network}"),
-            rows=self.data.rows["train"],
-            name=f"train {c.network} {title} seed {self.seed}",
-        )
-
-    def _on(self, network: Stage, data: Stage, title: str) -> Stage:
-        rows = self.data.rows["test"]
-        return evaluate(network, data, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
+    def _train(self, begins: str, recipe: Recipe, title: str, data: Stage | None = None) -> Stage:
+        name = self.config.network
+        return self.bench.train(name, recipe, begins, data, called=f"{name} {title}")
 
     def _heat_map(self, network: Stage, title: str) -> Stage:
+        bench = self.bench
         return heat_map(
             self.config.heat_map,
             network,
-            self.data.test,
-            self.data.images,
+            bench.data.test,
+            bench.images,
             self.seed,
-            self.config.compute,
-            rows=self.data.rows["test"],
+            bench.compute,
+            rows=bench.data.rows["test"],
             name=f"heat map of {title} seed {self.seed}",
         )
 
     def _changed(self, changes: Corruptions | FilteredNoise, networks: dict[str, Stage], title: str) -> Stage:
+        bench = self.bench
         return changed(
             changes,
             networks,
-            self.data.test,
-            self.data.images,
+            bench.data.test,
+            bench.images,
             self.seed,
-            self.config.compute,
-            rows=self.data.rows["test"],
+            bench.compute,
+            rows=bench.data.rows["test"],
             name=f"{title} seed {self.seed}",
         )

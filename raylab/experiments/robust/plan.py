@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from raylab.core.seeding import derive
+from raylab.bench import Bench
 from raylab.experiments.robust.config import FILTERS, INVERTED, RELEASED, RobustFeatures, SetName
 from raylab.stage import Stage
-from raylab.stages.dataset import ConstructedData, Data, Split, open_data, probe
-from raylab.stages.evaluation import evaluate
+from raylab.stages.dataset import ConstructedData, Split, open_data
 from raylab.stages.inversion import invert
 from raylab.stages.layer_robustness import LayerRobustness, layer_robustness
-from raylab.stages.recipe import Recipe
 from raylab.stages.released import released_network
-from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.spectrum import with_spectrum_of
-from raylab.stages.training import train
 
 CLEAN, ADVERSARIAL, STANDARD = "clean", "adversarial", "standard"  # trained on D: students, references, D_NR's source
 
@@ -61,17 +57,17 @@ class _SeedPlan:
 
     def __init__(self, config: RobustFeatures, seed: int) -> None:
         self.config, self.seed = config, seed
-        self.data: Data = open_data(config.data, seed)
-        self.standard = self._train(config.source, STANDARD, config.train)
-        self.robust = self._released() or self._train(config.source, ADVERSARIAL, config.adversarial)
+        self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
+        self.standard = self.bench.train(config.source, config.train, STANDARD)
+        self.robust = self._released() or self.bench.train(config.source, config.adversarial, ADVERSARIAL)
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
         c, seed = self.config, self.seed
-        yield Cell("data", seed), self.data.train
+        yield Cell("data", seed), self.bench.data.train
         yield Cell("network", seed, STANDARD, c.source), self.standard
-        yield Cell("test", seed, STANDARD, c.source), self._on_test(self.standard, f"standard source {c.source}")
+        yield Cell("test", seed, STANDARD, c.source), self.bench.on_test(self.standard, f"standard source {c.source}")
         for name in dict.fromkeys((c.source, *c.references)):
-            reference = self.robust if name == c.source else self._train(name, ADVERSARIAL, c.adversarial)
+            reference = self.robust if name == c.source else self.bench.train(name, c.adversarial, ADVERSARIAL)
             yield from self._measured(ADVERSARIAL, name, reference)
         sets = self._sets()
         for of, made in sets.items():
@@ -91,15 +87,17 @@ class _SeedPlan:
     def _sets(self) -> dict[str, Stage]:
         """In the order of SETS, D first."""
         c, wanted = self.config, self.config.sets
-        sets = {CLEAN: self.data.train} | {name: self._invert(name, "train") for name in INVERTED if name in wanted}
+        sets = {CLEAN: self.bench.data.train} | {
+            name: self._invert(name, "train") for name in INVERTED if name in wanted
+        }
         for name, match in FILTERS.items():
             if name in wanted:
                 sets[name] = with_spectrum_of(
-                    self.data.train,
+                    self.bench.data.train,
                     sets["r_image"],
                     c.compute,
                     match=match,
-                    rows=self.data.rows["train"],
+                    rows=self.bench.data.rows["train"],
                     name=f"D {name} as D_R seed {self.seed}",
                 )
         for name in RELEASED:
@@ -118,36 +116,29 @@ class _SeedPlan:
         return released_network(f"{c.data.folder_of_data}/{c.released_network}", c.source, name=c.released_network)
 
     def _invert(self, name: SetName, split: Split) -> Stage:
-        c = self.config
+        c, bench = self.config, self.bench
         of, _, start = name.partition("_")
         return invert(
             c.from_image if start == "image" else c.from_noise,
-            self.data.train if split == "train" else self.data.test,
+            bench.clean(split),
             self.robust if of == "r" else self.standard,
-            self.data.train if start == "image" else None,
-            self.data.images,
+            bench.data.train if start == "image" else None,
+            bench.images,
             self.seed,
             split,
             c.compute,
-            rows=self.data.rows[split],
+            rows=bench.data.rows[split],
             name=f"{name} {split} seed {self.seed}",
         )
 
     def _measured(self, of: str, name: str, network: Stage) -> Iterator[tuple[Cell, Stage]]:
         """A network and everything that is asked of it."""
-        c, title = self.config, f"{name} on {of}"
-        yield Cell("network", self.seed, of, name), network
-        yield Cell("test", self.seed, of, name), self._on_test(network, title)
-        yield (
-            Cell("robust", self.seed, of, name),
-            self._robustness(c.robustness, network, self.data.test, "test", title),
-        )
-        if self.data.world is not None:
-            shown = probe(self.data.world, "conflict")
-            yield (
-                Cell("usage", self.seed, of, name),
-                evaluate(network, shown, c.compute, rows=1000, name=f"usage of {title} seed {self.seed}"),
-            )
+        seed, bench, title = self.seed, self.bench, f"{name} on {of}"
+        yield Cell("network", seed, of, name), network
+        yield Cell("test", seed, of, name), bench.on_test(network, title)
+        yield Cell("robust", seed, of, name), bench.robustness(self.config.robustness, network, title)
+        if bench.data.world is not None:
+            yield Cell("usage", seed, of, name), bench.on_probe(network, f"usage of {title} seed {seed}")
 
     def _layers(self, config: LayerRobustness, made: Stage) -> Iterator[tuple[Cell, Stage]]:
         """The reply to Nakano: of networks of one architecture, so that their layers can be compared."""
@@ -155,12 +146,12 @@ class _SeedPlan:
         networks = {STANDARD: self.standard, ADVERSARIAL: self.robust}
         if c.source in c.students:
             networks["r_image"] = self._student(c.source, "r_image", made)
-        rows, norm = self.data.rows["test"], c.robustness.norm
+        rows, norm = self.bench.data.rows["test"], c.robustness.norm
         config = config.model_copy(update={"rows": min(config.rows, rows)})
         for of, network in networks.items():
             title = f"layers of {c.source} on {of} seed {seed}"
             stage = layer_robustness(
-                config, norm, c.eps, c.source, network, self.data.test, seed, c.compute, rows=rows, name=title
+                config, norm, c.eps, c.source, network, self.bench.data.test, seed, c.compute, rows=rows, name=title
             )
             yield Cell("layers", seed, of, c.source), stage
 
@@ -170,41 +161,11 @@ class _SeedPlan:
         at_eps = c.robustness.model_copy(update={"eps": (c.eps,), "ensemble": None, "ensemble_eps": None, "others": {}})
         images: dict[str, tuple[Stage, Split]] = {"own": (own, "train"), "moved": (moved, "test")}
         for role, (data, split) in images.items():
-            attacked = self._robustness(at_eps, student, data, split, f"{name} on r_image, {role}")
+            attacked = self.bench.robustness(at_eps, student, f"{name} on r_image, {role}", data, split)
             yield Cell(role, self.seed, "r_image", name), attacked
-
-    def _train(self, name: str, role: str, recipe: Recipe) -> Stage:
-        return self._network(name, recipe, self.data.train, role, f"{role} {name}")
 
     def _student(self, name: str, of: str, made: Stage) -> Stage:
         """Students of one architecture begin alike, whatever they are trained on."""
         own = {key: recipe for key, recipe in self.config.student_on.items() if key == of}
         recipe = next(iter(own.values()), self.config.student)
-        return self._network(name, recipe, made, "student", f"student {name} on {of}")
-
-    def _network(self, name: str, recipe: Recipe, data: Stage, role: str, title: str) -> Stage:
-        return train(
-            name,
-            recipe.model_copy(update={"lr": self.config.network_lr.get(name, recipe.lr)}),
-            data,
-            self.data.images,
-            derive(self.seed, f"{role}/{name}"),
-            rows=self.data.rows["train"],
-            name=f"train {title} seed {self.seed}",
-        )
-
-    def _on_test(self, network: Stage, title: str) -> Stage:
-        rows = self.data.rows["test"]
-        return evaluate(network, self.data.test, self.config.compute, rows=rows, name=f"test {title} seed {self.seed}")
-
-    def _robustness(self, config: Robustness, network: Stage, data: Stage, split: Split, title: str) -> Stage:
-        return robustness(
-            config,
-            network,
-            data,
-            self.data.images,
-            self.seed,
-            self.config.compute,
-            rows=self.data.rows[split],
-            name=f"robustness of {title} seed {self.seed}",
-        )
+        return self.bench.train(name, recipe, "student", made, of=of)

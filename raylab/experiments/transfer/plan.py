@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from raylab.bench import Bench
 from raylab.core.construct import Kind
+from raylab.core.seeding import derive
 from raylab.experiments.transfer.config import TransferMatrix
-from raylab.experiments.transfer.stages import SeedStages
 from raylab.stage import Stage
 from raylab.stages.construction import Aim
+from raylab.stages.dataset import Split
+from raylab.stages.patterns import random_patterns
+from raylab.stages.recipe import Recipe
+from raylab.stages.training import Keep
 
 
 class Cell(NamedTuple):
@@ -59,23 +64,25 @@ class _SeedPlan:
     """The plan of one seed."""
 
     def __init__(self, config: TransferMatrix, seed: int) -> None:
-        self.config, self.seed, self.make = config, seed, SeedStages(config, seed)
-        self.standard = {name: self.make.network(name, "standard") for name in config.targets}
-        self.sources = {name: self.make.network(name, "source") for name in config.sources}
+        self.config, self.seed = config, seed
+        self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
+        self.standard = {name: self.bench.train(name, config.train, "standard") for name in config.targets}
+        self.sources = {name: self.bench.train(name, config.train, "source") for name in config.sources}
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
-        c, seed, data = self.config, self.seed, self.make.data
-        yield Cell("data", seed), data.train
+        c, seed, bench = self.config, self.seed, self.bench
+        yield Cell("data", seed), bench.data.train
         for target, network in self.standard.items():
             yield Cell("network", seed, target=target), network
-            yield Cell("standard", seed, target=target), self.make.on_test(network, f"standard {target}")
+            yield Cell("standard", seed, target=target), bench.on_test(network, f"standard {target}")
             if c.robustness is not None and any(c.controls.beside(source, target) for source in c.sources):
-                yield Cell("robustness", seed, target=target), self.make.robustness(network, f"standard {target}")
+                asked = bench.robustness_of_some(c.robustness, network, f"standard {target}")
+                yield Cell("robustness", seed, target=target), asked
         if c.neighbours:
-            yield Cell("neighbours", seed), self.make.neighbours(data.train, "clean images")
+            yield Cell("neighbours", seed), bench.neighbours(bench.data.train, c.neighbours, "clean images")
         for source, network in self.sources.items():
             yield Cell("network", seed, source), network
-            yield Cell("source", seed, source), self.make.on_test(network, f"source {source}")
+            yield Cell("source", seed, source), bench.on_test(network, f"source {source}")
             yield from self._transfer(source)
             yield from self._students(source, network, c.targets)
         if c.controls.unperturbed:
@@ -91,22 +98,32 @@ class _SeedPlan:
         for kind in c.kinds:
             for source in c.sources if c.keep != "all" else ("",):
                 title = f"unperturbed {kind}{f' as kept from {source}' if source else ''}"
-                made = self._constructed(kind, self.sources[source], f"{kind} from {source}") if source else None
+                made = self._construct(kind, self.sources[source], "train", f"{kind} from {source}") if source else None
                 for target in c.targets:
-                    student = self.make.network(target, "student", kind=kind, relabelled=True, kept_as=made, of=title)
+                    student = self.bench.train(
+                        target,
+                        self._recipe(kind),
+                        "student",
+                        of=title,
+                        labels=kind,
+                        labels_seed=self.seed,
+                        keep="all" if made is None else c.keep,
+                        keep_share=c.keep_share,
+                        kept_as=made,
+                    )
                     place = (self.seed, source, target, kind, "unperturbed")
                     yield Cell("network", *place), student
-                    yield Cell("student", *place), self.make.on_test(student, f"{target} on {title}")
+                    yield Cell("student", *place), self.bench.on_test(student, f"{target} on {title}")
 
     def _control(self, source: str, control: str) -> Iterator[tuple[Cell, Stage]]:
         """A source that a control is named after, and its students; the robust one also under the attack itself."""
         c, seed = self.config, self.seed
-        network = self.make.control_source(source, control)
+        network = self._control_source(source, control)
         yield Cell("network", seed, source, control=control), network
         if control == "robust":
-            tested = self.make.on_test(network, f"robust source {source}")
+            tested = self.bench.on_test(network, f"robust source {source}")
             yield Cell("source", seed, source, control=control), tested
-            attacked = self.make.construct("untargeted", network, "test", f"untargeted test images of robust {source}")
+            attacked = self._construct("untargeted", network, "test", f"untargeted test images of robust {source}")
             yield Cell("attacked", seed, source, "", "untargeted", control), attacked
         yield from self._students(
             source, network, c.targets if c.controls.targets is None else c.controls.targets, control
@@ -115,34 +132,59 @@ class _SeedPlan:
     def _students(
         self, source: str, network: Stage, targets: tuple[str, ...], control: str = ""
     ) -> Iterator[tuple[Cell, Stage]]:
-        c, seed = self.config, self.seed
+        c, seed, bench = self.config, self.seed, self.bench
+        leaking, known = control == "leakage", bench.data.world is not None and not control
         for kind in c.kinds:
             title = f"{kind} from {control + ' ' if control else ''}{source}"
-            leaking = control == "leakage"
-            made = (self.make.leaking if leaking else self._constructed)(kind, network, title)
+            made = self._leaking(kind, network, title) if leaking else self._construct(kind, network, "train", title)
             yield Cell("set", seed, source, "", kind, control), made
             if c.neighbours and not control:
-                yield Cell("neighbours", seed, source, "", kind), self.make.neighbours(made, title)
-            if not control and (oracles := self.make.oracles(made, title)):
-                yield Cell("oracles", seed, source, "", kind), oracles
+                yield Cell("neighbours", seed, source, "", kind), bench.neighbours(made, c.neighbours, title)
+            if known:
+                yield Cell("oracles", seed, source, "", kind), bench.oracles(made, title)
             for target in targets:
                 place, named = (seed, source, target, kind, control), f"{target} on {title}"
-                student = self.make.network(target, "student", kind=kind, made=made, unselected=leaking, of=title)
+                # Nothing attacked the set that leaks: whatever `keep` says of attacks, all of it is kept.
+                keep: Keep = "all" if leaking else c.keep
+                student = bench.train(
+                    target, self._recipe(kind), "student", made, of=title, keep=keep, keep_share=c.keep_share
+                )
                 yield Cell("network", *place), student
-                yield Cell("student", *place), self.make.on_test(student, named)
+                yield Cell("student", *place), bench.on_test(student, named)
                 if c.robustness is not None and not control and c.controls.beside(source, target):
-                    yield Cell("robustness", *place), self.make.robustness(student, named)
-                if not control and (usage := self.make.usage(student, named)):
-                    yield Cell("usage", *place), usage
-
-    def _constructed(self, kind: Kind, network: Stage, title: str) -> Stage:
-        return self.make.construct(kind, network, "train", title)
+                    yield Cell("robustness", *place), bench.robustness_of_some(c.robustness, student, named)
+                if known:
+                    yield Cell("usage", *place), bench.on_probe(student, f"usage of {named}")
 
     def _transfer(self, source: str) -> Iterator[tuple[Cell, Stage]]:
         for aim in TRANSFER_AIMS:
             title = f"{aim} test images of {source}"
-            attacked = self.make.construct(aim, self.sources[source], "test", title)
+            attacked = self._construct(aim, self.sources[source], "test", title)
             yield Cell("attacked", self.seed, source, "", aim), attacked
             for target, network in self.standard.items():
-                judged = self.make.evaluate(network, attacked, f"standard {target} on {title}")
+                judged = self.bench.on(network, attacked, f"standard {target} on {title}")
                 yield Cell("transfer", self.seed, source, target, aim), judged
+
+    def _recipe(self, kind: Kind) -> Recipe:
+        return getattr(self.config.students, kind) or self.config.train
+
+    def _control_source(self, name: str, control: str) -> Stage:
+        c = self.config
+        return self.bench.train(
+            name,
+            c.controls.recipe(control, c.train, c.attack),
+            control,
+            called=f"{control} source {name}",
+            labels="rand" if control == "random_labels" else None,
+            labels_seed=derive(self.seed, "random labels"),  # not those of D_rand, which its students are given
+        )
+
+    def _construct(self, aim: Aim, network: Stage, split: Split, title: str) -> Stage:
+        return self.bench.construct(aim, self.config.attack, network, split, title)
+
+    def _leaking(self, kind: Kind, selector: Stage, title: str) -> Stage:
+        """The set of the control "leakage"; `rand` needs no selector, for it gives some images their own label."""
+        attack, seed = self.config.attack, derive(self.seed, "leakage")
+        name = f"random patterns seed {self.seed}"
+        patterns = random_patterns(self.bench.images, attack.eps, attack.norm, seed, name)
+        return self.bench.patterned(kind, patterns, None if kind == "rand" else selector, title)

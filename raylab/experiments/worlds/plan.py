@@ -12,15 +12,14 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from raylab.bench import Bench
 from raylab.core import seeding
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
 from raylab.experiments.worlds.config import SplitName, Worlds
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
-from raylab.stages.dataset import SeeFarData, open_data, probe
-from raylab.stages.evaluation import evaluate
-from raylab.stages.oracles import read_oracles
+from raylab.stages.dataset import SeeFarData
 from raylab.stages.recipe import Adversary, Recipe
 
 Value = TypeVar("Value")
@@ -116,30 +115,17 @@ def plan(config: Worlds) -> dict[Cell, Stage]:
 def _usage(
     case: TransferMatrix, matrix: Mapping[transfer_matrix.Cell, Stage]
 ) -> Iterator[tuple[transfer_matrix.Cell, Stage]]:
-    assert isinstance(case.data, SeeFarData)
-    (source,), (target,), rows = case.sources, case.targets, case.data.test_rows
+    (source,), (target,), cell = case.sources, case.targets, transfer_matrix.Cell
     for seed in case.seeds:
-        data = open_data(case.data, seed)
-        assert data.world is not None
-        shown = probe(data.world, "conflict")
-        network = matrix[transfer_matrix.Cell("network", seed, source)]
-        title = f"usage of source {source} seed {seed}"
-        yield (
-            transfer_matrix.Cell("usage", seed, source),
-            evaluate(network, shown, case.compute, rows=1000, name=title),
-        )
-        student = matrix[transfer_matrix.Cell("network", seed, source, target, "det")]
+        bench = Bench.open(case.data, seed, case.compute)
+        network = matrix[cell("network", seed, source)]
+        yield cell("usage", seed, source), bench.on_probe(network, f"usage of source {source} seed {seed}")
+        student = matrix[cell("network", seed, source, target, "det")]
         for place, by, whose in ((("", ""), network, "source"), ((target, "det"), student, "student")):
             title = f"toogits alone to {whose} of {source} seed {seed}"
-            yield (
-                transfer_matrix.Cell("alone", seed, source, *place),
-                evaluate(by, probe(data.world, "only_toogit"), case.compute, rows=1000, name=title),
-            )
-        title = f"oracles on clean test images seed {seed}"
-        yield (
-            transfer_matrix.Cell("oracles", seed),
-            read_oracles(data.test, data.world, case.compute, rows=rows, name=title),
-        )
+            yield cell("alone", seed, source, *place), bench.on_probe(by, title, "only_toogit")
+        rows, title = bench.data.rows["test"], f"clean test images seed {seed}"
+        yield cell("oracles", seed), bench.oracles(bench.data.test, title, rows)
 
 
 def cases(config: Worlds) -> dict[str, TransferMatrix]:
