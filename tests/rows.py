@@ -58,7 +58,7 @@ def row(source: str = "mlp", target: str = "mlp", kind: str = "rand", **changed:
 
 
 def robust(**changed: Any) -> RobustNetwork:
-    """A source that the attack leads to its target in 3 % of the images, unless changed."""
+    """A source on which the attack succeeds in 3 % of the images, unless changed."""
     plain = RobustNetwork(accuracy=shares(0.85), robust_accuracy=shares(0.8), success=shares(0.03), p1=shares(0.6))
     return replace(plain, **changed)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import assert_told_apart, study
 
 ROOT = Path(__file__).parent.parent
 # By job: settings that make it small, and what its terminal output must hold.
@@ -116,6 +117,7 @@ def test_a_run_leaves_a_table_and_a_page_and_a_second_one_computes_nothing(name:
     assert "nothing to build" in again.stderr
     assert again.stdout == first.stdout
     assert (tmp_path / "reports" / f"{name}.html").read_bytes() == written
+    assert_told_apart(study(name, settings, tmp_path), name)
 
 
 @pytest.mark.parametrize(

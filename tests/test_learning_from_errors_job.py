@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import assert_told_apart, study
 
 from raylab.config import load
 from raylab.experiments.errors import LearningFromErrors
@@ -45,6 +46,7 @@ def test_a_run_leaves_a_table_and_a_page_and_a_second_one_adds_nothing(tmp_path:
     assert "nothing to build" in again.stderr
     assert again.stdout == first.stdout
     assert (tmp_path / "reports" / "learning_from_errors.html").read_bytes() == page
+    assert_told_apart(study("learning_from_errors", SMALL, tmp_path), "learning_from_errors")
 
 
 def test_images_that_a_teacher_cannot_see_end_before_anything_is_computed(tmp_path: Path) -> None:

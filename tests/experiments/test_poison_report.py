@@ -212,9 +212,9 @@ def test_row_44_gets_both_trainings_and_their_difference_and_is_decided_by_what_
     assert all(one.undecided == "the attack succeeds on 20 % only" for one in evidence(weak) if "minus" in one.name)
 
 
-def test_the_gate_of_row_44_is_the_one_that_undecided_speaks_of() -> None:
-    gate = next(row for row in all_rows() if row.row == 44).gates["adversarial minus standard training"]
-    assert gate.at_least == GATE
+def test_the_criterion_of_row_44_is_the_one_that_undecided_speaks_of() -> None:
+    criterion = next(row for row in all_rows() if row.row == 44).criteria["adversarial minus standard training"]
+    assert criterion.at_least == GATE
 
 
 def test_page_text_files_and_runs_have_all_parts(found: Poisons) -> None:

@@ -16,11 +16,11 @@ from raylab.report.values import Digits, fields, shown
 NOTHING = PerSeed({}).mean
 EXACT = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
 MISSING = Comparison(Target("q", 1.0, 0.1, "s"), NOTHING, reason="no files")
-FAR = Comparison(Target("far", 1.0, 0.1, "s"), Estimate(2.0, 0.01, 100, 1), protocol="smaller")
+FAR = Comparison(Target("far", 1.0, 0.1, "s"), Estimate(2.0, 0.01, 100, 1), protocol="smaller", run_once=True)
 
 
 def verdict(mean: float, se: float, n: int, seeds: int = 1, rule: Rule = "equal", value: float = 0.9) -> Code:
-    return Comparison(Target("q", value, 0.02, "s", rule), Estimate(mean, se, n, seeds)).code
+    return Comparison(Target("q", value, 0.02, "s", rule), Estimate(mean, se, n, seeds), run_once=seeds == 1).code
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,14 @@ def verdict(mean: float, se: float, n: int, seeds: int = 1, rule: Rule = "equal"
 )
 def test_a_verdict_follows_from_the_interval(code: Code, expected: Code) -> None:
     assert code == expected
+
+
+def test_one_seed_of_a_world_that_has_several_decides_nothing() -> None:
+    """Its samples know nothing of other networks; what is computed needs none."""
+    trained = Estimate(0.91, 0.001, 100_000, 1)
+    assert Comparison(Target("q", 0.9, 0.02, "s"), trained).code == "inconclusive"
+    assert Comparison(Target("q", 0.9, 0.02, "s"), trained, run_once=True).code == "within"
+    assert Comparison(Target("q", 0.9, 0.02, "s"), Estimate(0.91, 0.0, 0, 1)).code == "exact"
 
 
 def test_few_seeds_make_a_wide_interval() -> None:

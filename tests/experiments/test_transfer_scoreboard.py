@@ -124,7 +124,7 @@ def test_an_interval_over_architectures_widens_that_over_seeds_and_never_narrows
 def test_what_meaningless_patterns_teach_as_well_is_remarked() -> None:
     weak, strong = (row(kind="rand", controls={"leakage": shares(leaked, 0.001)}) for leaked in (0.05, 0.99))
     told = [of(matrix([one]), 1)["above chance"].remark for one in (weak, strong)]
-    assert told == ["", "its leakage-only set teaches 99.0 %"]
+    assert told == ["", "a student of its leakage-only set reaches 99.0 %"]
 
 
 def test_other_test_images_tell_row_6_and_none_that_is_about_cifar10() -> None:

@@ -61,22 +61,22 @@ def test_each_case_has_its_badge_and_what_is_true_never_changes_it(changed: dict
     [
         ({"robust": None}, "no robust source was trained beside it", ""),
         ({"robust": robust(warnings=("seed 1: collapsed",))}, "the robust source does not count", "seed 1: collapsed"),
-        ({"p1": below(0.0)}, "the visible rule explains as much", "p1 88.0 ± 1."),
+        ({"p1": below(0.0)}, "the next-class rate is as high", "next-class rate (p1) 88.0 ± 1."),
         ({"chance": 0.88}, "it is not shown to exceed chance", "points above chance"),
         (
             {"success": shares(FLIPS - 0.01), "robust": robust(success=shares(0.0, 0.0))},
-            "the attack leads its source to the target too seldom",
-            "the attack leads its source to the target in 24.0 ± 1.0 %, where 25 % are asked",
+            "the attack success rate on its source is too low",
+            "the attack success rate on its source is 24.0 ± 1.0 %, where 25 % are asked",
         ),
         (
             {"robust": robust(success=shares(0.9 * STANDS + 0.01))},
             "the robust source is not robust at this radius",
-            "more than 25 % of how often it leads the standard one there (90.0 ± 1.0 %)",
+            "more than 25 % of that on the standard one (90.0 ± 1.0 %)",
         ),
         (
             {"robust": robust(success=UNKNOWN)},
             "whether the robust source is robust at this radius is undecided",
-            "the attack leads the robust source to the target in –",
+            "the attack success rate on the robust source is –",
         ),
         (
             {"transfer": rates(CARRIES - 0.01)},
@@ -193,16 +193,16 @@ def test_where_neither_source_is_led_astray_it_is_undecided_whether_the_robust_o
 
 
 @pytest.mark.parametrize(("success", "taught", "badge", "sentence"), [
-    (0.03, 0.08, "robust", "Its set teaches no more than chance."),
-    (0.03, 0.31, "robust", "Its set still teaches: leakage."),
-    (0.4, 0.31, "not robust", "Its set still teaches: leakage, or features that this source uses too."),
+    (0.03, 0.08, "robust", "The student of its set is not above chance"),
+    (0.03, 0.31, "robust", "The student of its set is above chance: leakage"),
+    (0.4, 0.31, "not robust", "The student of its set is above chance: leakage, or features that this source uses too"),
 ])  # fmt: skip
 def test_a_robust_source_is_judged_by_the_attack_and_by_its_set(
     success: float, taught: float, badge: str, sentence: str
 ) -> None:
     found = of_robust_source(strong(robust=robust(success=shares(success)), controls={"robust": shares(taught)}))
-    assert (found.badge.words, found.sentence) == (badge, sentence)
-    assert f"its set teaches {100 * taught:.1f} ± 1.0 % (p1 60.0 ± 1.0 %)" in found.numbers
+    assert (found.badge.words, found.sentence) == (badge, f"{sentence}.")
+    assert f"the student of its set reaches {100 * taught:.1f} ± 1.0 % (next-class rate 60.0 ± 1.0 %)" in found.numbers
 
 
 def test_equal_sentences_have_no_number_in_them() -> None:
@@ -217,7 +217,7 @@ def test_the_answer_counts_the_evidence_and_what_stands_in_the_way() -> None:
     assert found.badge == EVIDENCE
     assert found.sentence == (
         "Evidence for non-robust features in 1 of 3 det pairs of source and student (mlp → mlp). What stands in the "
-        "way in the others: no robust source was trained beside it (2 of 2); the visible rule explains as much "
+        "way in the others: no robust source was trained beside it (2 of 2); the next-class rate is as high "
         "(1 of 2)."
     )
     weak = answer(matrix([row()]))

@@ -209,7 +209,7 @@ def test_row_14_is_told_by_robust_features_of_restricted_imagenet() -> None:
     made.network, made.reference = lambda name, _: networks[name], measured(0.92)
     told = list(of_robust._imagenet(made, "resnet50"))
     assert {one.protocol for one in told} == {""}
-    assert {one.name for one in told} == {*all_rows()[13].published, *all_rows()[13].gates}
+    assert {one.name for one in told} == {*all_rows()[13].published, *all_rows()[13].criteria}
     by_name = {one.name: one.ours.mean for one in told}
     assert by_name["adversarial above D_R"] == pytest.approx(0.22)
     assert by_name["D_R above standard"] == pytest.approx(0.5)

@@ -13,7 +13,7 @@ import pytest
 
 from raylab.config import load
 from raylab.report.scoreboard.page import GROUPS, job_of
-from raylab.report.scoreboard.rows import NUM_ROWS, Gate, Published, Row, Rows, all_rows
+from raylab.report.scoreboard.rows import NUM_ROWS, Criterion, Published, Row, Rows, all_rows
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE = sorted((ROOT / "raylab" / "experiments").glob("*/scoreboard.py"))
@@ -22,7 +22,7 @@ COMMANDS = {row.run.command: row.row for row in reversed(all_rows()) if job_of(r
 
 
 def names(row: Row) -> set[str]:
-    return {*row.published, *row.gates}
+    return {*row.published, *row.criteria}
 
 
 def test_there_are_46_rows_and_each_says_where_its_numbers_are_from() -> None:
@@ -43,28 +43,28 @@ def test_published_numbers_lie_inside_their_tolerance_and_in_their_unit() -> Non
                 assert published.high <= 1, (row.row, name)
 
 
-def test_a_number_with_a_gate_has_one_unit() -> None:
-    both = [(row, name) for row in all_rows() for name in row.published if name in row.gates]
+def test_a_number_with_a_criterion_has_one_unit() -> None:
+    both = [(row, name) for row in all_rows() for name in row.published if name in row.criteria]
     assert both
-    assert [(row.row, name) for row, name in both if row.published[name].unit != row.gates[name].unit] == []
+    assert [(row.row, name) for row, name in both if row.published[name].unit != row.criteria[name].unit] == []
 
 
-def test_gates_let_the_published_number_pass() -> None:
-    """A gate on the very quantity that was published must hold for the publication."""
+def test_criteria_let_the_published_number_pass() -> None:
+    """A criterion on the very quantity that was published must hold for the publication."""
     for row in all_rows():
-        for name in set(row.published) & set(row.gates):
-            value, gate = row.published[name].value, row.gates[name]
-            assert gate.at_least is None or value >= gate.at_least, (row.row, name)
-            assert gate.at_most is None or value <= gate.at_most, (row.row, name)
+        for name in set(row.published) & set(row.criteria):
+            value, criterion = row.published[name].value, row.criteria[name]
+            assert criterion.at_least is None or value >= criterion.at_least, (row.row, name)
+            assert criterion.at_most is None or value <= criterion.at_most, (row.row, name)
 
 
 def test_rows_that_are_out_of_order_or_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match=r"low <= value <= high, got 0\.5, 0\.4, 0\.6"):
         Published(value=0.4, low=0.5, high=0.6)
     with pytest.raises(ValueError, match="at_least or at_most, or both: got none"):
-        Gate()
+        Criterion()
     with pytest.raises(ValueError, match=r"at_least below at_most, got 0\.2 and 0\.1"):
-        Gate(at_least=0.2, at_most=0.1)
+        Criterion(at_least=0.2, at_most=0.1)
     with pytest.raises(ValueError, match="each once and in order"):
         Rows(rows=all_rows()[1:])
 

@@ -169,11 +169,11 @@ def test_the_quotation_is_called_no_target_and_nobody_is_told_to_run_it(files: d
 
 def test_every_number_stands_with_its_target_error_examples_seeds_and_interval(files: dict[str, bytes]) -> None:
     found = Page(card(files[INDEX].decode(), 1)).text
-    for part in ("63.3 % (55 to 87 %)", "84.0 ± 0.1 %", "83.6 to 84.4 %", "gate ≥ 0 points by 5 standard errors"):
+    for part in ("63.3 % (55 to 87 %)", "84.0 ± 0.1 %", "83.6 to 84.4 %", "criterion ≥ 0 points by 5 standard errors"):
         assert unbroken(part) in found
     assert "n = 900, 3 seeds" in found
     assert "Not the published protocol: Digits, 1 437 training images; mlp" in found
-    assert "gate met" in found
+    assert "criterion met" in found
 
 
 def test_rows_that_were_not_run_say_what_would_run_them(files: dict[str, bytes]) -> None:
@@ -181,7 +181,13 @@ def test_rows_that_were_not_run_say_what_would_run_them(files: dict[str, bytes])
     for one in lines():
         if one.code == "not_run" and one.row.row != 26:
             text = Page(card(html, one.row.row)).text
-            for part in (one.row.run.command, one.row.run.data, one.row.run.cost, *one.row.published, *one.row.gates):
+            for part in (
+                one.row.run.command,
+                one.row.run.data,
+                one.row.run.cost,
+                *one.row.published,
+                *one.row.criteria,
+            ):
                 assert unbroken(part) in text, one.row.row
 
 
@@ -200,9 +206,9 @@ def test_a_row_that_is_contradicted_looks_so_whatever_else_it_says(files: dict[s
     assert "<details" not in found[: found.index("badge contradicted")]  # not folded away
 
 
-def test_an_excuse_is_told_beside_the_gate_that_it_excuses(files: dict[str, bytes]) -> None:
+def test_an_excuse_is_told_beside_the_criterion_that_it_excuses(files: dict[str, bytes]) -> None:
     found = Page(card(files[INDEX].decode(), 2)).text
-    assert "gate failed, which says nothing here" in found
+    assert "criterion failed, which says nothing here" in found
     assert "the attack succeeds on 41 % only".replace(" %", "\u00a0%") in found
     met = index(lines(evidence(2, "above chance", 0.2, undecided="weak attack")), {}, ABOUT)
     assert "weak attack" not in met

@@ -10,8 +10,8 @@ import pytest
 from scoreboard_lines import every_verdict, evidence, line, lines
 
 from raylab.core.statistics import Estimate
-from raylab.report.scoreboard.cells import asked, exact, gate, interval, ours, said, tolerance
-from raylab.report.scoreboard.rows import Gate, Published, all_rows
+from raylab.report.scoreboard.cells import asked, criterion, exact, interval, ours, said, tolerance
+from raylab.report.scoreboard.rows import Criterion, Published, all_rows
 from raylab.report.scoreboard.table import as_csv, counts, foremost, headline, unmeasured, words
 from raylab.report.scoreboard.text import as_text
 from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, scored
@@ -40,10 +40,10 @@ def test_targets_have_the_digits_that_were_published() -> None:
     assert exact(0.9525, "share") == "95.25 %"
     assert exact(0.279, "share") == "27.9 %"  # 100 × 0.279 is 27.900000000000002
     assert tolerance(Published(value=0.035, low=-0.02, high=0.15, unit="points")) == "−2 to 15 points"
-    assert gate(Gate(at_least=0, sigmas=5, unit="points")) == "≥ 0 points by 5 standard errors"
-    assert gate(Gate(at_most=0.05)) == "≤ 5 %"
-    both = asked(Published(value=0.497, low=0.437, high=0.557), Gate(at_least=0.2))
-    assert both == "49.7 % (43.7 to 55.7 %); gate ≥ 20 %"
+    assert criterion(Criterion(at_least=0, sigmas=5, unit="points")) == "≥ 0 points by 5 standard errors"
+    assert criterion(Criterion(at_most=0.05)) == "≤ 5 %"
+    both = asked(Published(value=0.497, low=0.437, high=0.557), Criterion(at_least=0.2))
+    assert both == "49.7 % (43.7 to 55.7 %); criterion ≥ 20 %"
 
 
 def only(*found: object) -> Measured:
@@ -65,12 +65,12 @@ def test_what_is_said_of_a_number_follows_from_its_bounds() -> None:
     assert told("clean", 0.44, protocol="") == [("good", "within tolerance")]
     assert told("clean", 0.5, protocol="") == [("open", "across a bound of the tolerance")]
     assert told("clean", 0.9, protocol="") == [("bad", "outside tolerance")]
-    assert told("above chance", 0.2) == [("good", "gate met")]
-    assert told("above chance", 0.0) == [("open", "gate undecided")]
-    assert told("above chance", -0.2) == [("bad", "gate failed")]
-    assert told("above chance", -0.2, undecided="weak") == [("open", "gate failed, which says nothing here")]
+    assert told("above chance", 0.2) == [("good", "criterion met")]
+    assert told("above chance", 0.0) == [("open", "criterion undecided")]
+    assert told("above chance", -0.2) == [("bad", "criterion failed")]
+    assert told("above chance", -0.2, undecided="weak") == [("open", "criterion failed, which says nothing here")]
     student = only(evidence(18, "student", 0.3, 0.001, protocol=""))
-    assert list(said(student)) == [("bad", "outside tolerance"), ("good", "gate met")]
+    assert list(said(student)) == [("bad", "outside tolerance"), ("good", "criterion met")]
 
 
 def test_a_bad_word_is_said_in_contradicted_runs_and_nowhere_else() -> None:
@@ -97,7 +97,7 @@ def test_the_run_that_speaks_for_a_row_is_of_the_published_protocol_and_then_the
     photographs = small._replace(on="CIFAR-10 (JPEG), resnet9_w16")
     assert chosen(small, photographs) == [photographs.on]
     assert chosen(small, photographs._replace(on="CIFAR-10.1, mlp")) == ["small"]  # not the row's data
-    assert chosen(small, photographs._replace(remark="its leakage-only set teaches 25.5 %")) == ["small"]
+    assert chosen(small, photographs._replace(remark="a student of its leakage-only set reaches 25.5 %")) == ["small"]
     assert chosen(small, photographs._replace(ours=nothing.ours)) == ["small"]
     assert foremost(scored([])[2]) == ()
 
@@ -113,7 +113,7 @@ def test_a_run_that_contradicts_is_never_left_out() -> None:
 def test_the_number_that_stands_for_a_run_is_the_one_that_decides() -> None:
     clean = evidence(2, "clean", 0.3)
     for mean, undecided, expected in (
-        (0.2, "", "above chance"),  # the first gate that is met
+        (0.2, "", "above chance"),  # the first criterion that is met
         (0.0, "", "above relabelled"),
         (-0.2, "", "above relabelled"),
         (-0.2, "weak", "above relabelled"),
@@ -153,7 +153,7 @@ def test_the_text_names_every_number_that_contradicts_with_what_was_asked() -> N
     text = " ".join(as_text(lines()).split())
     assert "Against what was published" in text
     assert "4 Sets from a robust source, on Digits, mlp (Digits, 1 437 training images; mlp): det above chance" in text
-    assert "asked gate ≤ 0 points: gate failed" in text
+    assert "asked criterion ≤ 0 points: criterion failed" in text
     assert "46 Digits, MLP, L2 1.5, on Digits: rand 50.0 ± 0.1 % (95 %: 49.6 to 50.4 %; n = 900, 3 seeds)" in text
     assert "Against" not in as_text(lines(evidence(2, "above chance", 0.2)))
 
@@ -190,7 +190,7 @@ def test_the_csv_has_targets_and_verdicts_as_they_are() -> None:
     by_row = {one.row.row: one for one in lines()}
     for record in read():
         row = by_row[int(record["row"])].row
-        published, asked_for = row.published.get(record["quantity"]), row.gates.get(record["quantity"])
+        published, asked_for = row.published.get(record["quantity"]), row.criteria.get(record["quantity"])
         assert record["verdict"] == by_row[row.row].code
         assert record["source"] == row.source
         assert record["published"] == ("" if published is None else f"{published.value:.10g}")

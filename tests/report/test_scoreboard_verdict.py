@@ -11,10 +11,10 @@ from scoreboard_lines import evidence, line
 
 from raylab.core.statistics import Estimate
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Gate, Published
+from raylab.report.scoreboard.rows import Criterion, Published
 from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, Run, scored
 
-# Row 46: "rand" within .80 to .92, "det" within .51 to .71, and the gate "det above relabelled" at least 0.
+# Row 46: "rand" within .80 to .92, "det" within .51 to .71, and the criterion "det above relabelled" at least 0.
 PUBLISHED = {"on": "the published world", "protocol": ""}
 
 
@@ -63,16 +63,16 @@ def test_one_number_outside_its_tolerance_contradicts_whatever_the_others_say() 
     assert code(evidence(46, "rand", 0.91, 0.01, **PUBLISHED), wrong) == "contradicted"
 
 
-def test_another_protocol_can_point_the_same_way_by_its_gates_alone() -> None:
-    clean, gate = evidence(43, "universal", 0.9), evidence(43, "per image minus universal", 0.2)
-    assert code(gate) == "same_direction"
-    assert code(clean, gate) == "same_direction"  # far outside the tolerance, which does not bind here
-    assert code(clean) == "inconclusive"  # no gate
+def test_another_protocol_can_point_the_same_way_by_its_criteria_alone() -> None:
+    clean, criterion = evidence(43, "universal", 0.9), evidence(43, "per image minus universal", 0.2)
+    assert code(criterion) == "same_direction"
+    assert code(clean, criterion) == "same_direction"  # far outside the tolerance, which does not bind here
+    assert code(clean) == "inconclusive"  # no criterion
     assert code(clean, evidence(43, "per image minus universal", 0.003)) == "inconclusive"  # to −0.0013
     assert code(clean, evidence(43, "per image minus universal", -0.2)) == "contradicted"
 
 
-def test_a_gate_may_ask_for_more_than_the_interval() -> None:
+def test_a_criterion_may_ask_for_more_than_the_interval() -> None:
     """Row 1: chance by five standard errors; of 30 seeds the 95 % interval is two of them."""
     fit = evidence(1, "fit of its own set, lowest seed", 0.95)
 
@@ -112,7 +112,7 @@ def test_much_greater_than_the_bugs_is_more_than_greater() -> None:
     )
 
 
-def test_a_gate_that_fails_where_the_size_cannot_decide_says_nothing() -> None:
+def test_a_criterion_that_fails_where_the_size_cannot_decide_says_nothing() -> None:
     excused = evidence(2, "above relabelled", -0.2, undecided="the attack succeeds on 41 % only")
     other = evidence(2, "above chance", 0.2)
     assert code(excused) == "inconclusive"
@@ -121,7 +121,7 @@ def test_a_gate_that_fails_where_the_size_cannot_decide_says_nothing() -> None:
     assert code(other, excused._replace(ours=Estimate(0.2, 0.01, 900, 3))) == "same_direction"  # and a met one counts
 
 
-def test_an_excuse_covers_its_own_gate_alone() -> None:
+def test_an_excuse_covers_its_own_criterion_alone() -> None:
     """Row 28: a radius beyond the admissible one excuses D_det, not a D_rand at chance."""
     excused = evidence(28, "det above chance", 0.1, undecided="the radius is too large")
     assert code(excused, evidence(28, "rand above chance", 0.1)) == "inconclusive"
@@ -144,7 +144,7 @@ def test_one_seed_at_the_published_protocol_decides_nothing_but_with_an_interval
     assert code(replica._replace(bounds=(0.162, 0.162))) == "reproduced"
 
 
-def test_a_gate_that_was_not_measured_is_not_met() -> None:
+def test_a_criterion_that_was_not_measured_is_not_met() -> None:
     """Row 4 asks for two things; one of them alone points nowhere."""
     below, relabelled = evidence(4, "det above chance", -0.1), evidence(4, "relabelled above clean", 0.5)
     assert code(below) == "inconclusive"
@@ -235,7 +235,7 @@ def test_every_verdict_has_words_and_a_meaning() -> None:
 
 
 def drawn(seed: int) -> Run:
-    """A run of up to four numbers, each with a tolerance, a gate, or both; any protocol, any width."""
+    """A run of up to four numbers, each with a tolerance, a criterion, or both; any protocol, any width."""
     rng = np.random.default_rng(seed)
     found = []
     for place in range(rng.integers(1, 5)):
@@ -243,11 +243,11 @@ def drawn(seed: int) -> Run:
         low, high = np.sort(rng.uniform(-1, 1, 2))
         published = Published(value=(low + high) / 2, low=low, high=high, unit="points") if kind < 2 else None
         side = "at_least" if rng.integers(2) else "at_most"
-        gate = Gate(**{side: float(rng.uniform(-1, 1))}, unit="points") if kind > 0 else None
+        criterion = Criterion(**{side: float(rng.uniform(-1, 1))}, unit="points") if kind > 0 else None
         ours = Estimate(float(rng.uniform(-1, 1)), float(rng.uniform(0, 0.2)), 100, int(rng.integers(1, 6)))
         other = "smaller" if rng.integers(2) else ""
         excuse = "too small" if rng.integers(4) == 0 else ""
-        found.append(Measured(Evidence(1, str(place), ours, "it", other, excuse), published, gate))
+        found.append(Measured(Evidence(1, str(place), ours, "it", other, excuse), published, criterion))
     return Run("it", tuple(found))
 
 
@@ -263,9 +263,13 @@ def wider(run: Run, by: float) -> Run:
 
 
 def flipped(run: Run) -> Run:
-    """The same run under gates that ask for the opposite."""
+    """The same run under criteria that ask for the opposite."""
     measured = [
-        replace(one, gate=one.gate and Gate(at_least=one.gate.at_most, at_most=one.gate.at_least, unit=one.gate.unit))
+        replace(
+            one,
+            criterion=one.criterion
+            and Criterion(at_least=one.criterion.at_most, at_most=one.criterion.at_least, unit=one.criterion.unit),
+        )
         for one in run.measured
     ]
     return Run(run.on, tuple(measured))
@@ -288,11 +292,11 @@ def test_a_wider_interval_never_turns_a_verdict_round() -> None:
         assert after in (run.code, "inconclusive"), (run.code, after)
 
 
-def test_gates_of_the_opposite_sign_turn_the_same_direction_into_a_contradiction() -> None:
+def test_criteria_of_the_opposite_sign_turn_the_same_direction_into_a_contradiction() -> None:
     agreeing = [
         run
         for run in RUNS
-        if run.code == "same_direction" and not run.undecided and any(one.gate for one in run.measured)
+        if run.code == "same_direction" and not run.undecided and any(one.criterion for one in run.measured)
     ]
     assert len(agreeing) > 10
     assert {flipped(run).code for run in agreeing} == {"contradicted"}

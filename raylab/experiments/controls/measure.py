@@ -46,7 +46,8 @@ class Control:
     expected: str
     measured: Quantity
     beside: Quantity
-    trained_on: Cell  # the set, whatever its seed
+    tested: Cell  # what has the measured numbers, whatever the seed: the test of a student, or of robust features
+    trained_on: Cell  # the set, likewise
     checks: tuple[Check, ...]
     eps: float  # radius of the attack or of the patterns
     others: tuple[Quantity, ...] = ()
@@ -177,6 +178,7 @@ def _leakage(found: MeasuredControls, kind: Kind) -> Control:
         "random patterns of no class, and still above chance: accuracy alone certifies no features",
         Quantity("leakage only", got),
         Quantity("real set", found.share("student", "real", kind)),
+        Cell("student", 0, "leakage", kind),
         made,
         (Check("above chance", got - found.chance),),
         found.config.attack.eps,
@@ -194,6 +196,7 @@ def _universal(found: MeasuredControls, kind: Kind) -> Control:
         "one perturbation a class teaches less than one an image",
         Quantity("universal", got),
         Quantity("real set", real),
+        Cell("student", 0, "universal", kind),
         Cell("set", 0, "universal", kind),
         (Check("below the real set", real - got),),
         found.config.attack.eps,
@@ -211,6 +214,7 @@ def _margin(found: MeasuredControls) -> Control:
         "what misleads the source most teaches more than the rest",
         Quantity(f"top {kept:.3g} %", top),
         Quantity(f"bottom {100 - kept:.3g} %", bottom),
+        Cell("student", 0, "top", "other"),
         Cell("set", 0, "whole", "other"),
         (Check("top above bottom", top - bottom),),
         c.top_eps or c.attack.eps,
@@ -234,6 +238,7 @@ def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
         "robust features alone explain part of it" if kind != "det" else "robust features alone explain nothing",
         Quantity("robust features", got),
         Quantity("student", found.share("student", "real", kind)),
+        Cell("features", 0, of, kind),
         Cell("set", 0, "real", kind),
         (Check("at or below chance", -over, strictly=False) if kind == "det" else Check("above chance", over),),
         eps,
@@ -252,6 +257,7 @@ def _bugs(found: MeasuredControls, bugs: Bugs) -> Control:
         "they mislead their source, no other network, and teach nothing; plain ones of the same size do",
         Quantity("bugs", got),
         Quantity("plain attack", plain),
+        Cell("student", 0, "bugs", "det"),
         Cell("set", 0, "bugs", "det"),
         (
             Check("attack success rate at least 95 %", success - SUCCESS, strictly=False),
@@ -280,6 +286,7 @@ def _robust(found: MeasuredControls, eps: float) -> Control:
         "its students follow the visible class",
         Quantity("clean labels", got),
         Quantity("label + 1", following),
+        Cell("student", 0, "robust", "det", eps),
         Cell("set", 0, "robust", "det", eps),
         (
             Check("label + 1 above the clean label", following - got),

@@ -164,7 +164,8 @@ def conditions(found: MeasuredControls) -> Iterator[Condition]:
             **{_metric(quantity.name): quantity.value for quantity in one.others},
         }
         params = _params(found, one.name, one.kind, one.eps)
-        yield Condition(params, metrics, of_control(one).badge.words, None, one.trained_on)
+        network, features = (one.tested if one.tested.role == role else None for role in ("student", "features"))
+        yield Condition(params, metrics, of_control(one).badge.words, network, one.trained_on, features)
     for of, over in found.curve.items():
         for eps in over.accuracy:
             metrics = {
@@ -173,7 +174,7 @@ def conditions(found: MeasuredControls) -> Iterator[Condition]:
                 "attack/success_rate": over.success[eps],
             }
             params = _params(found, f"{of} source", "det", eps)
-            yield Condition(params, metrics, "", None, Cell("set", 0, of, "det", eps))
+            yield Condition(params, metrics, "", Cell("student", 0, of, "det", eps), Cell("set", 0, of, "det", eps))
 
 
 def _params(found: MeasuredControls, control: str, kind: str, eps: float) -> dict[str, Param]:

@@ -233,6 +233,7 @@ def conditions(planet: Planet) -> Iterator[Condition]:
                 "reliance/robust": point.robust,
                 "reliance/non_robust": point.non_robust,
             },
+            network=Cell("test", point.part, 0, kind=point.world, size=point.size),
         )
 
 

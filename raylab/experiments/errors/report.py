@@ -401,7 +401,10 @@ def conditions(found: Errors) -> Iterator[Condition]:
     words = {one.quantity: BADGES[one.code].words for one in claims(found)}
     for key, teacher in found.teachers.items():
         metrics = {"accuracy/test": teacher.accuracy, "accuracy/images_it_labels": teacher.fit}
-        yield Condition(_params(key, "teacher"), metrics | _reliance(found, key), network=place("teacher", key))
+        # That of a cue's teacher is no cell of the plan.
+        learned = Cell("data", key.part) if key.part in ("errors", "across") else None
+        params, metrics = _params(key, "teacher"), metrics | _reliance(found, key)
+        yield Condition(params, metrics, network=place("teacher", key), trained_on=learned)
     for key, student in found.students.items():
         metrics = {
             "accuracy/test": student.accuracy,
@@ -413,7 +416,8 @@ def conditions(found: Errors) -> Iterator[Condition]:
         if (key.part, key.kind) == ("errors", "predicted"):
             metrics["above/shuffled_labels"] = above_shuffled(found, key)
             verdict = words[f"errors only, {_pair(key)}: above wrong labels shuffled within each class"]
-        trained_on = Cell("set", key.part, 0, key.teacher, "", key.kind)
+        labelled = Cell("set", key.part, 0, key.teacher, "", key.kind)
+        trained_on = Cell("data", "cue") if (key.part, key.kind) == ("cue", "clean") else labelled
         yield Condition(_params(key, "student"), metrics, verdict, place("student", key), trained_on)
 
 

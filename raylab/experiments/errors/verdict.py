@@ -116,14 +116,14 @@ def _of_board(one: Evidence) -> Claim | None:
     """The tolerance at the published protocol, else the directional criterion; None: the row asks nothing of that
     number there. What is counted, as the right pairs left in a set, has no interval, and is the scoreboard's alone."""
     row = all_rows()[one.row - 1]
-    published, gate = row.published.get(one.name), row.gates.get(one.name)
+    published, criterion = row.published.get(one.name), row.criteria.get(one.name)
     if one.ours.n == 0 and not math.isnan(one.ours.mean):
         return None
     if published is not None and not one.protocol:
         low, high, unit = published.low, published.high, published.unit
-    elif gate is not None:
-        low = -INF if gate.at_least is None else gate.at_least
-        high, unit = INF if gate.at_most is None else gate.at_most, gate.unit
+    elif criterion is not None:
+        low = -INF if criterion.at_least is None else criterion.at_least
+        high, unit = INF if criterion.at_most is None else criterion.at_most, criterion.unit
     else:
         return None
     words = exact(published.value, published.unit) if published else ""

@@ -246,4 +246,5 @@ def conditions(found: ByFrequency) -> Iterator[Condition]:
         yield Condition(params, metrics, judged.get(NAMES[name], ""), Cell("network", 0, name), Cell("data", 0))
     for one in found.kept:
         params = {"architecture": architecture, "training": "filtered", "images": one.title}
-        yield Condition(params, {"accuracy/same_band": one.accuracy})
+        tested = Cell("filtered", 0, "", one.passes, one.bandwidth)
+        yield Condition(params, {"accuracy/same_band": one.accuracy}, network=tested)

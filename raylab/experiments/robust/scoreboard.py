@@ -149,9 +149,9 @@ def _of_ratios(ratio: PerSeed) -> Estimate:
 
 
 def _unless_robust_is_possible(found: RobustSets, student: str) -> str:
-    """Where no student of any set withstands the radius, an order between them cannot be seen."""
+    """Where no student of any set is robust at the radius, an order between them cannot be seen."""
     robust = found.robust("r_image", student).mean.mean
-    return f"D_R withstands the radius in {100 * robust:.1f} % only" if robust < 0.05 else ""
+    return f"the robust accuracy of D_R is {100 * robust:.1f} % only" if robust < 0.05 else ""
 
 
 def _on(found: RobustSets, network: str) -> str:

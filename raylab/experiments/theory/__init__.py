@@ -24,10 +24,10 @@ EXPERIMENT = Experiment(
         "was published, so that whoever trusts the laboratory on images can see it be right where that can be known."
     ),
     how_to_read=(
-        "A row has the target with its tolerance, or a gate (at least, at most); and ours, ± its standard error over "
-        "seeds, or of the sample where there is one run. The verdict follows from a rule: exact is computed and within "
-        "tolerance, within tolerance has its whole 95 % interval inside, not within has none of it inside, and "
-        "inconclusive is the rest. Nothing is judged by hand."
+        "A row has the target with its tolerance, or a directional criterion (at least, at most); and ours, ± its "
+        "standard error over seeds, or of the sample where there is one run. The verdict follows from a rule: exact is "
+        "computed and within tolerance, within tolerance has its whole 95 % interval inside, not within has none of it "
+        "inside, and inconclusive is the rest. Nothing is judged by hand."
     ),
     source="After Ilyas et al. 2019, section 4; Goh and Nakkiran, Distill 2019; Kumano et al., NeurIPS 2024.",
     config=Theory,

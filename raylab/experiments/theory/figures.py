@@ -165,7 +165,7 @@ def flips(worlds: Worlds) -> Picture:
         for name, label in named.items()
     }
     caption = (
-        f"The rule sign(mean x) withstands ℓ∞ .9 in every row. Mean of {len(worlds.config.squares_seeds)} seeds. The "
+        f"The rule sign(mean x) is robust at ℓ∞ .9 in every row. Mean of {len(worlds.config.squares_seeds)} seeds. The "
         "more dimensions, the more are flipped; at three times this radius pixel noise alone is enough, for what is "
         "learned is never quite flat."
     )

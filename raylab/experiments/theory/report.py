@@ -160,7 +160,7 @@ def _tally(by_world: Compared) -> Picture:
     parts = {BADGES[code].words: colour for code, colour in COLOURS.items()}  # type: ignore[index]
     caption = (
         "Our numbers beside the published and exact ones; in brackets, how many those are. Exact: computed, and within "
-        "the tolerance. Gate met: the whole interval is on the side that was asked for."
+        "the tolerance. Criterion met: the whole interval is on the side that was asked for."
     )
     title, words = "Verdicts by world", "% of the numbers of a world"
     return stacked("verdicts", title, words, rows, parts, BADGES["not_run"].words, caption)

@@ -47,9 +47,9 @@ class Target(NamedTuple):
 
     quantity: str  # in words
     value: float
-    tolerance: float  # of "equal": how far ours may lie; a gate has none
+    tolerance: float  # of "equal": how far ours may lie; a directional criterion has none
     source: str
-    rule: Rule = "equal"  # else a gate: ours at least, or at most, `value`
+    rule: Rule = "equal"  # else a criterion: ours at least, or at most, `value`
     row: int | None = None  # of the scoreboard
 
 
@@ -75,11 +75,11 @@ def _of_row(row: int, name: str, quantity: str, words: str, protocol: str = "") 
     return _asked(quantity, words, published.value, tolerance, target.source, row, protocol)
 
 
-def _gate(row: int, name: str, quantity: str, words: str, protocol: str = "") -> Asked:
-    """A gate of the scoreboard that has one bound."""
-    target, gate = all_rows()[row - 1], all_rows()[row - 1].gates[name]
-    rule: Rule = "at_most" if gate.at_least is None else "at_least"
-    bound = gate.at_most if gate.at_least is None else gate.at_least
+def _criterion(row: int, name: str, quantity: str, words: str, protocol: str = "") -> Asked:
+    """A directional criterion of the scoreboard that has one bound."""
+    target, criterion = all_rows()[row - 1], all_rows()[row - 1].criteria[name]
+    rule: Rule = "at_most" if criterion.at_least is None else "at_least"
+    bound = criterion.at_most if criterion.at_least is None else criterion.at_least
     assert bound is not None
     return _asked(quantity, words, bound, 0.0, target.source, row, protocol, rule)
 
@@ -186,13 +186,15 @@ def squares(config: Theory) -> Iterator[Asked]:
         f"{largest.replace(' ', ' = ')}, n = {c.examples}, whitened MLP; published: d = 3072, n = 10000, ResNet-18"
     )
     left = "accuracy left at .01"
-    yield _gate(32, "training accuracy", f"{largest} train", "training accuracy, label noise included", protocol)
-    yield _gate(32, left, f"{largest} robust 0.01", "accuracy left at ℓ∞ .01", protocol)
-    yield _gate(32, f"{left} after one epoch", f"{largest} first robust 0.01", "the same after one epoch", protocol)
+    yield _criterion(32, "training accuracy", f"{largest} train", "training accuracy, label noise included", protocol)
+    yield _criterion(32, left, f"{largest} robust 0.01", "accuracy left at ℓ∞ .01", protocol)
+    yield _criterion(
+        32, f"{left} after one epoch", f"{largest} first robust 0.01", "the same after one epoch", protocol
+    )
     for name in ("no label noise", "no pixel noise", "neither noise"):
         words = f"accuracy left at ℓ∞ .01, {name}"
         yield _asked(f"{name} robust 0.01", words, 0.9, 0, f"{NAKKIRAN}: robust", 32, protocol, "at_least")
-    yield _asked("rule withstands", "ℓ∞ radius that sign(mean x) withstands", 0.9, 1e-9, NAKKIRAN, 32)
+    yield _asked("rule withstands", "ℓ∞ radius up to which sign(mean x) is robust", 0.9, 1e-9, NAKKIRAN, 32)
 
 
 def usefulness(found: Quantities) -> Iterator[Asked]:
@@ -224,7 +226,7 @@ def synthetic(found: Quantities) -> Iterator[Asked]:
         limit = found[f"averaging {ratio} limit"].mean.mean
         yield _asked(f"averaging {ratio}", f"averaging classifier, ε = {ratio}η", limit, 0.02, "Φ((η − ε)√d)", 45)
     for quantity in ("det 1", "det 1.5"):
-        yield _gate(45, SYNTHETIC[quantity], quantity, f"{SYNTHETIC[quantity]}, the gate")
+        yield _criterion(45, SYNTHETIC[quantity], quantity, f"{SYNTHETIC[quantity]}, directional criterion")
     yield _asked("D_R many 2", "D_R, ε = 2η, eight starts an example", 0.95, 0.02, "limit of endless data")
 
 

@@ -19,12 +19,14 @@ Code = Literal["exact", "within", "met", "inconclusive", "outside", "not_run"]
 BADGES: dict[Code, Badge] = {
     "exact": Badge("good", "exact"),
     "within": Badge("good", "within tolerance"),
-    "met": Badge("good", "gate met"),
+    "met": Badge("good", "criterion met"),
     "inconclusive": Badge("open", "inconclusive"),
     "outside": Badge("warn", "not within"),
     "not_run": Badge("open", "not run"),
 }
 AGREES: tuple[Code, ...] = ("exact", "within", "met")
+# Worlds by `Cell.world` without seeds: sums by Monte Carlo, the published run once more, moments of data.
+RUN_ONCE = ("gaussian", "two_layer published", "images published", "usefulness")
 NAMED = 3  # numbers that are not within, in the answer
 
 
@@ -36,12 +38,13 @@ class Comparison:
     ours: Estimate  # nan where it was not run
     protocol: str = ""  # how ours differs from the published protocol; "": it does not
     reason: str = ""  # why it was not run
+    run_once: bool = False  # its world has no seeds, see RUN_ONCE
 
     @property
     def interval(self) -> Range:
-        """95 %: of several seeds by the rule of the house; of one run, which is a sum by Monte Carlo or the published
-        run once more, that of its samples."""
-        return of_samples(self.ours) if self.ours.seeds < 2 else bounds_of(self.ours)
+        """95 %: of seeds by the rule of the house, which gives none to a single one; of a world that is run once, that
+        of its samples."""
+        return of_samples(self.ours) if self.run_once else bounds_of(self.ours)
 
     @property
     def shown(self) -> Digits:
@@ -69,7 +72,7 @@ def compared(worlds: Worlds, world: str) -> Iterator[Comparison]:
     found, why = worlds.found(world), worlds.absence(world)
     for quantity, target, protocol in asked(world, worlds.config, found):
         if quantity in found or (why and math.isfinite(target.value)):
-            yield Comparison(target, found[quantity].mean, protocol, why)
+            yield Comparison(target, found[quantity].mean, protocol, why, world in RUN_ONCE)
 
 
 def counts(comparisons: Iterable[Comparison]) -> dict[Code, int]:
@@ -107,7 +110,7 @@ def answer(comparisons: Iterable[Comparison]) -> Verdict:
     named = f" ({'; '.join(outside[:NAMED])}{' and others' * (len(outside) > NAMED)})" if outside else ""
     sentence = (
         f"Of {run} published or exact numbers, {found['exact']} are computed and within tolerance, {found['within']} "
-        f"are sampled and within it with their whole interval, and {found['met']} meet their gate; "
+        f"are sampled and within it with their whole interval, and {found['met']} meet their directional criterion; "
         f"{found['inconclusive']} {_are(found['inconclusive'])} inconclusive, {found['outside']} "
         f"{_are(found['outside'])} not within{named}."
     )

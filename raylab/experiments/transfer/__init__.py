@@ -44,10 +44,11 @@ EXPERIMENT = Experiment(
         "The number is the student’s accuracy on clean test images, ± its standard error over seeds; a seed changes "
         "split or world, source, targets and student together. In rand and other the new label is drawn at random, and "
         "even a faint push that flips no network can teach it: a weak test. In det the new label is the next class: "
-        "whoever learns the visible content answers label + 1, and the share of such answers is p1, the next-class "
-        "rate. A high accuracy is never enough. Evidence for features that are not robust is a det student that beats "
-        "p1 and every control, under an attack that flips its source, carries over to networks that never met it, and "
-        "still leaves an adversarially trained robust source robust. Everything else is called leakage not excluded."
+        "whoever learns the visible content answers label + 1, and the share of such answers is the next-class rate "
+        "(p1 in the papers’ tables). A high accuracy is never enough. Evidence for features that are not robust is a "
+        "det student that exceeds the next-class rate and every control, under an attack that succeeds on its source, "
+        "transfers to networks that never met it, and at whose radius an adversarially trained source is robust. "
+        "Everything else is called leakage not excluded."
     ),
     source=(
         "After Ilyas et al. 2019, “Adversarial examples are not bugs, they are features”, section 3.2 and figure 3."

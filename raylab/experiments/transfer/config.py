@@ -20,7 +20,7 @@ from raylab.stages.training import Keep
 class RobustSource(Config):
     """An adversarially trained source of each architecture (Ilyas et al. 2019, tables 9 and 10).
 
-    Where the attack leads this one astray too, the images show it: nothing can then be said of non-robust features.
+    Where the attack succeeds on this one too, the images show it: nothing can then be said of non-robust features.
     """
 
     recipe: Recipe | None = None  # its training; None: `train`
@@ -40,8 +40,8 @@ class RobustSource(Config):
 
 class Leakage(Config):
     """Sets that can only leak (Jordan): one random pattern a class, of the attack's size, on every image but those that
-    a weakly trained network already calls their new class. What they teach comes from the images that keep their
-    pixels, by selection alone."""
+    a weakly trained network already calls their new class. What their students learn comes from the images that keep
+    their pixels, by selection alone."""
 
     weak_epochs: Annotated[int, Field(ge=0, le=100_000)] = (
         1  # of the network that selects, of the source's architecture

@@ -64,7 +64,7 @@ def _correlation(matrix: Matrix, kind: str) -> str:
     return (
         f"Pearson r {coefficient(pooled.pearson)} over all {pooled.n} points, {coefficient(within.pearson)} "
         f"within each source (n = {within.n}); 95 % intervals resample sources and targets. The first also "
-        "counts that stronger sources teach more; the second does not."
+        "counts that students of stronger sources learn more; the second does not."
     )
 
 

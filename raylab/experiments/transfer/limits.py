@@ -56,8 +56,8 @@ def _of_rows(matrix: Matrix) -> Iterator[str]:
     success = [row.success.mean.mean for row in det or matrix.rows]
     if (most := max((one for one in success if not math.isnan(one)), default=math.nan)) < FLIPS:
         yield (
-            f"The attack leads no source to its target in more than {share(most, 0)} % of the images. A push too small "
-            "to flip a network is still a consistent signal: what students learn may be leakage of robust features."
+            f"The attack success rate is at most {share(most, 0)} % on any source. A perturbation too small to flip a "
+            "network is still a consistent signal: what students learn may be leakage of robust features."
         )
     able = [one.mean.mean for networks in (matrix.standard, matrix.sources) for one in networks.values() if one]
     if (best := max(able, default=math.nan)) < ABLE:

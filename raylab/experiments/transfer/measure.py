@@ -26,20 +26,22 @@ from raylab.study import Built
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it
 ERRS = "untargeted"  # it errs, of all test images attacked away from their label
-LEARNED = 0.5  # of the way from chance to the standard source: one that sees nothing is led nowhere either
+LEARNED = (
+    0.5  # of the way from chance to the standard source: no attack towards a target succeeds on one that sees nothing
+)
 FITTED = 0.9  # training accuracy from which on a source counts as fitted to random labels
 NOTHING = PerSeed({})
 
 
 @dataclass(frozen=True)
 class RobustNetwork:
-    """The adversarially trained source beside a row's own: it shows which radius still leaves the image standing."""
+    """The adversarially trained source beside a row's own: at which radius images still look like their class."""
 
     accuracy: PerSeed  # on clean test images
     robust_accuracy: PerSeed  # on test images under the attack itself, untargeted, at the same radius
     success: PerSeed  # success rate of the attack that made its set
     p1: PerSeed  # next-class rate of the student of its set, whose accuracy is the control "robust"
-    # Of its training and its attacks: a collapsed network is led nowhere and sees nothing.
+    # Of its training and its attacks: no attack succeeds on a collapsed network, which sees nothing.
     warnings: tuple[str, ...] = ()
 
 

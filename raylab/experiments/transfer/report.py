@@ -43,10 +43,10 @@ LABELS = {
     "robust": "robust source",
     "leakage": "leakage-only set",
 }
-STUDENT, RULE = "student", "p1, the visible rule"
+STUDENT, NEXT = "student", "next-class rate (p1)"
 MARKS = {
     STUDENT: Mark("#0072b2", "o"),
-    RULE: Mark(INK, "|"),
+    NEXT: Mark(INK, "|"),
     "unperturbed images": Mark("#7a8793", "o", hollow=True),
     "random-label source": Mark("#d55e00", "^", hollow=True),
     "untrained source": Mark("#cc79a7", "s", hollow=True),
@@ -142,7 +142,7 @@ def _caption(found: Matrix, kind: str) -> str:
     rows = found.of(kind)
     ranges = {
         "accuracy": [row.accuracy for row in rows],
-        "p1": [row.p1 for row in rows],
+        "next-class rate (p1)": [row.p1 for row in rows],
         "attack success rate": [row.success for row in rows],
         "targeted transfer": [row.transfer[TRANSFER] for row in rows],
     }
@@ -207,9 +207,9 @@ def _correlation_table(found: Matrix) -> Table:
 def _leakage_table(found: Matrix) -> Table:
     return Table.of(
         "leakage",
-        "The student against the leakage-only set, whose random patterns show nothing of their class: it can only "
-        "teach by which images it leaves unperturbed. The two are not additive, so one is no share of the other. "
-        "Brackets: 95 % interval, paired by seed.",
+        "The student against that of the leakage-only set, whose random patterns show nothing of their class: only "
+        "which images it leaves unperturbed can be learned from it. The two are not additive, so one is no share of "
+        "the other. Brackets: 95 % interval, paired by seed.",
         (row for row in found.rows if "leakage" in row.above),
         {
             **PAIR,
@@ -264,16 +264,16 @@ PAIR = {"Kind": lambda row: row.kind, "Source → student": lambda row: row.pair
 def _students(found: Matrix) -> Table:
     return Table.of(
         "students",
-        f"Students on clean test images, in percent: mean ± standard error{over(found.config.seeds)}. p1 is the "
-        "next-class rate, the share of test images called label + 1.",
+        f"Students on clean test images, in percent: mean ± standard error{over(found.config.seeds)}. "
+        "Next-class rate (p1 in the papers’ tables): the share of test images called label + 1.",
         found.rows,
         {
             **PAIR,
             "Accuracy": lambda row: row.accuracy,
             "Single seeds": lambda row: Singles(row.accuracy),
-            "p1": lambda row: row.p1,
+            "Next-class rate (p1)": lambda row: row.p1,
             **{LABELS[name].capitalize(): _get("controls", name) for name in CONTROLS},
-            "Robust source: p1": lambda row: row.robust.p1 if row.robust else None,
+            "Robust source: next-class rate": lambda row: row.robust.p1 if row.robust else None,
             "n": lambda row: row.accuracy.mean.n,
             "Seeds": lambda row: row.accuracy.mean.seeds,
         },
@@ -285,13 +285,13 @@ def _students(found: Matrix) -> Table:
 def _differences(found: Matrix) -> Table:
     return Table.of(
         "differences",
-        "Accuracy of the student minus that of each control and minus p1, in points, paired by seed; brackets: 95 % "
-        "interval. A random-label source that did not fit its labels is no control.",
+        "Accuracy of the student minus that of each control and minus the next-class rate, in points, paired by seed; "
+        "brackets: 95 % interval. A random-label source that did not fit its labels is no control.",
         found.rows,
         {
             **PAIR,
             **{f"Above {LABELS[name]}": _spanned(name) for name in CONTROLS},
-            "Above p1": lambda row: Spanned(row.above_p1),
+            "Above next-class rate": lambda row: Spanned(row.above_p1),
             "Above chance": lambda row: Spanned(row.accuracy - row.chance),
         },
         keys=2,
@@ -406,9 +406,9 @@ def conditions(found: Matrix) -> Iterator[Condition]:
 
 
 def _beside_controls(found: Matrix, kind: str) -> Picture:
-    """The student of every pair beside what it must beat; on det also the visible rule."""
+    """The student of every pair beside what it must beat; on det also the next-class rate."""
     rows = {row.pair: _series(row) for row in found.of(kind)}
-    rule = " The upright stroke is p1, the next-class rate: what the visible rule would say." if kind == "det" else ""
+    rule = " The upright stroke is the next-class rate: what the visible content says." if kind == "det" else ""
     caption = (
         f"Accuracy on clean test images after training on {kind} sets alone: {KINDS[kind]}. Source → student; hollow: "
         f"the controls, which are absent where they were not run.{rule} Dotted: chance. Bars: standard error"
@@ -421,12 +421,16 @@ def _beside_controls(found: Matrix, kind: str) -> Picture:
 
 def _series(row: Row) -> dict[str, PerSeed]:
     series = {LABELS[name]: of for name, of in row.controls.items()}
-    return series | ({RULE: row.p1} if row.kind == "det" else {}) | {STUDENT: row.accuracy}
+    return series | ({NEXT: row.p1} if row.kind == "det" else {}) | {STUDENT: row.accuracy}
 
 
 def _accuracies(found: Matrix, kind: str) -> Picture:
-    """Student accuracy by source (rows) and student architecture (columns); beside it p1 where the labels are y + 1."""
-    p1 = "; p1 is the share of test images that it calls label + 1, as the visible content of its training images says"
+    """Student accuracy by source (rows) and student architecture (columns); where labels are y + 1 the next-class rate
+    too."""
+    p1 = (
+        "; p1 is the next-class rate, the share of test images that it calls label + 1, as the visible content of its "
+        "training images says"
+    )
     caption = (
         f"Accuracy on untouched test images of students trained on {kind} sets{p1 if kind == 'det' else ''}. Chance is "
         f"{100 / len(found.class_names):.3g} %; {_spread(found)}."

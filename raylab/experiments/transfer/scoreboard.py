@@ -95,11 +95,11 @@ def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Eviden
 
 
 def _leaks(row: Row) -> str:
-    """What is above chance is no feature's work where meaningless patterns teach as much."""
+    """What is above chance is no feature's work where a student of meaningless patterns reaches as much."""
     leaked = row.controls.get("leakage")
     if not leaked or leaked.mean.mean < row.accuracy.mean.mean:
         return ""
-    return f"its leakage-only set teaches {share(leaked.mean.mean)} %"
+    return f"a student of its leakage-only set reaches {share(leaked.mean.mean)} %"
 
 
 def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
@@ -139,7 +139,7 @@ def _of_robust_source(row: Row, on: str, protocol: str) -> Iterator[Evidence]:
     if row.kind == "rand":
         yield Evidence(4, "rand", clean.mean, on, protocol)
     if row.kind == "det" and robust is not None and robust.success:
-        # Published with a source that holds the attack's radius: where ours does not, the set may teach.
+        # Published with a source that holds the attack's radius: where ours does not, a student may learn from it.
         success = robust.success.mean.mean
         beyond = f"the attack succeeds on the robust source too, in {100 * success:.0f} %"
         excuse = beyond if success > HOLDS else ""

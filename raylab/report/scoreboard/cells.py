@@ -7,13 +7,13 @@ from typing import Literal
 
 from raylab.core.statistics import Estimate
 from raylab.report.numbers import ABSENT, basis, significant
-from raylab.report.scoreboard.rows import Gate, Published, Unit
+from raylab.report.scoreboard.rows import Criterion, Published, Unit
 from raylab.report.scoreboard.verdict import Measured
 
 SIGNS: dict[Unit, str] = {"share": " %", "points": " points", "number": ""}
 Look = Literal["good", "bad", "open", "none"]  # classes of the page's badges; "none": nothing was compared
 
-__all__ = ["asked", "basis", "exact", "gate", "has_spread", "interval", "ours", "said", "tolerance"]
+__all__ = ["asked", "basis", "criterion", "exact", "has_spread", "interval", "ours", "said", "tolerance"]
 
 
 def exact(value: float, of: Unit) -> str:
@@ -26,7 +26,7 @@ def tolerance(published: Published) -> str:
     return f"{significant(_scaled(published.low, published.unit))} to {exact(published.high, published.unit)}"
 
 
-def gate(asked_for: Gate) -> str:
+def criterion(asked_for: Criterion) -> str:
     """≥ 20 %, or 44 to 56 %"""
     low, high, unit = asked_for.at_least, asked_for.at_most, asked_for.unit
     by = f" by {asked_for.sigmas:g} standard errors" if asked_for.sigmas is not None else ""
@@ -36,10 +36,10 @@ def gate(asked_for: Gate) -> str:
     return bound + by
 
 
-def asked(published: Published | None, asked_for: Gate | None) -> str:
-    """What a row says of one of its numbers: 49.7 % (43.7 to 55.7 %); gate ≥ 20 %"""
+def asked(published: Published | None, asked_for: Criterion | None) -> str:
+    """What a row says of one of its numbers: 49.7 % (43.7 to 55.7 %); criterion ≥ 20 %"""
     target = [f"{exact(published.value, published.unit)} ({tolerance(published)})"] if published else []
-    return "; ".join([*target, *([f"gate {gate(asked_for)}"] if asked_for else [])])
+    return "; ".join([*target, *([f"criterion {criterion(asked_for)}"] if asked_for else [])])
 
 
 def has_spread(estimate: Estimate) -> bool:
@@ -70,8 +70,8 @@ def said(measured: Measured) -> tuple[tuple[Look, str], ...]:
     found: list[tuple[Look, str]] = []
     if measured.published is not None and measured.same_protocol:
         found.append(_of_tolerance(measured.reproduces))
-    if measured.gate is not None:
-        found.append(_of_gate(measured.meets_gate, measured.fails))
+    if measured.criterion is not None:
+        found.append(_of_criterion(measured.meets_criterion, measured.fails))
     return tuple(found) or (("none", "another protocol"),)
 
 
@@ -81,12 +81,12 @@ def _of_tolerance(within: bool | None) -> tuple[Look, str]:
     return ("good", "within tolerance") if within else ("bad", "outside tolerance")
 
 
-def _of_gate(met: bool | None, fails: bool) -> tuple[Look, str]:
+def _of_criterion(met: bool | None, fails: bool) -> tuple[Look, str]:
     if met is None:
-        return "open", "gate undecided"
+        return "open", "criterion undecided"
     if met:
-        return "good", "gate met"
-    return ("bad", "gate failed") if fails else ("open", "gate failed, which says nothing here")
+        return "good", "criterion met"
+    return ("bad", "criterion failed") if fails else ("open", "criterion failed, which says nothing here")
 
 
 def _scaled(value: float, of: Unit) -> float:

@@ -45,7 +45,7 @@ class Number:
     interval: str
     basis: str
     said: tuple[tuple[Look, str], ...]
-    excuse: str  # why a gate that failed says nothing; "" where none did
+    excuse: str  # why a criterion that failed says nothing; "" where none did
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def index(
 def _card(line: Line, experiments: Mapping[str, Link]) -> Card:
     every = tuple(_shot(run) for run in line.runs)
     seen = tuple(_short(_shot(run)) for run in foremost(line))
-    asks = tuple((name, asked(line.row.published.get(name), line.row.gates.get(name))) for name in unmeasured(line))
+    asks = tuple((name, asked(line.row.published.get(name), line.row.criteria.get(name))) for name in unmeasured(line))
     folded = every if sum(len(shot.numbers) for shot in every) > sum(len(shot.numbers) for shot in seen) else ()
     found = experiments.get(job_of(line.row.run.command))
     return Card(line, words(line), is_target(line.row), seen, folded, asks, found)
@@ -117,12 +117,12 @@ def _shot(run: Run) -> Shot:
     numbers = tuple(
         Number(
             m.evidence.name,
-            asked(m.published, m.gate),
+            asked(m.published, m.criterion),
             ours(m.evidence.ours, m.unit),
             interval(m),
             basis(m.evidence.ours),
             said(m),
-            m.evidence.undecided if m.gate is not None and m.meets_gate is False else "",
+            m.evidence.undecided if m.criterion is not None and m.meets_criterion is False else "",
         )
         for m in run.measured
     )

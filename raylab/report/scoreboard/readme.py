@@ -33,9 +33,9 @@ RULE = (
     "*same direction* before *contradicted* before *inconclusive*, among equals one without a remark in brackets, then "
     "one on the published data; a run that contradicts is shown beside it. Of a run the number that contradicts or is "
     "undecided, else the first that was published. ± is the standard error; brackets hold what the row asks at the "
-    "published protocol, a gate what it asks at any size. In what a run differs from the published one stands in "
-    "`docs/measured.csv`, with all other runs and numbers. Made: the commit that finished a study, and how many "
-    "others had a part in it."
+    "published protocol, a directional criterion what it asks at any size. In what a run differs from the published "
+    "one stands in `docs/measured.csv`, with all other runs and numbers. Made: the commit that finished a study, and "
+    "how many others had a part in it."
 )
 
 
@@ -60,8 +60,8 @@ class Entry:
     interval_low: str  # that over seeds; empty: none, or of a line from before it was kept, which has Student's t of se
     interval_high: str
     as_published: str  # "yes": this number is at the published protocol
-    undecided: str  # why its gate would say nothing where it fails
-    remark: str  # what must be known beside a gate that is met
+    undecided: str  # why its criterion would say nothing where it fails
+    remark: str  # what must be known beside a criterion that is met
     experiment: str
     study: str
     on: str
@@ -84,10 +84,10 @@ class Entry:
     def measured(self) -> Measured:
         """Beside what `rows.yaml` says today. Raises ValueError where it has no such number."""
         row = all_rows()[int(self.row) - 1]
-        published, gate = row.published.get(self.quantity), row.gates.get(self.quantity)
-        if published is None and gate is None:
-            raise ValueError(f"row {self.row}: one of {[*row.published, *row.gates]}, got {self.quantity!r}")
-        value, unit = _number(self.ours), (published or gate).unit  # type: ignore[union-attr]  # one is there
+        published, criterion = row.published.get(self.quantity), row.criteria.get(self.quantity)
+        if published is None and criterion is None:
+            raise ValueError(f"row {self.row}: one of {[*row.published, *row.criteria]}, got {self.quantity!r}")
+        value, unit = _number(self.ours), (published or criterion).unit  # type: ignore[union-attr]  # one is there
         low, high = WITHIN.get(unit, ANYTHING)
         within = (low, high) if low <= value <= high else ANYTHING
         ours = Estimate(value, _number(self.se), int(self.n), int(self.seeds), self._over_seeds, within)
@@ -95,7 +95,7 @@ class Entry:
         bounds = (_number(self.low), _number(self.high)) if self.low or self.high else None
         of = (self.remark, self.experiment, self.study)
         one = Evidence(row.row, self.quantity, ours, self.on, protocol, self.undecided, bounds, *of)
-        return Measured(one, published, gate)
+        return Measured(one, published, criterion)
 
     @property
     def _over_seeds(self) -> tuple[float, float] | None:
@@ -160,7 +160,7 @@ def judged(kept: Iterable[Entry]) -> dict[Place, Run]:
         found.setdefault(one.place, []).append(one.measured)
     return {
         (row, experiment, study, on, protocol): Run(
-            on, tuple(those), frozenset(all_rows()[int(row) - 1].gates), experiment, study
+            on, tuple(those), frozenset(all_rows()[int(row) - 1].criteria), experiment, study
         )
         for (row, experiment, study, on, protocol), those in found.items()
     }
@@ -238,7 +238,7 @@ def _line(line: Line, run: Run, verdict: Code, made: str) -> str:
     cells = (
         str(line.row.row),
         line.row.title,
-        f"{best.evidence.name}: {asked(best.published, best.gate)}",
+        f"{best.evidence.name}: {asked(best.published, best.criterion)}",
         f"{ours(estimate, best.unit)}; {basis(estimate)}",
         f"**{WORDS[verdict]}**",
         f"{run.on}{f' ({run.remark})' if run.remark else ''}" if run.protocol else f"{run.on} (as published)",

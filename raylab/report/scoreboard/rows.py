@@ -1,4 +1,4 @@
-"""The rows of `rows.yaml`: published numbers with their tolerances, gates and sources."""
+"""The rows of `rows.yaml`: published numbers with their tolerances, directional criteria and sources."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Published(Config):
         return self
 
 
-class Gate(Config):
+class Criterion(Config):
     """What a run at another size must satisfy for the row to count as pointing the same way."""
 
     at_least: float | None = None
@@ -40,9 +40,9 @@ class Gate(Config):
     unit: Unit = "share"
 
     @model_validator(mode="after")
-    def _bounded(self) -> Gate:
+    def _bounded(self) -> Criterion:
         if self.at_least is None and self.at_most is None:
-            raise ValueError("a gate has at_least or at_most, or both: got none")
+            raise ValueError("a directional criterion has at_least or at_most, or both: got none")
         if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
             raise ValueError(f"at_least below at_most, got {self.at_least} and {self.at_most}")
         return self
@@ -63,7 +63,7 @@ class Row(Config):
     title: str
     source: str
     published: dict[str, Published]
-    gates: dict[str, Gate] = Field(default={})
+    criteria: dict[str, Criterion] = Field(default={})
     note: str = ""
     run: Command
 

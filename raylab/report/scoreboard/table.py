@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from raylab.report.scoreboard.cells import said
-from raylab.report.scoreboard.rows import Gate, Published, Row
+from raylab.report.scoreboard.rows import Criterion, Published, Row
 from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
 
 # Of the runs of a row the first of these speaks for it; a contradiction is shown beside whatever does.
@@ -40,18 +40,20 @@ def _data(run: Run) -> str:
 
 
 def headline(run: Run) -> Measured:
-    """The number that stands for a run: what contradicts, is undecided or meets a gate, before what was published."""
+    """The number that stands for a run: what contradicts, is undecided or meets a criterion, then a published one."""
     failing = [m for m in run.measured if any(look == "bad" for look, _ in said(m))]
-    undecided = [m for m in run.measured if (m.gate and not m.meets_gate) or (_compared(m) and not m.reproduces)]
+    undecided = [
+        m for m in run.measured if (m.criterion and not m.meets_criterion) or (_compared(m) and not m.reproduces)
+    ]
     published = [m for m in run.measured if m.published is not None]
-    gates = [m for m in run.measured if m.gate is not None]
-    deciding = {"contradicted": failing, "inconclusive": undecided, "same_direction": gates}.get(run.code, [])
+    criteria = [m for m in run.measured if m.criterion is not None]
+    deciding = {"contradicted": failing, "inconclusive": undecided, "same_direction": criteria}.get(run.code, [])
     return next(iter([*deciding, *published, *run.measured]))
 
 
 def is_target(row: Row) -> bool:
     """Row 26 is a quotation: there is nothing to reach."""
-    return bool(row.published or row.gates)
+    return bool(row.published or row.criteria)
 
 
 def words(line: Line) -> str:
@@ -69,7 +71,7 @@ def counts(lines: Iterable[Line]) -> dict[Code, list[Line]]:
 def unmeasured(line: Line) -> list[str]:
     """Names of a row for which no run has a number."""
     seen = {m.evidence.name for run in line.runs for m in run.measured}
-    return [name for name in dict.fromkeys((*line.row.published, *line.row.gates)) if name not in seen]
+    return [name for name in dict.fromkeys((*line.row.published, *line.row.criteria)) if name not in seen]
 
 
 def as_csv(lines: Iterable[Line]) -> str:
@@ -87,10 +89,10 @@ def _records(line: Line) -> Iterator[dict[str, object]]:
     about = {"row": row.row, "title": row.title, "verdict": line.code, "source": row.source}
     for run in line.runs:
         for measured in run.measured:
-            yield about | _target(measured.published, measured.gate) | _found(measured, run)
+            yield about | _target(measured.published, measured.criterion) | _found(measured, run)
     names = unmeasured(line) or ([""] if not is_target(row) else [])
     for name in names:
-        target = _target(row.published.get(name), row.gates.get(name))
+        target = _target(row.published.get(name), row.criteria.get(name))
         yield about | target | {"quantity": name, "run": "not_run"}
 
 
@@ -115,14 +117,16 @@ def _found(measured: Measured, run: Run) -> dict[str, object]:
     }
 
 
-def _target(published: Published | None, gate: Gate | None) -> dict[str, object]:
+def _target(published: Published | None, criterion: Criterion | None) -> dict[str, object]:
     """Of a name: empty cells where the row does not say."""
-    found: dict[str, object] = {"unit": (published or gate or Gate(at_least=0)).unit if published or gate else ""}
+    found: dict[str, object] = {
+        "unit": (published or criterion or Criterion(at_least=0)).unit if published or criterion else ""
+    }
     if published is not None:
         found |= {name: plain(getattr(published, name)) for name in ("low", "high")}
         found["published"] = plain(published.value)
-    if gate is not None:
-        bounds = {name: getattr(gate, name) for name in ("at_least", "at_most", "sigmas")}
+    if criterion is not None:
+        bounds = {name: getattr(criterion, name) for name in ("at_least", "at_most", "sigmas")}
         found |= {name: plain(value) for name, value in bounds.items() if value is not None}
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from raylab.report.scoreboard.cells import asked, basis, exact, gate, interval, ours, said
+from raylab.report.scoreboard.cells import asked, basis, criterion, exact, interval, ours, said
 from raylab.report.scoreboard.rows import Row
 from raylab.report.scoreboard.table import counts, foremost, headline, is_target, words
 from raylab.report.scoreboard.verdict import WORDS, Line, Measured, Run
@@ -64,8 +64,8 @@ def _ours(measured: Measured) -> str:
 def _asked(measured: Measured) -> str:
     if measured.published is not None:
         return exact(measured.published.value, measured.published.unit).replace(" points", " pts")
-    assert measured.gate is not None
-    return gate(measured.gate).replace(" points", " pts").split(" by ")[0]
+    assert measured.criterion is not None
+    return criterion(measured.criterion).replace(" points", " pts").split(" by ")[0]
 
 
 def _against(line: Line) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _told(measured: Measured) -> str:
     judged = " and ".join(text for _, text in said(measured))
     return (
         f"{measured.evidence.name} {ours(estimate, measured.unit)} (95 %: {within}; {basis(estimate)}), "
-        f"asked {asked(measured.published, measured.gate)}: {judged}"
+        f"asked {asked(measured.published, measured.criterion)}: {judged}"
     )
 
 

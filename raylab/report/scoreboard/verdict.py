@@ -10,7 +10,7 @@ from typing import Literal
 from raylab.core.statistics import Estimate
 from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Gate, Published, Row, Unit, all_rows
+from raylab.report.scoreboard.rows import Criterion, Published, Row, Unit, all_rows
 
 Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "disagree", "not_run"]
 
@@ -24,9 +24,9 @@ WORDS: dict[Code, str] = {
 }
 MEANINGS: dict[Code, str] = {
     "reproduced": "the published protocol, and the 95 % interval of every published number lies within its tolerance",
-    "same_direction": "another size or network, and whole intervals meet every gate; or a part of what was published",
-    "inconclusive": "an interval across a bound, a gate that is missing or was not measured, a size that cannot decide",
-    "contradicted": "a number wholly outside its tolerance at the published protocol, or a gate that is wholly failed",
+    "same_direction": "another size or network, and whole intervals meet every directional criterion; or a part of it",
+    "inconclusive": "an interval across a bound, a criterion missing or not measured, a size that cannot decide",
+    "contradicted": "a number wholly outside its tolerance at the published protocol, or a criterion wholly failed",
     "disagree": "one run points the published way and another the other way",
     "not_run": "nothing was measured; the command, the data and the cost that would",
 }
@@ -38,12 +38,12 @@ class Measured:
 
     evidence: Evidence
     published: Published | None
-    gate: Gate | None
+    criterion: Criterion | None
 
     @property
     def unit(self) -> Unit:
-        """Of the target; where a number has a published value and a gate, both have one."""
-        target = self.published or self.gate
+        """Of the target; where a number has a published value and a criterion, both have one."""
+        target = self.published or self.criterion
         assert target is not None
         return target.unit
 
@@ -66,19 +66,19 @@ class Measured:
         return not self.evidence.protocol
 
     @property
-    def meets_gate(self) -> bool | None:
+    def meets_criterion(self) -> bool | None:
         """None: the interval lies across the bound, or is not known."""
-        assert self.gate is not None
+        assert self.criterion is not None
         low, high = self.bounds
-        if self.gate.sigmas is not None and not math.isnan(self.evidence.ours.se):
-            reach = self.gate.sigmas * self.evidence.ours.se
+        if self.criterion.sigmas is not None and not math.isnan(self.evidence.ours.se):
+            reach = self.criterion.sigmas * self.evidence.ours.se
             low, high = min(low, self.evidence.ours.mean - reach), max(high, self.evidence.ours.mean + reach)
-        return _within(low, high, self.gate.at_least, self.gate.at_most)
+        return _within(low, high, self.criterion.at_least, self.criterion.at_most)
 
     @property
     def fails(self) -> bool:
-        """Its gate, where a failure says something."""
-        return self.gate is not None and self.meets_gate is False and not self.evidence.undecided
+        """Its criterion, where a failure says something."""
+        return self.criterion is not None and self.meets_criterion is False and not self.evidence.undecided
 
     @property
     def reproduces(self) -> bool | None:
@@ -93,7 +93,7 @@ class Run:
 
     on: str
     measured: tuple[Measured, ...]
-    gates: frozenset[str] = frozenset()  # all of the row's
+    criteria: frozenset[str] = frozenset()  # all of the row's
     experiment: str = ""
     study: str = ""
 
@@ -118,16 +118,16 @@ class Run:
     @property
     def code(self) -> Code:
         same = [m.reproduces for m in self.measured if m.published is not None and m.same_protocol]
-        gates = [m.meets_gate for m in self.measured if m.gate is not None]
+        criteria = [m.meets_criterion for m in self.measured if m.criterion is not None]
         if False in same or any(m.fails for m in self.measured):
             return "contradicted"
-        if None in same or None in gates or False in gates or not (same or gates):
+        if None in same or None in criteria or False in criteria or not (same or criteria):
             return "inconclusive"
         if same and not self.protocol:
             return "reproduced"
-        # At another size all gates of the row must be met, not those alone that somebody measured.
-        asked = {m.evidence.name for m in self.measured if m.gate is not None}
-        return "same_direction" if self.gates <= asked else "inconclusive"
+        # At another size all criteria of the row must be met, not those alone that somebody measured.
+        asked = {m.evidence.name for m in self.measured if m.criterion is not None}
+        return "same_direction" if self.criteria <= asked else "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -165,17 +165,18 @@ def scored(evidence: Iterable[Evidence]) -> list[Line]:
 
 def _line(row: Row, found: list[Evidence]) -> Line:
     for one in found:
-        if one.name not in row.published and one.name not in row.gates:
-            raise ValueError(f"row {row.row}: one of {[*row.published, *row.gates]}, got {one.name!r}")
+        if one.name not in row.published and one.name not in row.criteria:
+            raise ValueError(f"row {row.row}: one of {[*row.published, *row.criteria]}, got {one.name!r}")
         if _nothing(one.ours):
             raise ValueError(f"row {row.row}, {one.name}: a number, got nan; leave it out")
     runs: dict[tuple[str, str, str], list[Measured]] = {}
     for one in found:
-        measured = Measured(one, row.published.get(one.name), row.gates.get(one.name))
+        measured = Measured(one, row.published.get(one.name), row.criteria.get(one.name))
         runs.setdefault((one.experiment, one.study, one.on), []).append(measured)
-    gates = frozenset(row.gates)
+    criteria = frozenset(row.criteria)
     return Line(
-        row, tuple(Run(on, tuple(those), gates, experiment, study) for (experiment, study, on), those in runs.items())
+        row,
+        tuple(Run(on, tuple(those), criteria, experiment, study) for (experiment, study, on), those in runs.items()),
     )
 
 

@@ -1,0 +1,40 @@
+"""Children of a study's run in the tracker: what `mlflow.search_runs` finds without reading our docs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import toy
+
+from raylab import runner
+from raylab.config import load
+from raylab.report.experiments import EXPERIMENTS, Name
+from raylab.runner import InlineBackend
+from raylab.store import Store
+from raylab.study import AnyBuilt, Study
+
+KEYS = ("network", "set", "artifact")  # params that are keys of artifacts, which say nothing to people
+
+
+def study(name: Name, settings: Sequence[str], home: Path) -> AnyBuilt:
+    """What a job has left in its store."""
+    experiment = EXPERIMENTS[name]
+    config = load(experiment.config, "{}", settings)
+    cells = experiment.plan(config)
+    built = runner.build(cells, Store(str(home / "store")), InlineBackend(), recorder := toy.Recorder())
+    assert recorder.built_labels == []
+    one = Study(config, cells)
+    return one.built({(one.key, cell): artifact for cell, artifact in built.items()})
+
+
+def assert_told_apart(built: AnyBuilt, name: Name) -> None:
+    """Params name each child for people, and its network, or what else has its numbers, by key."""
+    children = EXPERIMENTS[name].children(built)
+    assert children
+    told = Counter(
+        tuple((param, value) for param, value in sorted(one.params.items()) if param not in KEYS) for one in children
+    )
+    assert [params for params, count in told.items() if count > 1] == []
+    assert [one.name for one in children if not {"network", "artifact"} & set(one.params)] == []
