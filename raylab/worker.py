@@ -82,13 +82,7 @@ class Worker:
         source = self._source(source_of(stage))
         start = index * body.compute.shard_rows
         rows = source.batch(start, start + body.compute.shard_rows)
-        count = len(next(iter(rows.values())))
-        function = self._opened(stage)
-        results = []
-        for low in range(0, max(count, 1), body.compute.batch_rows):
-            results.append(function({name: c[low : low + body.compute.batch_rows].copy() for name, c in rows.items()}))
-        joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
-        table = columns.to_table(joined)
+        table = columns.to_table(mapped(self._opened(stage), rows, body.compute.batch_rows))
         data, seconds = columns.to_parquet(table), time.monotonic() - started
         return self.store.put_shard(stage, index, data, table.num_rows, self._device(), seconds)
 
@@ -149,6 +143,16 @@ def fix_numerics(device: str) -> None:
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+
+
+def mapped(function: Callable[[Batch], Batch], rows: Batch, batch_rows: int) -> Batch:
+    """What a function makes of rows, in batches counted from the first of them; of no rows it is asked once."""
+    count = len(next(iter(rows.values())))
+    results = [
+        function({name: column[low : low + batch_rows].copy() for name, column in rows.items()})
+        for low in range(0, max(count, 1), batch_rows)
+    ]
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
 def source_of(stage: Stage) -> Stage:

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from raylab.core import last_relu, seeding
 from raylab.core.balls import Free
-from raylab.core.networks import Network
-from raylab.core.objectives import SMALLEST_FEATURES, feature_distance, require_eval
+from raylab.core.objectives import SMALLEST_FEATURES, Featured, feature_distance, require_eval
 from raylab.core.pgd import descend
 
 StepSchedule = Literal["constant", "linear"]
@@ -35,7 +34,7 @@ class Inversion(NamedTuple):
 
 
 def invert(
-    network: Network,  # in eval mode with frozen parameters
+    network: Featured,  # in eval mode with frozen parameters
     x: Tensor,  # (B, C, H, W), in [0, 1]: its features are to be matched
     start: Tensor,  # (B, C, H, W), in [0, 1]
     step_size: float,  # pixel units

@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from raylab.core.bodies import Shape
-from raylab.core.networks import NETWORKS, Network
-from raylab.core.objectives import Features
+from raylab.core.networks import NETWORKS
+from raylab.core.objectives import Featured, Features
 
 _RELUS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
 def let_through(
-    network: Network,
+    network: Featured,
     example: Tensor,  # (1 or more, C, H, W): to count the network's ReLUs with
 ) -> Features:
     """`network.features`, whose gradient takes the last ReLU of the forward pass for the identity.

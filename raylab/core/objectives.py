@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,17 @@ from torch import Tensor, nn
 Classifier = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> logits (B, num_classes)
 Features = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> features (B, F)
 Objective = Callable[[Tensor], Tensor]  # (B, C, H, W) -> loss (B,), to be minimised
+
+
+class Featured(Protocol):
+    """A classifier that gives its penultimate features by themselves."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Logits, (B, num_classes)."""
+
+    def features(self, x: Tensor, /) -> Tensor:
+        """(B, F)."""
+
 
 SMALLEST_FEATURES = 1e-10  # the least norm that a relative distance divides by: an image may have no active unit
 

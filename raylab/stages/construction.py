@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from raylab.config import Config
 from raylab.core import masking, objectives
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.construct import Kind, targets
+from raylab.core.objectives import Classifier
 from raylab.core.pgd import descend
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
@@ -83,62 +85,71 @@ class ConstructBody:
         return self.construction.compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        c = self.construction
         network = load_network(inputs["model"], device)
         ensemble = [load_network(inputs[role], device) for role in sorted(inputs) if role.startswith(MEMBER)]
-
-        def construct(batch: Batch) -> Batch:
-            ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
-            x, own = to_tensor(batch["image"], device), torch.from_numpy(label).to(device)
-            if c.aim == "untargeted":
-                target, wanted, objective = label, own, objectives.away(network, own)
-            else:
-                target = label if c.aim == "own" else targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
-                wanted = torch.from_numpy(target).to(device)
-                objective = objectives.towards(network, wanted)
-            if ensemble:
-                objective = objectives.spared(objectives.cross_entropy(network, wanted), ensemble, own)
-            ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
-            best = c.attack.iterate == "best"
-            image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)
-            with torch.inference_mode():
-                logits, other = network(image), network(ended.last if best else ended.best)
-            return {
-                "id": ids,
-                "image": image.contiguous().cpu().numpy(),
-                "label": target,
-                "source_label": label,
-                "source_prediction": logits.argmax(1).cpu().numpy(),
-                "other_prediction": other.argmax(1).cpu().numpy(),  # on the iterate that was not kept
-                "loss": loss.cpu().numpy(),  # what the attack minimised: log-odds, or with an ensemble cross-entropies
-                "blind": ended.blind.cpu().numpy(),
-                # Of the source on the constructed image, as Jordan sorts D_other (cifar10-zoo, run4_subset.py).
-                "margin": objectives.margin(logits, wanted).cpu().numpy(),
-                **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
-            }
-
-        return construct
+        return partial(perturbed, self.construction, network, ensemble, device)
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        """Success: the source says the target, of the `n` examples whose target is another class than their own.
+        return summarise(self.construction, artifact.without_images())
 
-        Own: it says their class, of all.  Untargeted: it errs, of all.
-        """
-        rows = artifact.without_images()
-        hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
-        attacked = rows["label"] != rows["source_label"]
-        if self.construction.aim in ("own", "untargeted"):
-            attacked = np.ones_like(hit)
-        if self.construction.aim == "untargeted":
-            hit, other = ~hit, ~other
-        return {
-            "rows": len(hit),
-            "n": int(attacked.sum()),
-            "success": _share(hit[attacked]),
-            "success_of_the_other_iterate": _share(other[attacked]),
-            "mean_loss": float(rows["loss"].mean()),
-            "warnings": tuple(said for said in (masking.zero_gradients(rows["blind"]),) if said is not None),
-        }
+
+def perturbed(
+    c: Construction,
+    network: Classifier,  # in eval mode with frozen parameters, as those of the ensemble
+    ensemble: Sequence[Classifier],
+    device: str,  # of all of them
+    batch: Batch,  # with columns id, image, label
+) -> Batch:
+    """The images of the batch pushed towards (or away from) their classes, with what the source makes of them."""
+    ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
+    x, own = to_tensor(batch["image"], device), torch.from_numpy(label).to(device)
+    if c.aim == "untargeted":
+        target, wanted, objective = label, own, objectives.away(network, own)
+    else:
+        target = label if c.aim == "own" else targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
+        wanted = torch.from_numpy(target).to(device)
+        objective = objectives.towards(network, wanted)
+    if ensemble:
+        objective = objectives.spared(objectives.cross_entropy(network, wanted), ensemble, own)
+    ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
+    best = c.attack.iterate == "best"
+    image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)
+    with torch.inference_mode():
+        logits, other = network(image), network(ended.last if best else ended.best)
+    return {
+        "id": ids,
+        "image": image.contiguous().cpu().numpy(),
+        "label": target,
+        "source_label": label,
+        "source_prediction": logits.argmax(1).cpu().numpy(),
+        "other_prediction": other.argmax(1).cpu().numpy(),  # on the iterate that was not kept
+        "loss": loss.cpu().numpy(),  # what the attack minimised: log-odds, or with an ensemble cross-entropies
+        "blind": ended.blind.cpu().numpy(),
+        # Of the source on the constructed image, as Jordan sorts D_other (cifar10-zoo, run4_subset.py).
+        "margin": objectives.margin(logits, wanted).cpu().numpy(),
+        **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+    }
+
+
+def summarise(c: Construction, rows: Batch) -> Metrics:
+    """Success: the source says the target, of the `n` examples whose target is another class than their own.
+
+    Own: it says their class, of all.  Untargeted: it errs, of all.
+    """
+    hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
+    attacked = rows["label"] != rows["source_label"]
+    if c.aim in ("own", "untargeted"):
+        attacked = np.ones_like(hit)
+    if c.aim == "untargeted":
+        hit, other = ~hit, ~other
+    return {
+        "rows": len(hit),
+        "n": int(attacked.sum()),
+        "success": _share(hit[attacked]),
+        "success_of_the_other_iterate": _share(other[attacked]),
+        "mean_loss": float(rows["loss"].mean()),
+        "warnings": tuple(said for said in (masking.zero_gradients(rows["blind"]),) if said is not None),
+    }
 
 
 def _share(hits: NDArray[np.bool_]) -> float | None:

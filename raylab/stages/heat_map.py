@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from raylab import columns
 from raylab.artifact import Artifact
+from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import fourier_basis, seeding
 from raylab.core.objectives import Classifier
@@ -52,41 +54,54 @@ class HeatMapBody:
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:
-        config, seed, batch_rows = self.identity.heat_map, self.identity.seed, self.identity.compute.batch_rows
         network = load_network(context.inputs["model"], context.device)
-        ids, images, label = _drawn(context.inputs["data"], config.rows, seed)
-        size = (images.shape[2], images.shape[3])
-        frequencies = fourier_basis.half_plane(*size)
-        weight = fourier_basis.multiplicity(frequencies, size)
-        radius = fourier_basis.radius(frequencies, size)
-        within = {name: (low <= radius) & (radius < high) for name, (low, high) in BANDS.items()}
+        ids, images, label = _drawn(context.inputs["data"], self.identity.heat_map.rows, self.identity.seed)
         x, y = torch.from_numpy(images).to(context.device), torch.from_numpy(label).to(context.device)
-        errors = np.empty(len(frequencies), dtype=np.int64)
-        by_image = {name: np.zeros(len(ids)) for name in BANDS}
-        for place, (i, j) in enumerate(frequencies.tolist()):
-            wave = torch.from_numpy(config.norm * fourier_basis.vector((i, j), size)).float().to(context.device)
-            sign = fourier_basis.signs((i, j), ids, images.shape[1], seed)
-            wrong = _errs(network, x, y, torch.from_numpy(sign).float().to(context.device), wave, batch_rows)
-            errors[place] = wrong.sum()
-            for name, inside in within.items():
-                if inside[place]:
-                    by_image[name] += weight[place] * wrong
-        clean = _errs(network, x, y, torch.zeros(*images.shape[:2], device=x.device), wave, batch_rows)
-        table = columns.to_table(
-            {"i": frequencies[:, 0], "j": frequencies[:, 1], "errors": errors, "n": np.full(len(errors), len(ids))}
-        )
+        errors, metrics = measure(self.identity, network, x, y, ids)
+        table = columns.to_table(errors)
         context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
-        found = {name: by_image[name] / max(weight[within[name]].sum(), 1) for name in BANDS}
-        return {
-            "n": len(ids),
-            "size": size,
-            "norm_a_channel": config.norm,
-            "norm_of_the_image": config.norm * float(np.sqrt(images.shape[1])),
-            "clean": _mean(clean.astype(np.float64)),
-            **{name: _mean(values) for name, values in found.items()},
-            # Of each image by itself: paired with its own clean error, what the images have in common drops out.
-            "rises": {name: _mean(values - clean) for name, values in found.items()},
-        }
+        return metrics
+
+
+def measure(
+    identity: Mapped,
+    network: Classifier,  # in eval mode
+    x: Tensor,  # (N, C, H, W), uint8, or float32 in [0, 1]
+    y: Tensor,  # (N,) int64
+    ids: NDArray[np.int64],  # (N,)
+) -> tuple[Batch, Metrics]:
+    """Errors by frequency of the half plane, with columns i, j, errors, n; and their means clean and by band."""
+    norm, batch_rows = identity.heat_map.norm, identity.compute.batch_rows
+    size = (x.shape[2], x.shape[3])
+    frequencies = fourier_basis.half_plane(*size)
+    weight = fourier_basis.multiplicity(frequencies, size)
+    radius = fourier_basis.radius(frequencies, size)
+    within = {name: (low <= radius) & (radius < high) for name, (low, high) in BANDS.items()}
+    errors = np.empty(len(frequencies), dtype=np.int64)
+    by_image = {name: np.zeros(len(ids)) for name in BANDS}
+    for place, (i, j) in enumerate(frequencies.tolist()):
+        wave = torch.from_numpy(norm * fourier_basis.vector((i, j), size)).float().to(x.device)
+        sign = fourier_basis.signs((i, j), ids, x.shape[1], identity.seed)
+        wrong = _errs(network, x, y, torch.from_numpy(sign).float().to(x.device), wave, batch_rows)
+        errors[place] = wrong.sum()
+        for name, inside in within.items():
+            if inside[place]:
+                by_image[name] += weight[place] * wrong
+    clean = _errs(network, x, y, torch.zeros(*x.shape[:2], device=x.device), wave, batch_rows)
+    found = {name: by_image[name] / max(weight[within[name]].sum(), 1) for name in BANDS}
+    sizes = {
+        "n": len(ids),
+        "size": size,
+        "norm_a_channel": norm,
+        "norm_of_the_image": norm * float(np.sqrt(x.shape[1])),
+    }
+    metrics = {**sizes, **_means(clean, found)}
+    return {
+        "i": frequencies[:, 0],
+        "j": frequencies[:, 1],
+        "errors": errors,
+        "n": np.full(len(errors), len(ids)),
+    }, metrics
 
 
 def heat_map(
@@ -111,6 +126,16 @@ def heat_map(
     passes = min(rows, config.rows or rows) * (images.shape[1] * images.shape[2] // 2 + 2) // 2
     inputs = {"data": data, "model": model}
     return Stage("heat_map", 1, identity, inputs, HeatMapBody(identity), name, passes)
+
+
+def _means(clean: NDArray[np.bool_], found: Mapping[str, NDArray[np.float64]]) -> Metrics:
+    """Of the clean images and by band."""
+    return {
+        "clean": _mean(clean.astype(np.float64)),
+        **{name: _mean(values) for name, values in found.items()},
+        # Of each image by itself: paired with its own clean error, what the images have in common drops out.
+        "rises": {name: _mean(values - clean) for name, values in found.items()},
+    }
 
 
 def _drawn(

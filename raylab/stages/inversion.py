@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from raylab.config import Config
 from raylab.core import invert as inverting
 from raylab.core import last_relu, seeding
 from raylab.core.invert import StepSchedule
+from raylab.core.objectives import Featured
 from raylab.identity import ADDED_LATER
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
@@ -69,48 +71,51 @@ class InvertBody:
         return self.inverted.compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        i, seed, split = self.inverted.inversion, self.inverted.seed, self.inverted.split
-        network = load_network(inputs["model"], device)
-        pool = _pool(inputs["start"], i.pool, seed) if i.start == "image" else None
-
-        def invert(batch: Batch) -> Batch:
-            ids, x = batch["id"].astype(np.int64), to_tensor(batch["image"], device)
-            if pool is None:
-                shape = x.shape[1], x.shape[2], x.shape[3]
-                start = inverting.start_noise(ids, shape, seed, split)
-            else:
-                start = pool[inverting.start_rows(ids, len(pool), seed, split)]
-            found = inverting.invert(
-                network,
-                x,
-                to_tensor(start, device),
-                i.step_size,
-                i.steps,
-                i.schedule,
-                i.identity_relu,
-                i.iterate or "best",
-            )
-            return {
-                "id": ids,
-                "image": found.image.contiguous().cpu().numpy(),
-                "label": batch["label"].astype(np.int64),
-                "residual": found.residual.cpu().numpy(),
-                **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
-            }
-
-        return invert
+        i, network = self.inverted, load_network(inputs["model"], device)
+        pool = _pool(inputs["start"], i.inversion.pool, i.seed) if i.inversion.start == "image" else None
+        return partial(rebuilt, i, network, pool, device)
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        """Of the relative residuals: median, 95th percentile, share not converged; and what speaks against the set."""
-        residual = artifact.without_images()["residual"]
-        return {
-            "rows": len(residual),
-            "n": len(residual),
-            "residual_median": float(np.median(residual)),
-            "residual_p95": float(np.quantile(residual, 0.95)),
-            "unconverged": float((residual > inverting.UNCONVERGED).mean()),
-            "doubts": tuple(inverting.doubts(residual, self.num_features, self.num_pixels)),
-        }
+        return summarise(artifact.without_images()["residual"], self.num_features, self.num_pixels)
+
+
+def rebuilt(
+    inverted: Inverted,
+    network: Featured,  # in eval mode with frozen parameters
+    pool: Column | None,  # (M, C, H, W): images to start from; None: from noise
+    device: str,  # of the network
+    batch: Batch,  # with columns id, image, label
+) -> Batch:
+    """The batch with every image replaced by one of the same features, and how near they are."""
+    i, seed, split = inverted.inversion, inverted.seed, inverted.split
+    ids, x = batch["id"].astype(np.int64), to_tensor(batch["image"], device)
+    if pool is None:
+        shape = x.shape[1], x.shape[2], x.shape[3]
+        start = inverting.start_noise(ids, shape, seed, split)
+    else:
+        start = pool[inverting.start_rows(ids, len(pool), seed, split)]
+    found = inverting.invert(
+        network, x, to_tensor(start, device), i.step_size, i.steps, i.schedule, i.identity_relu, i.iterate or "best"
+    )
+    return {
+        "id": ids,
+        "image": found.image.contiguous().cpu().numpy(),
+        "label": batch["label"].astype(np.int64),
+        "residual": found.residual.cpu().numpy(),
+        **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+    }
+
+
+def summarise(residual: NDArray[np.floating], num_features: int, num_pixels: int) -> Metrics:
+    """Of the relative residuals: median, 95th percentile, share not converged; and what speaks against the set."""
+    return {
+        "rows": len(residual),
+        "n": len(residual),
+        "residual_median": float(np.median(residual)),
+        "residual_p95": float(np.quantile(residual, 0.95)),
+        "unconverged": float((residual > inverting.UNCONVERGED).mean()),
+        "doubts": tuple(inverting.doubts(residual, num_features, num_pixels)),
+    }
 
 
 def invert(
