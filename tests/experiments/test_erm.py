@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from raylab.experiments import worlds
 from raylab.experiments.erm import EXPERIMENT, Cell, Erm, Planet, measure, plan
 from raylab.experiments.erm.measure import NetworkOnProbes
 from raylab.experiments.erm.report import report
-from raylab.experiments.erm.verdict import Expectation, answer, expectations, of_networks
+from raylab.experiments.erm.verdict import Expectation, answer, expectations, of_explanations, of_networks
 from raylab.experiments.worlds import Reliance, Worlds
 from raylab.identity import fingerprint
 from raylab.report.files import files
@@ -205,6 +206,32 @@ def test_reliance_is_put_into_words_by_its_intervals(
     (found,) = of_networks(replace(world, networks={"standard": used}))
     assert found.badge.words == badge
     assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("smoothed", "words"),
+    [((0.30, 0.31), "same picture"), ((0.5, 0.51), "another picture"), ((0.30, 0.36), "cannot decide")],
+)
+def test_smoothing_is_judged_by_the_intervals_of_what_moves(
+    silent: Planet, smoothed: tuple[float, ...], words: str
+) -> None:
+    """Neither finding is a fault of anything: the badge is no warning."""
+
+    def energy(*means: float) -> PerSeed:
+        return PerSeed({seed: Estimate(mean, math.nan, 30, 1) for seed, mean in enumerate(means)})
+
+    part = silent.config.explain
+    assert part is not None
+    still = {"robust feature": energy(0.2, 0.2001)}
+    sigma = part.sigmas[1]
+    explained = {
+        ("standard", 0.0): {**still, "non-robust feature": energy(0.29, 0.301)},
+        ("standard", sigma): {**still, "non-robust feature": energy(*smoothed)},
+    }
+    only = silent.config.model_copy(update={"explain": part.model_copy(update={"sigmas": (0.0, sigma)})})
+    found = replace(silent, explained=explained, built=replace(silent.built, config=only))
+    (one,) = [one for one in of_explanations(found) if one.subject.startswith("smoothing")]
+    assert (one.badge.look, one.badge.words) == ("open", words)
 
 
 def test_holes_are_shown_as_absent_and_judged_as_not_built(silent: Planet) -> None:

@@ -337,3 +337,9 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(errors: Errors) -> No
     assert {one.code for one in claims(measure(nothing))} == {"not_built"}
     assert "nan" not in "".join(one.alt for one in report(measure(nothing)).pictures())
     assert list(evidence(measure(nothing))) == []
+    for part in PARTS:  # each of which is the answer's where it comes first
+        alone = CONFIG.model_copy(update={name: None for name in PARTS if name != part})
+        if getattr(alone, part) is not None:
+            found = measure(Built(alone, "key", {}, dict.fromkeys(plan(alone), "it failed")))
+            assert "nan" not in as_text(report(found), full=True)
+            assert answer(found, "").badge.words in ("not built", "no rule")

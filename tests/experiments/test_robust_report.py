@@ -19,7 +19,7 @@ from raylab.experiments.robust import EXPERIMENT, Cell, RobustFeatures, RobustSe
 from raylab.experiments.robust.figures import _of_ids, _starts
 from raylab.experiments.robust.measure import LABELS
 from raylab.experiments.robust.report import report
-from raylab.experiments.robust.verdict import verdicts
+from raylab.experiments.robust.verdict import answer, verdicts
 from raylab.report.blocks import Text
 from raylab.report.experiment import Results
 from raylab.report.numbers import number, unbroken
@@ -174,9 +174,11 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(found: RobustSets) ->
     assert "nan" not in shown.full_texts[0]
     assert {one.row for one in shown.evidence[0]} == {7, 8, 10, 11, 12, 13}
     nothing = {cell: one for cell, one in cells.items() if cell.role == "data"}
-    bare = EXPERIMENT.results([Built(found.config, "key", nothing, dict.fromkeys(holed.planned[1:], "it failed"))])
+    lone = Built(found.config, "key", nothing, dict.fromkeys(holed.planned[1:], "it failed"))
+    bare = EXPERIMENT.results([lone])
     assert "nan" not in bare.full_texts[0]
     assert bare.evidence == ((),)
+    assert answer(measure(lone)).sentence == "No network that this verdict needs was built."
 
 
 def test_a_real_study_of_a_few_images_goes_all_the_way(tmp_path: Path) -> None:

@@ -163,13 +163,13 @@ def _smoothed(planet: Planet) -> Iterator[Verdict]:
         ]
         ends = [abs(end) for both in moved for end in both]
         if ends and not any(math.isnan(end) for end in ends):  # with one world nothing is known of others
-            same = max(ends) <= LITTLE
-            yield Verdict(
-                f"smoothing over noise of {sigma:g}",
-                Badge("open", "same picture") if same else Badge("warn", "another picture"),
-                f"It {'neither highlights nor hides' if same else 'changes the picture of'} a feature: no share of "
-                f"energy moves by more than {share(max(ends))} points.",
-            )
+            badge, words = UNDECIDED, "Whether it changes what is highlighted is not decided"
+            if max(ends) <= LITTLE:
+                badge, words = Badge("open", "same picture"), "It neither highlights nor hides a feature"
+            elif any(low > LITTLE or high < -LITTLE for low, high in moved):
+                badge, words = Badge("open", "another picture"), "It changes what is highlighted"
+            most = f"no share of energy moves by more than {share(max(ends))} points"
+            yield Verdict(f"smoothing over noise of {sigma:g}", badge, f"{words}: {most}.")
 
 
 def _oracles(planet: Planet) -> Iterator[Expectation]:

@@ -17,7 +17,7 @@ from raylab.report.names import NAMES
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, MARKERS, Picture
-from raylab.report.values import Fixed, Plain, Singles
+from raylab.report.values import Fixed, Plain, Singles, shown
 from raylab.tracking import Param
 
 LABELS = {
@@ -195,7 +195,7 @@ def _compared(panel: Panel) -> str:
 
 
 def _points(found: Errors) -> str:
-    means = {of: [f"{toy[by].mean.mean:.1f}" for by in ("right", "control")] for of, toy in found.toys.items()}
+    means = {of: [shown(Fixed(toy[by].mean.mean, 1)) for by in ("right", "control")] for of, toy in found.toys.items()}
     points = "; ".join(f"{of} {right}, random directions {control}" for of, (right, control) in means.items())
     return (
         "Points with random labels that a student has right which saw only its teacher’s adversarial points under the "
@@ -228,7 +228,7 @@ def _table(found: Errors, part: str, panel: Panel) -> Table:
 def _students(found: Errors, part: str) -> Table:
     return Table.of(
         f"students_{part}",
-        f"{STUDENTS[part]}. In percent.",
+        f"{STUDENTS[part]}. In percent; the entropy is 1 where all classes are as frequent, and 0 where there is one.",
         found.of(part).items(),
         {
             "Teacher → student": lambda row: _pair(row[0]),
@@ -238,7 +238,7 @@ def _students(found: Errors, part: str) -> Table:
             "Single seeds": lambda row: Singles(row[1].accuracy),
             "Agreement with its teacher": lambda row: row[1].agreement,
             "Examples": lambda row: _range(row[1].examples),
-            "Entropy of labels": lambda row: row[1].entropy,
+            "Entropy of labels, of 1": lambda row: Plain(row[1].entropy, 3) if row[1].entropy else None,
         },
         keys=2,
         bold="Accuracy",

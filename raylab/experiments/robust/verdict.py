@@ -27,6 +27,8 @@ def answer(found: RobustSets) -> Verdict:
     if len(judged) == 1:
         return judged[0]
     badges = list(dict.fromkeys(one.badge for one in judged))
+    if badges == [NOT_BUILT]:
+        return Verdict(found.title, NOT_BUILT, "No network that this verdict needs was built.")
     won = [_beside(found, one) for one in judged if one.badge.look == "good"]
     lost = [_beside(found, one, len(badges) > 1) for one in judged if one.badge.look != "good"]
     mixed = Badge("warn", f"came with the data: {len(won)} of {len(judged)}" if won else "not shown")
