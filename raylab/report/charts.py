@@ -1,7 +1,8 @@
 """The charts of all experiments. Each gets numbers as tables do, and says them itself to those who cannot see it.
 
 Shares are drawn in percent; bars are standard errors, or 95 % intervals, of counted cases exact ones. What has no
-number is not drawn.
+number is not drawn. The alternative text of a chart says what is drawn: these numbers with these bars and their unit,
+published marks, small lines and the line at a number too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from raylab.core.statistics import Estimate
 from raylab.report.drawing import Pixels, bar, brief, calm, show
-from raylab.report.numbers import percent, share
+from raylab.report.numbers import ABSENT, number, percent, share
 from raylab.report.per_seed import PerSeed, bounds_of
 from raylab.report.picture import INK, LINE, SOFT, Picture, contrast_ink, style
 from raylab.report.values import Rate, estimate
@@ -27,6 +28,7 @@ from raylab.report.values import Rate, estimate
 Measured = PerSeed | Estimate
 Rows = Mapping[str, Mapping[str, Measured]]  # label of a row -> series -> number
 Counted = Mapping[str, Mapping[str, Measured | Rate]]  # the same, some of them counted cases
+Spoken = Mapping[str, Mapping[str, Measured | Rate | str]]  # the same, some of them in words already
 
 
 class Mark(NamedTuple):
@@ -70,7 +72,8 @@ def dots(
             axes.axvline(100 * at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         _ranked(axes, list(rows), title, unit, limits)
         _legend(figure, {of: marks[of] for of in series})
-    return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
+    told = spoken(rows, _in_words(unit, intervals))
+    return Picture(name, figure, f"{title}. {told}{_line_at(at, unit)}", caption)
 
 
 def stacked(
@@ -142,12 +145,16 @@ def lines(
         axes.set_title(title, pad=20 if stretches else None)
         axes.legend(loc="best")
         calm(axes)
-    told: dict[str, Mapping[str, Measured]] = {
+    told: dict[str, Mapping[str, Measured | str]] = {
         of: {f"{place:g}": value for place, value in curve.items()} for of, curve in curves.items()
+    }
+    told |= {
+        f"{of}, published": {f"{place:g}": f"{share(one)} %" for place, one in known.items()}
+        for of, known in published.items()
     }
     if levels:
         told["Levels"] = levels
-    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
+    return Picture(name, figure, f"{title}. {spoken(told, _in_words(y, intervals))}{_line_at(at, y)}", caption)
 
 
 def heat_map(
@@ -160,7 +167,7 @@ def heat_map(
     colours: str = "Blues",
 ) -> Picture:
     """A coloured grid of shares with their numbers."""
-    columns = list(next(iter(rows.values()), {}))
+    columns, told = list(next(iter(rows.values()), {})), dict[str, dict[str, str]]()
     scale = mpl.colormaps[colours]
     with style():
         size = max(3.4, 1.05 + 0.74 * len(columns)), 0.95 + 0.64 * len(rows)
@@ -172,6 +179,8 @@ def heat_map(
                 red, green, blue, _ = scale(0.04 + 0.9 * mean) if math.isfinite(mean) else (1.0, 1.0, 1.0, 1.0)
                 axes.add_patch(Rectangle((j - 0.48, i - 0.47), 0.96, 0.94, facecolor=(red, green, blue), linewidth=0))
                 small = [one for one in below(row, column) if one] if below else []
+                beside = f" ({', '.join(small)})" if small and math.isfinite(mean) else ""
+                told.setdefault(row, {})[column] = f"{share(mean)} %{beside}" if math.isfinite(mean) else ABSENT
                 up = 0.13 + 0.06 * (len(small) - 1) if small else 0.0
                 look: dict[str, Any] = {"ha": "center", "va": "center", "color": contrast_ink((red, green, blue))}
                 axes.text(j, i - up, share(mean), fontsize=11.5, fontweight="bold", **look)
@@ -185,7 +194,7 @@ def heat_map(
         axes.set_title(title)
         for side in axes.spines.values():
             side.set_visible(False)
-    return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
+    return Picture(name, figure, f"{title}. {spoken(told)}", caption)
 
 
 def images(
@@ -221,14 +230,33 @@ def images(
     return Picture(name, figure, f"{title}. {told}.", caption)
 
 
-def spoken(rows: Counted, said: Callable[[Estimate], str] = percent) -> str:
+def spoken(rows: Spoken, said: Callable[[Estimate], str] = percent) -> str:
     """The numbers of a chart in words."""
 
-    def words(one: Measured | Rate) -> str:
-        return str(one) if isinstance(one, Rate) else said(estimate(one))
+    def words(one: Measured | Rate | str) -> str:
+        return str(one) if isinstance(one, Rate | str) else said(estimate(one))
 
     told = (f"{row}: " + ", ".join(f"{of} {words(one)}" for of, one in by.items()) for row, by in rows.items())
     return "; ".join(told) + "."
+
+
+def _in_words(unit: str, intervals: bool) -> Callable[[Estimate], str]:
+    """Numbers with what their bars are: 73.4 ± 1.2 %, or 73.4 [70.1, 76.7] %; differences in points."""
+    sign = "points" if unit.startswith("points") else "%"
+
+    def said(one: Estimate) -> str:
+        if math.isnan(one.mean):
+            return ABSENT
+        bounds = bounds_of(one)
+        if not intervals or math.isnan(bounds[0]):
+            return f"{share(one.mean) if intervals else number(one)} {sign}"
+        return f"{share(one.mean)} [{share(bounds[0])}, {share(bounds[1])}] {sign}"
+
+    return said
+
+
+def _line_at(at: float | None, unit: str) -> str:
+    return "" if at is None else f" A line is at {share(at)} {'points' if unit.startswith('points') else '%'}."
 
 
 def _spread(value: Measured | Rate, intervals: bool = False) -> tuple[float, float, float]:

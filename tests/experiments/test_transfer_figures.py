@@ -106,7 +106,7 @@ def test_every_figure_has_words_for_those_who_cannot_see_it() -> None:
     for drawn in found.values():
         assert len(drawn.alt) > 40
         assert len(drawn.caption) > 20
-    assert "mlp: mlp 88.0 ± 1.0 %, cnn 88.0 ± 1.0 %" in found["heat_map_det"].alt
+    assert "mlp: mlp 88.0 % (± 1.0, p1 2.0), cnn 88.0 % (± 1.0, p1 2.0)" in found["heat_map_det"].alt
     assert "unperturbed images 10.0 ±" in found["controls_det"].alt
     assert re.search(r"Pearson r .* over all 12 points", found["scatter_det"].caption)
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from raylab.experiments.transfer.measure import Matrix, points
+from raylab.experiments.transfer.measure import TRANSFER, Matrix, points
 from raylab.experiments.transfer.plan import Cell
-from raylab.report.charts import images
+from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, calm, magnification, unit
 from raylab.report.numbers import coefficient
 from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
@@ -53,7 +53,8 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         figure.legend(handles=_legend(colour, marker), loc="outside right upper", labelspacing=0.45)
     marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
     correlation = _correlation(matrix, kind)
-    alt = f"Scatter of targeted transfer against the accuracy of students of {kind} sets. {correlation}"
+    told = {row.pair: {"transfer": row.transfer[TRANSFER], "student": row.accuracy} for row in matrix.of(kind)}
+    alt = f"Targeted transfer and the accuracy of students of {kind} sets. {spoken(told)} {correlation}"
     return Picture(f"scatter_{kind}", figure, alt, f"{marks} {correlation}")
 
 
