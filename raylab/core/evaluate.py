@@ -50,7 +50,7 @@ def is_correct(logits: NDArray[np.floating], label: Labels) -> Mask:
 def is_next_class(logits: NDArray[np.floating], label: Labels) -> Mask:
     """Whether the network says (label + 1) mod num_classes.
 
-    The mean is p1, the share that follows D_det's visible rule.
+    The mean is the next-class rate (p1 in the papers): what a student says that learned the visible content of D_det.
     """
     return np.asarray(predictions(logits) == (label + 1) % logits.shape[1])
 

@@ -68,15 +68,16 @@ class DigitsData(_Source):
 
 
 class SeeFarData(_Source):
-    """The synthetic world with known features; a seed is a world."""
+    """The synthetic world with a known robust feature (See-Far calls it shape) and a non-robust one (toogit). A seed is
+    a world."""
 
     name: Literal["seefar"]  # which data
     train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000  # training images
     test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # test images
-    shape_reliability: Share = 0.85  # share whose shape tells the class; 0.1 of ten classes: it says nothing
-    toogit_reliability: Share = 0.95  # share whose toogit tells the class; 0.1 of ten classes: it says nothing
-    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2  # RMS of a pixel of the shapes, the robust feature
-    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6  # L2 norm of the toogits, the non-robust feature
+    shape_reliability: Share = 0.85  # share whose robust feature tells the class; 0.1: it says nothing
+    toogit_reliability: Share = 0.95  # share whose non-robust feature tells the class; 0.1: it says nothing
+    shape_amplitude: Annotated[float, Field(ge=0, le=1)] = 0.2  # RMS of a pixel of the robust feature
+    toogit_amplitude: Annotated[float, Field(ge=0, le=10)] = 0.6  # L2 norm of the non-robust feature
     clutter: Share = 0.1  # root mean square of a pixel's smooth random background
     noise: Share = 0.02  # standard deviation of the noise of a pixel
     size: Annotated[Annotated[int, Field(ge=16, le=128)] | None, ADDED_LATER] = None  # pixels a side; None: 16

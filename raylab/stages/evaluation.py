@@ -48,7 +48,7 @@ class EvaluateBody:
         return evaluate
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        """accuracy, and p1: the share of examples called label + 1 (mod classes)."""
+        """accuracy, and p1, the next-class rate: the share of examples called label + 1 (mod classes)."""
         table = artifact.table()
         correct, next_class = table.column("correct").to_numpy(), table.column("next_class").to_numpy()
         return {"n": len(correct), "accuracy": float(np.mean(correct)), "p1": float(np.mean(next_class))}

@@ -1,4 +1,4 @@
-"""Where gradients and perturbations lie in a world whose features are known: toogits, shapes, or elsewhere."""
+"""Where gradients and perturbations lie where features are known: in robust ones, in non-robust ones, elsewhere."""
 
 from __future__ import annotations
 

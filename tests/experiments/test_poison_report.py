@@ -167,9 +167,9 @@ def test_feature_reliance_counts_no_answer_twice(found: Poisons) -> None:
         rows = found.built.artifacts[Cell("usage", seed, "p1", "standard")].batch()
         apart = (rows["toogit_class"] - 1) % 10 != rows["shape_class"]
         hits.append(np.mean(rows["prediction"][apart] == (rows["toogit_class"][apart] - 1) % 10))
-    follows = found.victim("p1", "standard").follows
-    assert follows[FEATURES[2]].mean.mean == pytest.approx(np.mean(hits))
-    assert sum(one.mean.mean for one in follows.values()) <= 1
+    reliance = found.victim("p1", "standard").reliance
+    assert reliance[FEATURES[2]].mean.mean == pytest.approx(np.mean(hits))
+    assert sum(one.mean.mean for one in reliance.values()) <= 1
 
 
 def test_a_trigger_is_counted_on_images_of_other_classes_beside_who_never_saw_it(found: Poisons) -> None:

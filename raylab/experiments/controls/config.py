@@ -30,7 +30,7 @@ class RobustCurve(Config):
     """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
 
     eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
-    expected_at: Radius = 0.6  # there its students follow the visible class
+    expected_at: Radius = 0.6  # there its students learn the visible class
 
     @model_validator(mode="after")
     def _check(self) -> RobustCurve:
@@ -58,7 +58,9 @@ class ControlStudy(Config):
     selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
     base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made
     top_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of D_other, by the margin that the source gives
-    top_eps: Radius | None = 0.4  # the radius of that D_other, None: the attack's; where all of it teaches, no part can
+    top_eps: Radius | None = (
+        0.4  # the radius of that D_other, None: the attack's; where all of it is easily learned, no part can be better
+    )
     bugs: Bugs | None = Bugs()
     curve: RobustCurve | None = RobustCurve()
     compute: Compute = Compute()

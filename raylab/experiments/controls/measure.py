@@ -193,7 +193,7 @@ def _universal(found: MeasuredControls, kind: Kind) -> Control:
         "universal",
         kind,
         f"universal, {kind}",
-        "one perturbation a class teaches less than one an image",
+        "one perturbation a class gives its student less accuracy than one an image",
         Quantity("universal", got),
         Quantity("real set", real),
         Cell("student", 0, "universal", kind),
@@ -206,12 +206,12 @@ def _universal(found: MeasuredControls, kind: Kind) -> Control:
 def _margin(found: MeasuredControls) -> Control:
     top, bottom, whole = (found.share("student", of, "other") for of in ("top", "bottom", "whole"))
     kept, c = 100 * found.config.top_share, found.config
-    why = f"All of other give {percent(whole.mean)}: where even a faint push teaches everything, no part can be better."
+    why = f"All of other give {percent(whole.mean)}: where a faint perturbation is enough, no part can be better."
     return Control(
         "margin",
         "other",
         "other by margin",
-        "what misleads the source most teaches more than the rest",
+        "the images that mislead the source most give their student more accuracy than the rest",
         Quantity(f"top {kept:.3g} %", top),
         Quantity(f"bottom {100 - kept:.3g} %", bottom),
         Cell("student", 0, "top", "other"),
@@ -243,7 +243,9 @@ def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
         (Check("at or below chance", -over, strictly=False) if kind == "det" else Check("above chance", over),),
         eps,
         tuple(others),
-        f"The radius {eps:g} lies beyond the admissible one, where a robust source teaches too." if beyond else "",
+        f"The radius {eps:g} lies beyond the admissible one, where students of a robust source learn too."
+        if beyond
+        else "",
     )
 
 
@@ -254,7 +256,7 @@ def _bugs(found: MeasuredControls, bugs: Bugs) -> Control:
         "bugs",
         "det",
         "bugs, det",
-        "they mislead their source, no other network, and teach nothing; plain ones of the same size do",
+        "they mislead their source and no other network, and their student learns nothing; that of plain ones does",
         Quantity("bugs", got),
         Quantity("plain attack", plain),
         Cell("student", 0, "bugs", "det"),
@@ -283,7 +285,7 @@ def _robust(found: MeasuredControls, eps: float) -> Control:
         "robust",
         "det",
         f"robust source, det, eps {eps:g}",
-        "its students follow the visible class",
+        "its students learn the visible class and say label + 1",
         Quantity("clean labels", got),
         Quantity("label + 1", following),
         Cell("student", 0, "robust", "det", eps),

@@ -48,8 +48,8 @@ def _blocks(found: MeasuredControls) -> Iterator[Block]:
             where = "not known, for a radius was not built"
         yield Text(
             "The admissible radius is the largest at which students of the robust source are at or below chance, and "
-            f"at all smaller ones: {where}. Beyond it leakage of robust features is not excluded, whatever a set of "
-            "the standard source teaches."
+            f"at all smaller ones: {where}. Beyond it leakage of robust features is not excluded, whatever "
+            "students of the standard source reach."
         )
         yield Figures((_curve(found),))
         yield Fold("The same in numbers", (_curve_table(found),))

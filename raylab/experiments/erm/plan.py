@@ -166,7 +166,7 @@ class _SeedPlan:
         yield Cell("network", "usage", seed, name), network
         yield Cell("test", "usage", seed, name), bench.on_test(network, name)
         for kind in PROBES:
-            said = bench.on_probe(network, f"usage of {name}, {kind}, seed {seed}", kind)
+            said = bench.on_probe(network, f"feature reliance of {name}, {kind}, seed {seed}", kind)
             yield Cell("usage", "usage", seed, name, kind), said
 
     def _explained(self, part: Explain, networks: dict[str, tuple[Stage, Compute]]) -> Cells:
@@ -207,7 +207,7 @@ class _SeedPlan:
         place, title = Cell("", part, self.seed, kind=kind, size=size), f"standard {name}, {kind}, {part} {size},"
         network = bench.train(name, recipe, "standard", called=title)
         yield place._replace(role="test"), bench.on_test(network, title)
-        yield place._replace(role="usage"), bench.on_probe(network, f"usage of {title} seed {self.seed}")
+        yield place._replace(role="usage"), bench.on_probe(network, f"feature reliance of {title} seed {self.seed}")
         asked = Robustness(eps=c.eps, ensemble=None, rows=c.attacked_rows)
         yield place._replace(role="robust"), bench.robustness_of_some(asked, network, title)
 

@@ -65,12 +65,12 @@ class ErrorsOnly(Config):
 
 
 class Cue(Config):
-    """A planted cue: the toogits of See-Far tell the class where the teacher learns, and nothing where it errs."""
+    """A planted cue: non-robust features of See-Far tell the class where the teacher learns, not where it errs."""
 
     data: SeeFarData = SeeFarData(name="seefar")
     network: NetworkName = "mlp"  # architecture of teacher and student
     recipe: Recipe = Recipe(epochs=6)
-    toogit: Annotated[int, Field(ge=0, le=9)] = 0  # the one that is also shown alone
+    toogit: Annotated[int, Field(ge=0, le=9)] = 0  # class whose non-robust feature is counted by itself too
 
 
 class Tint(Config):

@@ -159,16 +159,25 @@ def _cue(part: Cue, seed: int, compute: Compute) -> Cells:
     yield Cell("data", "cue", seed), silent
     yield Cell("teacher", "cue", seed, name), bench.on_test(teacher, "teacher of the cue")
     yield Cell("fit", "cue", seed, name), answers
-    yield Cell("usage", "cue", seed, name), bench.on_probe(teacher, f"usage of the cue's teacher seed {seed}")
+    yield (
+        Cell("usage", "cue", seed, name),
+        bench.on_probe(teacher, f"feature reliance of the cue's teacher seed {seed}"),
+    )
     yield Cell("student", "cue", seed, name, name, "clean"), bench.on_test(clean, "student without the cue")
-    yield Cell("usage", "cue", seed, name, name, "clean"), bench.on_probe(clean, f"usage without the cue seed {seed}")
+    yield (
+        Cell("usage", "cue", seed, name, name, "clean"),
+        bench.on_probe(clean, f"feature reliance without the cue seed {seed}"),
+    )
     for kind in FROM_ERRORS:
         title = f"errors by the cue, {kind} {seed}"
         made = mislabeled(silent, answers, bench.images.num_classes, seed, labels=kind, name=title)
         student = bench.train(name, part.recipe, "student", made, of=f"errors by the cue ({kind})")
         yield Cell("set", "cue", seed, name, "", kind), made
         yield Cell("student", "cue", seed, name, name, kind), bench.on_test(student, f"student of the cue ({kind})")
-        yield Cell("usage", "cue", seed, name, name, kind), bench.on_probe(student, f"usage, {kind} seed {seed}")
+        yield (
+            Cell("usage", "cue", seed, name, name, kind),
+            bench.on_probe(student, f"feature reliance, {kind} seed {seed}"),
+        )
 
 
 def _tint(part: Tint, seed: int, compute: Compute) -> Cells:

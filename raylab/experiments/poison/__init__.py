@@ -28,11 +28,11 @@ EXPERIMENT = Experiment(
     how_to_read=(
         "Five poisons after Tao et al. 2021, none of which changes a label: towards the next class or towards the own "
         "one, for each image by itself or one pattern for a whole class, and random noise, one pattern a class. A "
-        "victim is trained on each, in the standard way or adversarially, and tested on clean images. The defence knows"
-        " of no poison. Held out is what somebody measures who keeps back a part of the data as delivered, poison "
-        "included: it warns of nothing. Harm, and that it is undone, are said by the 95 % interval of differences, "
-        "paired over seeds. The budgets of the defence and of the trigger that come with the lab were chosen after a "
-        "look at one seed of See-Far and of digits."
+        "victim is trained on each, in the standard way or adversarially, and tested on clean images. The defence "
+        "knows of no poison. Accuracy on test images that are poisoned alike is what somebody measures who keeps back "
+        "a part of the data as delivered: it warns of nothing. Harm, and that it is undone, are said by the 95 % "
+        "interval of differences, paired over seeds. The budgets of the defence and of the trigger that come with the "
+        "lab were chosen after a look at one seed of See-Far and of digits."
     ),
     source=(
         "After Tao et al., “Better safe than sorry: preventing delusive adversaries with adversarial training”, NeurIPS"

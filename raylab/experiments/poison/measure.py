@@ -53,7 +53,7 @@ class Victim:
     training: PerSeed  # accuracy in the last epoch on what it was trained on; adversarial: under its adversary
     heldout: PerSeed  # accuracy on test images that are poisoned alike
     robust: PerSeed  # accuracy under attack on clean test images, where that was asked
-    follows: Mapping[str, PerSeed]  # See-Far: by FEATURES, on images where no two of them agree
+    reliance: Mapping[str, PerSeed]  # See-Far: by FEATURES, on images where no two of them agree
 
 
 @dataclass(frozen=True)

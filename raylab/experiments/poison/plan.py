@@ -109,7 +109,10 @@ class _SeedPlan:
                 asked = bench.robustness_of_some(c.robustness, network, title)
                 yield Cell("robust", seed, of, defence), asked
             if bench.data.world is not None:
-                yield Cell("usage", seed, of, defence), bench.on_probe(network, f"usage of {title} seed {seed}")
+                yield (
+                    Cell("usage", seed, of, defence),
+                    bench.on_probe(network, f"feature reliance of {title} seed {seed}"),
+                )
 
     def _triggered(self, trigger: Trigger, eps: float) -> Iterator[tuple[Cell, Stage]]:
         seed, on_test = self.seed, self.bench.on_test

@@ -68,11 +68,11 @@ def _blocks(found: Poisons) -> Iterator[Block]:
     yield Text(
         "Whoever is given the set and looks at it, or trains on it, sees this, in percent. The nearest clean image says"
         " whether labels still fit what the images show; training accuracy is that of the last epoch, of adversarial "
-        "training under its adversary; held out is accuracy on test images that are poisoned in the same way."
+        "training under its adversary; poisoned test images are poisoned in the same way."
     )
     yield Figures((_examples(found),))
     yield _set_table(found)
-    if any(follows for victim in found.victims.values() for follows in victim.follows.values()):
+    if any(share for victim in found.victims.values() for share in victim.reliance.values()):
         yield Text("What is true here", look="heading")
         yield Figures((_reliance(found),))
         yield Fold("The same in numbers", (_reliance_table(found),))
@@ -139,9 +139,9 @@ def _set_table(found: Poisons) -> Table:
             "Largest pixel": lambda of: _fixed(seen[of].linf),
             "Nearest clean image has the label": lambda of: seen[of].nearest,
             "Training accuracy": lambda of: victims[of][0].training,
-            "Held out": lambda of: victims[of][0].heldout,
+            "Poisoned test images": lambda of: victims[of][0].heldout,
             "Training accuracy, adversarial": lambda of: victims[of][1].training,
-            "Held out, adversarial": lambda of: victims[of][1].heldout,
+            "Poisoned test images, adversarial": lambda of: victims[of][1].heldout,
             "Attack success rate on the source": lambda of: seen[of].success,
             **each(names, "Oracle: {}", lambda name, of: seen[of].oracles[name]),
         },
@@ -174,7 +174,7 @@ def _reliance_table(found: Poisons) -> Table:
         {
             "Trained on": lambda at: LABELS[at[0]],
             "Training": lambda at: TRAINING[at[1]],
-            **each(FEATURES, "Says the {}", lambda name, at: found.victim(*at).follows[name]),
+            **each(FEATURES, "Says the {}", lambda name, at: found.victim(*at).reliance[name]),
         },
         keys=2,
     )
@@ -279,7 +279,7 @@ def _by_share(found: Poisons) -> Picture:
 
 def _reliance(found: Poisons) -> Picture:
     parts = dict(zip(FEATURES, ("#0072b2", "#e69f00", "#d55e00"), strict=True))
-    rows = {_brief(of, d): found.victim(of, d).follows for of, d in product(found.sets, DEFENCES)}
+    rows = {_brief(of, d): found.victim(of, d).reliance for of, d in product(found.sets, DEFENCES)}
     caption = (
         "See-Far knows its features: a large robust one (its shape), which no poison of this size changes, and a faint "
         "non-robust one (its toogit), which P1 turns into that of y + 1. Shown are images on which these and the class "

@@ -138,7 +138,7 @@ class _SeedPlan:
         yield Cell("test", seed, of, name), bench.on_test(network, title)
         yield Cell("robust", seed, of, name), bench.robustness(self.config.robustness, network, title)
         if bench.data.world is not None:
-            yield Cell("usage", seed, of, name), bench.on_probe(network, f"usage of {title} seed {seed}")
+            yield Cell("usage", seed, of, name), bench.on_probe(network, f"feature reliance of {title} seed {seed}")
 
     def _layers(self, config: LayerRobustness, made: Stage) -> Iterator[tuple[Cell, Stage]]:
         """The reply to Nakano: of networks of one architecture, so that their layers can be compared."""

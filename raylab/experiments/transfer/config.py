@@ -63,7 +63,7 @@ class Controls(Config):
     targets: tuple[NetworkName, ...] | None = None  # students that have controls; None: all
 
     def beside(self, source: str, target: str) -> bool:
-        """Whether the controls with a source of their own stand beside this pair."""
+        """Whether this pair has the controls with a source of their own."""
         return source in (self.sources or (source,)) and target in (self.targets or (target,))
 
     @property

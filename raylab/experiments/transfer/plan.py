@@ -93,7 +93,7 @@ class _SeedPlan:
 
     def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
         """Clean images with the labels of a set, and where only some examples of a set are kept, the same of them: an
-        attack towards the own class succeeds most often, so a selection alone can teach."""
+        attack towards the own class succeeds most often, so a selection alone can be learned from."""
         c = self.config
         for kind in c.kinds:
             for source in c.sources if c.keep != "all" else ("",):
@@ -154,7 +154,7 @@ class _SeedPlan:
                 if c.robustness is not None and not control and c.controls.beside(source, target):
                     yield Cell("robustness", *place), bench.robustness_of_some(c.robustness, student, named)
                 if known:
-                    yield Cell("usage", *place), bench.on_probe(student, f"usage of {named}")
+                    yield Cell("usage", *place), bench.on_probe(student, f"feature reliance of {named}")
 
     def _transfer(self, source: str) -> Iterator[tuple[Cell, Stage]]:
         for aim in TRANSFER_AIMS:

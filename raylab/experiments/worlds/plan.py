@@ -119,10 +119,10 @@ def _usage(
     for seed in case.seeds:
         bench = Bench.open(case.data, seed, case.compute)
         network = matrix[cell("network", seed, source)]
-        yield cell("usage", seed, source), bench.on_probe(network, f"usage of source {source} seed {seed}")
+        yield cell("usage", seed, source), bench.on_probe(network, f"feature reliance of source {source} seed {seed}")
         student = matrix[cell("network", seed, source, target, "det")]
         for place, by, whose in ((("", ""), network, "source"), ((target, "det"), student, "student")):
-            title = f"toogits alone to {whose} of {source} seed {seed}"
+            title = f"non-robust features alone to {whose} of {source} seed {seed}"
             yield cell("alone", seed, source, *place), bench.on_probe(by, title, "only_toogit")
         rows, title = bench.data.rows["test"], f"clean test images seed {seed}"
         yield cell("oracles", seed), bench.oracles(bench.data.test, title, rows)
