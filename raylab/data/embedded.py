@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from raylab.core import seeding
 from raylab.core.seefar import VERSION, World
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels
+from raylab.data.scikit_learn import bundled
 
 DIGITS_TRAIN, DIGITS_ROWS = 1437, 1797
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"  # of pixels, then labels, as bytes
@@ -84,11 +86,11 @@ def seefar(seed: int = 0, train_rows: int = 3000, test_rows: int = 1000, **world
 
 
 def _digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # (1797, 8, 8) in 0..16, (1797,)
-    from sklearn.datasets import load_digits  # here, because importing it takes most of a second
-
-    bunch = load_digits()
-    pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
+    (path,) = bundled("data", ("digits.csv.gz",))
+    with gzip.open(path) as rows:
+        table = np.loadtxt(rows, dtype=np.uint8, delimiter=",")
+    pixels, labels = table[:, :-1], table[:, -1]
     found = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
     if found != DIGITS_SHA256:
         raise DataError(f"scikit-learn's digits: sha256 {DIGITS_SHA256}, got {found}; install another release")
-    return pixels, labels
+    return pixels.reshape(-1, 8, 8), labels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from raylab.core import seeding
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile
+from raylab.data.scikit_learn import bundled
 
 NAMES = ("china", "flower")  # a temple and a dahlia, 427x640; the class of a patch is its photograph
 POOLS = (2, 3, 4, 5, 6)  # pixels a side that become one: patches of several scales
@@ -75,9 +75,4 @@ def _greys() -> tuple[NDArray[np.float32], ...]:  # (H, W) each, in [0, 1]
 
 
 def _paths() -> list[Path]:
-    package = find_spec("sklearn")  # found and not imported, which takes seconds
-    folder = Path((package and package.origin) or "scikit-learn").parent / "datasets" / "images"
-    paths = [folder / f"{name}.jpg" for name in NAMES]
-    if lacking := [str(path) for path in paths if not path.is_file()]:
-        raise DataError(f"scikit-learn's photographs: {', '.join(lacking)} not found; install scikit-learn again")
-    return paths
+    return bundled("images", tuple(f"{name}.jpg" for name in NAMES))
