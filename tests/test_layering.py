@@ -29,6 +29,7 @@ FLOORS = [
     ("raylab.mlflow_database", 3),
     ("raylab.mlflow_files", 3),
     ("raylab.mlflow_run", 3),
+    ("raylab.api", 5),
     ("raylab.cli", 5),
     ("raylab.command_line", 5),
     ("raylab.suites", 5),
@@ -82,6 +83,8 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def floor(module: str) -> int:
+    if module == "raylab":  # the front door, which names what it opens, and imports it when somebody enters
+        return 6
     return next(number for prefix, number in FLOORS if within(module, prefix))
 
 
@@ -115,6 +118,7 @@ def test_every_import_goes_down_or_stays_on_its_floor() -> None:
         ("raylab.experiments.x", "import ray.data"),
         ("raylab.cluster.map", "from raylab.core import pgd"),
         ("raylab.store", "import raylab.runner"),
+        ("raylab.stages.x", "import raylab"),
         ("raylab.report.terminal", "import mlflow"),
     ],
 )
@@ -164,6 +168,10 @@ def test_every_module_says_what_it_is() -> None:
 LONGEST = 40  # lines of a function
 # Functions that are one thing from top to bottom, and would be harder to follow in pieces.
 LONGER = {
+    **dict.fromkeys(
+        ("api.sets.construct", "api.sets.invert", "api.attacks.robust_accuracy", "api.attacks.transfer"),
+        "two thirds are its arguments, and what each of them means",
+    ),
     "core.fit.fit": "the training loop: its order of draws, steps and checkpoints is what makes a resumed run the same",
     "core.apgd.ascend": "APGD as it was published, with its state in local variables",
     "core.pgd.descend": "the attack loop with everything that may be asked of its iterates",

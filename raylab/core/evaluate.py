@@ -12,6 +12,7 @@ from raylab.core.statistics import Estimate, proportion, sampled
 
 Labels = NDArray[np.int64]  # (N,)
 Mask = NDArray[np.bool_]  # (N,)
+GIVEN = "_given_fooled"  # ends the names of rates among images that the attack worked on
 
 
 def logits(
@@ -106,4 +107,4 @@ def _rates(events: dict[str, Mask], given: Mask, ids: Labels | None, images: str
 
     unconditional = {name: share(event, ids) for name, event in events.items()}
     known = None if ids is None else ids[given]
-    return unconditional | {f"{name}_given_fooled": share(event[given], known) for name, event in events.items()}
+    return unconditional | {f"{name}{GIVEN}": share(event[given], known) for name, event in events.items()}

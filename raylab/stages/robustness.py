@@ -222,15 +222,7 @@ def robustness(
 
     Raises ValueError where a radius allows every image, or more images are to be drawn than there are.
     """
-    if max(config.eps) >= _free(config, images.shape):
-        raise ValueError(
-            f"robustness: eps below {_free(config, images.shape):.4g}, which allows every image, got {max(config.eps)}"
-        )
-    whole = math.sqrt(math.prod(images.shape))
-    everything = {"linf": 1.0, "shift": min(images.shape[1:]), "rotate": 180.0, "l1": whole**2}
-    for kind, size in config.others.items():
-        if size >= (limit := everything.get(kind, whole)):
-            raise ValueError(f"robustness: others.{kind}: below {limit:.4g}, which allows everything, got {size}")
+    check(config, images.shape)
     if config.rows is not None and config.rows > rows:
         raise ValueError(f"robustness: rows at most the {rows} images of {data.label}, got {config.rows}; null: all")
     identity = Robustly(config, seed, compute)
@@ -238,6 +230,19 @@ def robustness(
     inputs = {"data": data, "model": model} | ({"drawn_from": data} if config.rows is not None else {})
     passes = min(rows, config.rows or rows) * _passes(config)
     return Stage("robustness", 2, identity, inputs, RobustnessBody(identity), name, passes)
+
+
+def check(config: Robustness, shape: Sequence[int]) -> None:
+    """Raises ValueError where a radius allows every image of the shape (C, H, W)."""
+    if max(config.eps) >= _free(config, shape):
+        raise ValueError(
+            f"robustness: eps below {_free(config, shape):.4g}, which allows every image, got {max(config.eps)}"
+        )
+    whole = math.sqrt(math.prod(shape))
+    everything = {"linf": 1.0, "shift": min(shape[1:]), "rotate": 180.0, "l1": whole**2}
+    for kind, size in config.others.items():
+        if size >= (limit := everything.get(kind, whole)):
+            raise ValueError(f"robustness: others.{kind}: below {limit:.4g}, which allows everything, got {size}")
 
 
 def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:

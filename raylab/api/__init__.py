@@ -1,0 +1,1 @@
+"""What `import raylab` offers: the laboratory as functions on tensors, without config, store, Ray or MLflow."""
