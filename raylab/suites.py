@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from raylab.artifact import Artifact
 from raylab.config import Config, ConfigError, load
+from raylab.experiments.fields import Distinct
 from raylab.report.experiment import AnyExperiment
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.stage import Stage
@@ -31,19 +32,13 @@ class Reproduce(Config):
 
     suite: SuiteName = "embedded"  # how much of it: each suite holds those before it
     # Build these alone, for a suite in parts; of the others is shown what the store has.
-    only: tuple[Name, ...] = ()
+    only: Annotated[tuple[Name, ...], Distinct] = ()
     # Where the pages go: a path or URI; None: results/<suite> in the store. Where, not what.
     folder: str | None = Field(default=None, exclude=True)
 
     @property
     def study(self) -> str:
         return self.suite
-
-    @model_validator(mode="after")
-    def _check(self) -> Reproduce:
-        if len(set(self.only)) < len(self.only):
-            raise ValueError(f"only: each at most once, got {list(self.only)}")
-        return self
 
 
 class Entry(Config):

@@ -94,10 +94,10 @@ def test_seeds_share_nothing_but_the_files_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"robust": Recipe()}, "robust.adversary: the robust source needs one"),
-        ({"train": Recipe(adversary=Adversary(eps=1.0))}, "train.adversary: trained in the standard way"),
-        ({"bugs": Bugs(train=Recipe(adversary=Adversary(eps=1.0)))}, "bugs.train.adversary: trained in the"),
-        ({"curve": {"eps": (0.5, 0.3)}}, r"eps: increasing, each once, got \[0.5, 0.3\]"),
+        ({"robust": Recipe()}, "adversary: trained against one, got none"),
+        ({"train": Recipe(adversary=Adversary(eps=1.0))}, "adversary: trained in the standard way"),
+        ({"bugs": {"train": Recipe(adversary=Adversary(eps=1.0))}}, "adversary: trained in the"),
+        ({"curve": {"eps": (0.5, 0.3)}}, r"increasing, each once, got \[0.5, 0.3\]"),
         ({"curve": {"eps": (0.3, 0.5), "expected_at": 0.4}}, r"one of eps \[0.3, 0.5\], got 0.4"),
         ({"kinds": ("rand", "other")}, "kinds: rand and det"),
         ({"attack": Attack(norm="linf", eps=0.1)}, "robust.adversary.norm"),

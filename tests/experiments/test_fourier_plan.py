@@ -93,7 +93,7 @@ def test_what_cannot_be_is_refused_with_its_remedy(changed: dict[str, Any], said
 
 def test_bandwidths_are_sorted_and_fit_the_images() -> None:
     for given in (Filtered, FilteredNoise):
-        with pytest.raises(ValidationError, match="bandwidths, increasing"):
+        with pytest.raises(ValidationError, match="increasing"):
             given(low=(5, 3))
     with pytest.raises(ValueError, match="bandwidth: 4 of 16 frequencies cannot be symmetric"):
         small(filtered=Filtered(low=(4,)))

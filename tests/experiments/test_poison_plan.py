@@ -109,10 +109,10 @@ def test_a_poison_alone_is_the_same_as_among_all() -> None:
 
 @pytest.mark.parametrize(("changed", "said"), [
     ({"poisons": ("p2",)}, "p1 is what the question is about"),
-    ({"poisons": ("p1", "p1")}, "poisons: each at most once"),
-    ({"shares": (0.5, 0.5)}, "shares: each at most once"),
-    ({"train": Recipe(adversary=Adversary(eps=0.8))}, "train.adversary: trained in the standard way"),
-    ({"robust": Recipe()}, "robust.adversary: the defence needs one"),
+    ({"poisons": ("p1", "p1")}, "each at most once"),
+    ({"shares": (0.5, 0.5)}, "each at most once"),
+    ({"train": Recipe(adversary=Adversary(eps=0.8))}, "adversary: trained in the standard way"),
+    ({"robust": Recipe()}, "adversary: trained against one, got none"),
     ({"robust": Recipe(adversary=Adversary(norm="linf", eps=0.1))}, "robust.adversary.norm: the attack's, l2"),
     ({"robustness": Robustness(norm="linf", eps=(0.1,))}, "robustness.norm: the attack's, l2"),
 ])  # fmt: skip
@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused_with_its_remedy(changed: dict[str, Any], said
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"eps": (1.6, 0.8)}, "eps: increasing"), ({"ways": ("clean_label", "clean_label")}, "ways: each at most once"),
+    ({"eps": (1.6, 0.8)}, "increasing, each once"), ({"ways": ("clean_label", "clean_label")}, "each at most once"),
 ])  # fmt: skip
 def test_a_trigger_that_cannot_be_is_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):

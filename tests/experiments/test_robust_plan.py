@@ -143,14 +143,14 @@ def test_what_is_known_of_see_far_is_asked_only_there() -> None:
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"adversarial": Recipe()}, "adversarial.adversary: the robust network needs one"),
-    ({"train": Recipe(adversary=ATTACKED)}, "train.adversary: trained in the standard way"),
-    ({"student_on": {"r_image": Recipe(adversary=ATTACKED)}}, "r_image.adversary: trained in the standard way"),
+    ({"adversarial": Recipe()}, "adversary: trained against one, got none"),
+    ({"train": Recipe(adversary=ATTACKED)}, "adversary: trained in the standard way"),
+    ({"student_on": {"r_image": Recipe(adversary=ATTACKED)}}, "adversary: trained in the standard way"),
     ({"from_image": Inversion(start="noise")}, "from_image.start is image"),
     ({"from_noise": Inversion(start="image")}, "from_noise.start is noise"),
     ({"sets": ("nr_image", "filtered")}, "r_image is what all others are compared with"),
-    ({"sets": ("r_image", "r_image")}, "sets: each at most once"),
-    ({"references": ("mlp", "mlp")}, "references: each at most once"),
+    ({"sets": ("r_image", "r_image")}, "each at most once"),
+    ({"references": ("mlp", "mlp")}, "each at most once"),
     ({"sets": ("r_image", "released_r")}, "released_r is of cifar10, got seefar"),
     ({"released_network": "cifar_l2_0_5.pt"}, "released_network is of cifar10, got seefar"),
     ({"sets": ("r_image", "released_r"), "data": PART_OF_CIFAR10}, "all of cifar10 beside released_r, which is whole"),

@@ -7,7 +7,17 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.experiments.fields import Kinds, NetworkName, Seeds, StudyName
+from raylab.experiments.fields import (
+    AdversarialRecipe,
+    Kinds,
+    NetworkName,
+    NetworkRates,
+    Radii,
+    Seeds,
+    StandardRecipe,
+    StudyName,
+    same_norm,
+)
 from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
@@ -23,19 +33,17 @@ class Bugs(Config):
     # Architectures of the ensemble that a perturbation must not mislead.
     ensemble: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = ("mlp", "cnn", "mlp", "cnn")
     attack: Attack = Attack(eps=0.5)
-    train: Recipe = Recipe()  # of all its networks
+    train: StandardRecipe = Recipe()  # of all its networks
 
 
 class RobustCurve(Config):
     """The next-class set of an adversarially trained source over the radius, and the radius where its sign is known."""
 
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
+    eps: Radii = (0.2, 0.4, 0.6, 0.8, 1.0)  # radii, increasing
     expected_at: Radius = 0.6  # there its students learn the visible class
 
     @model_validator(mode="after")
     def _check(self) -> RobustCurve:
-        if list(self.eps) != sorted(set(self.eps)):
-            raise ValueError(f"eps: increasing, each once, got {list(self.eps)}")
         if self.expected_at not in self.eps:
             raise ValueError(f"expected_at: one of eps {list(self.eps)}, got {self.expected_at}; add it there")
         return self
@@ -51,10 +59,11 @@ class ControlStudy(Config):
     kinds: Kinds = ("rand", "det")  # constructed sets: targets drawn at random, or the next class
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack(eps=0.8)
-    train: Recipe = Recipe(epochs=6)  # of the source and the students
-    robust: Recipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))  # of the robust source and the robust features
+    train: StandardRecipe = Recipe(epochs=6)  # of the source and the students
+    # Of the robust source and the robust features.
+    robust: AdversarialRecipe = Recipe(epochs=8, adversary=Adversary(eps=0.8))
     # Learning rates of single networks: they win over those of all recipes.
-    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
+    network_lr: NetworkRates = Field(default={"linear": 1e-2})
     selector_epochs: Annotated[int, Field(ge=1, le=100_000)] = 1  # of the weak network that selects what stays (Jordan)
     base: Annotated[int, Field(ge=1)] = 64  # training images that share a universal perturbation while it is made
     top_share: Annotated[float, Field(gt=0, lt=1)] = 0.4  # of D_other, by the margin that the source gives
@@ -67,13 +76,7 @@ class ControlStudy(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ControlStudy:
-        if self.robust.adversary is None:
-            raise ValueError("robust.adversary: the robust source needs one, got none; give its norm and eps")
-        if self.robust.adversary.norm != (norm := self.attack.norm):
-            raise ValueError(f"robust.adversary.norm: the attack's, {norm}, got {self.robust.adversary.norm}")
+        same_norm(self.attack, {"robust.adversary": self.robust.adversary})
         if "other" in self.kinds:
             raise ValueError("kinds: rand and det, got other, which stands in the row of D_other by margin; remove it")
-        for name, recipe in (("train", self.train), ("bugs.train", self.bugs.train if self.bugs else self.train)):
-            if recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
         return self

@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.experiments.fields import NetworkName, Seeds, StudyName
+from raylab.experiments.fields import Increasing, NetworkName, Radii, Seeds, StandardRecipe, StudyName
 from raylab.experiments.worlds import Worlds
-from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
@@ -24,7 +23,7 @@ class Restricted(Config):
 
     network: NetworkName = "mlp_bottleneck16"  # of sources and students: narrower than the image
     train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 2000  # training images of this world
-    train: Recipe = Recipe()
+    train: StandardRecipe = Recipe()
     adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))
     student: Recipe = Recipe(epochs=8)
     inversion: Inversion = Inversion(start="image")
@@ -43,15 +42,14 @@ class Digits(Config):
 class MoreData(Config):
     """Does vulnerability vanish with more data?  Standard networks here and in a world without non-robust features."""
 
-    rows: Annotated[tuple[Count, ...], Field(min_length=2)] = (500, 2000, 9000)  # training images, increasing
+    # Training images, increasing.
+    rows: Annotated[tuple[Count, ...], Field(min_length=2), Increasing] = (500, 2000, 9000)
     passes: Count = 18_000  # images seen in a training, as by the standard network: epochs are passes / rows
     network: NetworkName = "mlp"  # architecture
     train: Recipe = Recipe()  # training; its epochs do not count
 
     @model_validator(mode="after")
     def _check(self) -> MoreData:
-        if list(self.rows) != sorted(set(self.rows)):
-            raise ValueError(f"rows: increasing, got {list(self.rows)}; sort them")
         if self.passes < self.rows[-1]:
             raise ValueError(f"passes: at least one epoch of {self.rows[-1]} rows, got {self.passes}; take more")
         if self.train.milestones:
@@ -63,13 +61,11 @@ class Dimension(Config):
     """Does it grow with dimension alone?  The same features on more pixels, at the same L2 norms."""
 
     # Pixels a side, increasing multiples of 16.
-    sizes: Annotated[tuple[Annotated[int, Field(ge=16, le=128)], ...], Field(min_length=2)] = (16, 32)
+    sizes: Annotated[tuple[Annotated[int, Field(ge=16, le=128)], ...], Field(min_length=2), Increasing] = (16, 32)
     network: NetworkName = "mlp"  # architecture
 
     @model_validator(mode="after")
     def _check(self) -> Dimension:
-        if list(self.sizes) != sorted(set(self.sizes)):
-            raise ValueError(f"sizes: increasing, got {list(self.sizes)}; sort them")
         if odd := [size for size in self.sizes if size % 16]:
             raise ValueError(f"sizes: multiples of 16, for features to move by the same share of an image, got {odd}")
         return self
@@ -100,13 +96,13 @@ class Erm(Config):
     # As the default of transfer_matrix on See-Far has them.
     network: NetworkName = "mlp"
     attack: Attack = Attack(eps=0.8)
-    train: Recipe = Recipe(epochs=6)
+    train: StandardRecipe = Recipe(epochs=6)
     restricted: Restricted | None = Restricted()
     more_data: MoreData | None = MoreData()
     dimension: Dimension | None = Dimension()
     explain: Explain | None = Explain()
     # L2 radii of robust accuracy; the last is judged.
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.4, 0.8)
+    eps: Radii = (0.4, 0.8)
     attacked_rows: Count = 300  # test images under attack, in `more_data` and `dimension`
     digits: Digits | None = Digits()
     worlds: Worlds | None = None  # the lab's verdict against the truth of many worlds: configs/erm/worlds.yaml
@@ -122,13 +118,8 @@ class Erm(Config):
     def _check_world(self) -> Erm:
         if self.data is None:
             return self
-        for name, recipe in (("train", self.train), ("restricted.train", self.restricted and self.restricted.train)):
-            if recipe and recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
         if self.data.size is not None:
             raise ValueError(f"data.size: `dimension` changes it, got {self.data.size}; remove it")
-        if list(self.eps) != sorted(set(self.eps)):
-            raise ValueError(f"eps: increasing, got {list(self.eps)}; sort them")
         if max(self.attacked_rows, self.explain.rows if self.explain else 0) > self.data.test_rows:
             raise ValueError(
                 f"attacked_rows, explain.rows: at most the {self.data.test_rows} test images, "

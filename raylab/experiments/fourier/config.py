@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.experiments.fields import NetworkName, Seeds, StudyName
+from raylab.experiments.fields import Increasing, NetworkName, Seeds, StudyName
 from raylab.stage import Compute
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DataConfig, SeeFarData
@@ -16,7 +16,7 @@ from raylab.stages.recipe import Adversary, Recipe
 
 STANDARD, GAUSSIAN, ADVERSARIAL = "standard", "gaussian", "adversarial"
 NETWORKS = (STANDARD, GAUSSIAN, ADVERSARIAL)
-Bandwidths = tuple[Annotated[int, Field(ge=1)], ...]
+Bandwidths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Increasing]
 
 
 class Filtered(Config):
@@ -25,13 +25,6 @@ class Filtered(Config):
     low: Bandwidths = (1, 3, 5, 11)  # bandwidths of the lowest frequencies, increasing
     high: Bandwidths = (5, 7, 9, 11)  # bandwidths of the highest frequencies, increasing
     train: Recipe = Recipe(epochs=6)
-
-    @model_validator(mode="after")
-    def _check(self) -> Filtered:
-        for name in ("low", "high"):
-            if list(given := getattr(self, name)) != sorted(set(given)):
-                raise ValueError(f"{name}: bandwidths, increasing, got {list(given)}; sort them")
-        return self
 
 
 class Fourier(Config):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.poison import POISONS, PoisonName
-from raylab.experiments.fields import NetworkName, Seeds, StudyName
-from raylab.radius import Radius
+from raylab.experiments.fields import (
+    AdversarialRecipe,
+    Distinct,
+    NetworkName,
+    Radii,
+    Seeds,
+    StandardRecipe,
+    StudyName,
+    same_norm,
+)
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData
@@ -24,21 +31,13 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Trigger(Config):
     """A small pattern that is to make a network say `target`."""
 
-    eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.8, 1.6)  # its size, in the norm of the attack
+    eps: Radii = (0.8, 1.6)  # its size, in the norm of the attack
     side: Annotated[int, Field(ge=1, le=512)] = 3  # pixels a side
     target: Annotated[int, Field(ge=0)] = 0  # the class that it is to make networks say
     # Whether the images with the pattern keep their labels.
-    ways: Annotated[tuple[Way, ...], Field(min_length=1)] = ("clean_label", "changed_label")
+    ways: Annotated[tuple[Way, ...], Field(min_length=1), Distinct] = ("clean_label", "changed_label")
     share_of_target: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the target's images, clean_label
     share_of_others: Annotated[float, Field(gt=0, le=1)] = 0.05  # of all others, changed_label
-
-    @model_validator(mode="after")
-    def _check(self) -> Trigger:
-        if any(one >= two for one, two in pairwise(self.eps)):
-            raise ValueError(f"eps: increasing, got {list(self.eps)}; sort them")
-        if len(set(self.ways)) < len(self.ways):
-            raise ValueError(f"ways: each at most once, got {list(self.ways)}")
-        return self
 
     def share(self, way: Way) -> float:
         return self.share_of_target if way == "clean_label" else self.share_of_others
@@ -55,15 +54,16 @@ class PoisonStudy(Config):
     data: DataConfig = SeeFarData(name="seefar")  # where the images come from
     source: NetworkName = "mlp"  # architecture that the poisons are made with
     victim: NetworkName = "mlp"  # architecture that is trained on them
-    poisons: Annotated[tuple[PoisonName, ...], Field(min_length=1)] = POISONS  # which of P1 to P5, p1 among them
+    # Which of P1 to P5, p1 among them.
+    poisons: Annotated[tuple[PoisonName, ...], Field(min_length=1), Distinct] = POISONS
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack(eps=0.8)  # its radius is that of all poisons
     base: Annotated[int, Field(ge=1)] = 256  # training images that share a universal perturbation while it is made
-    train: Recipe = Recipe(epochs=6)  # training of the source, and of victims without a defence
-    robust: Recipe = Recipe(
+    train: StandardRecipe = Recipe(epochs=6)  # training of the source, and of victims without a defence
+    robust: AdversarialRecipe = Recipe(
         epochs=4, batch_size=128, lr=4e-3, adversary=Adversary(eps=0.8, steps=3, step_share=0.4)
     )  # of victims that are trained adversarially
-    shares: tuple[Share, ...] = (0.1, 0.5)  # of the images that P1 perturbs, beside all of them
+    shares: Annotated[tuple[Share, ...], Distinct] = (0.1, 0.5)  # of the images that P1 perturbs, beside all of them
     trigger: Trigger | None = Trigger()
     robustness: Robustness | None = Robustness(eps=(0.8,), ensemble=None, rows=300)  # of adversarially trained victims
     neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
@@ -71,19 +71,7 @@ class PoisonStudy(Config):
 
     @model_validator(mode="after")
     def _check(self) -> PoisonStudy:
-        if self.train.adversary is not None:
-            raise ValueError("train.adversary: trained in the standard way, got an adversary; remove it")
-        if self.robust.adversary is None:
-            raise ValueError("robust.adversary: the defence needs one, got none; give its norm and eps")
-        if self.robust.adversary.norm != self.attack.norm:
-            raise ValueError(
-                f"robust.adversary.norm: the attack's, {self.attack.norm}, got {self.robust.adversary.norm}"
-            )
+        same_norm(self.attack, {"robust.adversary": self.robust.adversary, "robustness": self.robustness})
         if "p1" not in self.poisons:
             raise ValueError(f"poisons: p1 is what the question is about, got {list(self.poisons)}; add it")
-        for field in ("poisons", "shares"):
-            if len(set(getattr(self, field))) < len(getattr(self, field)):
-                raise ValueError(f"{field}: each at most once, got {list(getattr(self, field))}")
-        if self.robustness is not None and self.robustness.norm != self.attack.norm:
-            raise ValueError(f"robustness.norm: the attack's, {self.attack.norm}, got {self.robustness.norm}")
         return self

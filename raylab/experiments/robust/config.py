@@ -7,7 +7,16 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.experiments.fields import Names, NetworkName, Seeds, StudyName
+from raylab.experiments.fields import (
+    AdversarialRecipe,
+    Distinct,
+    Names,
+    NetworkName,
+    NetworkRates,
+    Seeds,
+    StandardRecipe,
+    StudyName,
+)
 from raylab.radius import Radius
 from raylab.stage import Compute
 from raylab.stages.dataset import DataConfig, SeeFarData
@@ -35,19 +44,22 @@ class RobustFeatures(Config):
     data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)  # where the images come from
     # Its penultimate layer must be narrower than the image: otherwise an inversion returns the image.
     source: NetworkName = "mlp_bottleneck16"
-    sets: tuple[SetName, ...] = SETS[:6]  # constructed sets, beside D; released ones lie in the data root of cifar10
+    # Constructed sets, beside D; released ones lie in the data root of cifar10.
+    sets: Annotated[tuple[SetName, ...], Distinct] = SETS[:6]
     # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
     # Any part of CIFAR-10 will do for it (per_class, fraction).
     released_network: str | None = None
     students: Names = ("mlp_bottleneck16", "mlp", "cnn")  # architectures that learn from the sets
-    references: tuple[NetworkName, ...] = ()  # architectures trained adversarially too, beside the source
+    # Architectures trained adversarially too, beside the source.
+    references: Annotated[tuple[NetworkName, ...], Distinct] = ()
     seeds: Seeds = (0, 1, 2)
-    train: Recipe = Recipe()  # training of the standard source
-    adversarial: Recipe = Recipe(adversary=Adversary(eps=0.8))  # training of the robust source and the references
-    student: Recipe = Recipe(epochs=8)  # training of the students
-    student_on: dict[SetName, Recipe] = Field(default={})  # training where a set has a recipe of its own
+    train: StandardRecipe = Recipe()  # training of the standard source
+    # Training of the robust source and the references.
+    adversarial: AdversarialRecipe = Recipe(adversary=Adversary(eps=0.8))
+    student: StandardRecipe = Recipe(epochs=8)  # training of the students
+    student_on: dict[SetName, StandardRecipe] = Field(default={})  # training where a set has a recipe of its own
     # Learning rates of single networks: they win over those of all recipes.
-    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={})
+    network_lr: NetworkRates = Field(default={})
     from_image: Inversion = Inversion(start="image")  # inversion for the sets that start at another image
     from_noise: Inversion = Inversion(start="noise")  # inversion for the sets that start at noise
     eps: Radius = 0.8  # the radius that the verdict is about: one of robustness.eps
@@ -64,17 +76,9 @@ class RobustFeatures(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RobustFeatures:
-        if self.adversarial.adversary is None:
-            raise ValueError("adversarial.adversary: the robust network needs one, got none; give its norm and eps")
-        for name, recipe in (("train", self.train), ("student", self.student), *self.student_on.items()):
-            if recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
         for name, start in (("from_image", "image"), ("from_noise", "noise")):
             if getattr(self, name).start != start:
                 raise ValueError(f"{name}.start is {start}, got {getattr(self, name).start}; remove it")
-        for field in ("sets", "references"):
-            if len(set(getattr(self, field))) < len(getattr(self, field)):
-                raise ValueError(f"{field}: each at most once, got {list(getattr(self, field))}")
         if "r_image" not in self.sets:
             raise ValueError(f"sets: r_image is what all others are compared with, got {list(self.sets)}; add it")
         if self.released_network and self.data.name not in CIFAR10:
@@ -88,9 +92,10 @@ class RobustFeatures(Config):
             )
         if extra := set(self.student_on) - set(self.sets):
             raise ValueError(f"student_on: {sorted(extra)} are not among sets {list(self.sets)}; add them there")
-        if self.adversarial.adversary.norm != self.robustness.norm:
+        adversary = self.adversarial.adversary
+        if adversary is not None and adversary.norm != self.robustness.norm:
             raise ValueError(
-                f"robustness.norm: {self.adversarial.adversary.norm}, the adversary's, got {self.robustness.norm}; "
+                f"robustness.norm: {adversary.norm}, the adversary's, got {self.robustness.norm}; "
                 "other norms belong to robustness.others"
             )
         if self.eps not in self.robustness.eps:

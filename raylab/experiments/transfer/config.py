@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.core.construct import KINDS
-from raylab.experiments.fields import Kinds, Names, NetworkName, Seeds, StudyName
+from raylab.experiments.fields import Kinds, Names, NetworkName, NetworkRates, Seeds, StandardRecipe, StudyName
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData
@@ -90,9 +89,9 @@ class Controls(Config):
 class StudentRecipes(Config):
     """Recipes of the students by kind of constructed set; None: `train`."""
 
-    rand: Recipe | None = None
-    other: Recipe | None = None
-    det: Recipe | None = None
+    rand: StandardRecipe | None = None
+    other: StandardRecipe | None = None
+    det: StandardRecipe | None = None
 
 
 class TransferMatrix(Config):
@@ -108,10 +107,10 @@ class TransferMatrix(Config):
     keep: Keep = "all"  # which examples of a set students see
     # Share of the images that count as top, for keep: top and bottom.
     keep_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    train: Recipe = Recipe()  # training of the sources, and of students without a recipe of their own
+    train: StandardRecipe = Recipe()  # training of the sources, and of students without a recipe of their own
     students: StudentRecipes = StudentRecipes()
     # Learning rates of single networks: they win over those of `train` and `students`.
-    network_lr: dict[NetworkName, Annotated[float, Field(gt=0, le=100)]] = Field(default={"linear": 1e-2})
+    network_lr: NetworkRates = Field(default={"linear": 1e-2})
     controls: Controls = Controls()
     # Of the students beside whom controls stand, and of standard networks: do they only swap features for others?
     robustness: Robustness | None = Robustness(eps=(0.25, 0.5), ensemble=None)
@@ -124,10 +123,6 @@ class TransferMatrix(Config):
             extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
             if extra:
                 raise ValueError(f"controls.{name}: {sorted(extra)} are not among {name} {list(getattr(self, name))}")
-        recipes = {"train": self.train} | {f"students.{kind}": getattr(self.students, kind) for kind in KINDS}
-        for name, recipe in recipes.items():
-            if recipe is not None and recipe.adversary is not None:
-                raise ValueError(f"{name}.adversary: trained in the standard way, got an adversary; remove it")
         if self.controls.robust is not None:
             adversary = self.controls.robust.trained(self.train, self.attack).adversary
             if adversary is not None and adversary.norm != self.attack.norm:
