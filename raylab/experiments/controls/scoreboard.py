@@ -8,7 +8,7 @@ from raylab.experiments.controls.config import Bugs
 from raylab.experiments.controls.measure import SUCCESS, MeasuredControls
 from raylab.experiments.controls.plan import at_radius
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.evidence import Evidence, measured
 from raylab.report.scoreboard.protocol import (
     NORMS,
     differing,
@@ -51,8 +51,8 @@ def _leakage(found: MeasuredControls) -> Iterator[Evidence]:
     for kind in c.kinds:
         linear = found.share("features", "linear", kind)
         yield Evidence(28, kind, linear.mean, on, protocol)
-        above = (linear - found.chance).mean
-        yield Evidence(28, f"{kind} above chance", above, on, protocol, excuse if kind == "det" else "")
+        above = {f"{kind} above chance": linear - found.chance}
+        yield from measured(28, on, protocol, above, excuse if kind == "det" else "")
         leaking = found.share("student", "leakage", kind)
         yield Evidence(41, kind, leaking.mean, on, _jordan(found, patterns=True))
 
@@ -62,14 +62,11 @@ def _sets(found: MeasuredControls) -> Iterator[Evidence]:
     top, rest = (found.share("student", of, "other") for of in ("top", "bottom"))
     at = on if c.top_eps is None else f"{named(c.data, found.note)}, {c.source}, {NORMS[c.attack.norm]} {c.top_eps:g}"
     parts = _jordan(found)
-    yield Evidence(42, "top 40 %", top.mean, at, parts)
-    yield Evidence(42, "rest", rest.mean, at, parts)
-    yield Evidence(42, "top minus rest", (top - rest).mean, at, parts)
+    yield from measured(42, at, parts, {"top 40 %": top, "rest": rest, "top minus rest": top - rest})
     kind = "det" if "det" in c.kinds else c.kinds[0]
     universal, real = (found.share("student", of, kind) for of in ("universal", "real"))
-    yield Evidence(43, "universal", universal.mean, on, protocol)
-    yield Evidence(43, "per image", real.mean, on, protocol)
-    yield Evidence(43, "per image minus universal", (real - universal).mean, on, protocol)
+    numbers = {"universal": universal, "per image": real, "per image minus universal": real - universal}
+    yield from measured(43, on, protocol, numbers)
 
 
 def _bugs(found: MeasuredControls, bugs: Bugs) -> Iterator[Evidence]:
@@ -78,30 +75,25 @@ def _bugs(found: MeasuredControls, bugs: Bugs) -> Iterator[Evidence]:
     protocol = _nakkiran(found)
     student, plain = (found.share("student", of, "det") for of in ("bugs", "plain"))
     transfer, of_plain = (found.share("transfer", of) for of in ("bugs", "plain"))
-    following = {of: found.share("student", of, "det", column="next_class").mean for of in ("bugs", "plain")}
-    success = found.success("bugs").mean
-    excuse = "the bugs mislead their own source too rarely" if success.mean < SUCCESS else ""
-    yield Evidence(number, "attack success", success, on, protocol)
-    yield Evidence(number, "transfer", transfer.mean, on, protocol)
-    yield Evidence(number, "student", student.mean, on, protocol)
-    yield Evidence(number, "student, y + 1", following["bugs"], on, protocol)
-    yield Evidence(number, "student above chance", (student - found.chance).mean, on, protocol, excuse)
-    yield Evidence(31, f"{norm}, transfer", of_plain.mean, on, protocol)
-    yield Evidence(31, f"{norm}, student", plain.mean, on, protocol)
-    yield Evidence(31, f"{norm}, student, y + 1", following["plain"], on, protocol)
-    yield Evidence(31, "student, PGD minus bugs", (plain - student).mean, on, protocol)
-    yield Evidence(31, "transfer, PGD minus bugs", (of_plain - transfer).mean, on, protocol)
+    following = {of: found.share("student", of, "det", column="next_class") for of in ("bugs", "plain")}
+    success = found.success("bugs")
+    numbers = {"attack success": success, "transfer": transfer, "student": student, "student, y + 1": following["bugs"]}
+    yield from measured(number, on, protocol, numbers)
+    excuse = "the bugs mislead their own source too rarely" if success.mean.mean < SUCCESS else ""
+    yield from measured(number, on, protocol, {"student above chance": student - found.chance}, excuse)
+    numbers = {"transfer": of_plain, "student": plain, "student, y + 1": following["plain"]}
+    yield from measured(31, on, protocol, {f"{norm}, {name}": of for name, of in numbers.items()})
+    above = {"student, PGD minus bugs": plain - student, "transfer, PGD minus bugs": of_plain - transfer}
+    yield from measured(31, on, protocol, above)
 
 
 def _robust_source(found: MeasuredControls, eps: float) -> Iterator[Evidence]:
     c, robust = found.config, found.curve["robust"]
     on = f"{named(c.data, found.note)}, {c.source}, {NORMS[c.attack.norm]} {eps:g}"
-    protocol = _robust(found, at_radius(c.attack, eps))
     clean, relabelled = robust.accuracy[eps], robust.next_class[eps]
-    yield Evidence(4, "det", clean.mean, on, protocol)
-    yield Evidence(4, "det relabelled", relabelled.mean, on, protocol)
-    yield Evidence(4, "relabelled above clean", (relabelled - clean).mean, on, protocol)
-    yield Evidence(4, "det above chance", (clean - found.chance).mean, on, protocol)
+    numbers = {"det": clean, "det relabelled": relabelled}
+    numbers |= {"relabelled above clean": relabelled - clean, "det above chance": clean - found.chance}
+    yield from measured(4, on, _robust(found, at_radius(c.attack, eps)), numbers)
 
 
 def _on(found: MeasuredControls) -> str:

@@ -8,7 +8,7 @@ from raylab.experiments.poison.measure import Poisons
 from raylab.experiments.poison.plan import CLEAN
 from raylab.experiments.poison.verdict import defended
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.evidence import Evidence, measured
 from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
 from raylab.report.scoreboard.recipes import of_recipes
 from raylab.stages.construction import Attack
@@ -25,10 +25,9 @@ def evidence(found: Poisons) -> Iterator[Evidence]:
     if not (standard and adversarial):
         return
     on, protocol = f"{named(c.data, found.note)}, {c.source} against {c.victim}, {radius(c.attack)}", _protocol(found)
-    yield Evidence(44, "standard training", standard.mean, on, protocol)
-    yield Evidence(44, "adversarial training", adversarial.mean, on, protocol)
-    above = defended(found, "p1").mean
-    yield Evidence(44, "adversarial minus standard training", above, on, protocol, _undecided(found))
+    yield from measured(44, on, protocol, {"standard training": standard, "adversarial training": adversarial})
+    above = {"adversarial minus standard training": defended(found, "p1")}
+    yield from measured(44, on, protocol, above, _undecided(found))
 
 
 def _undecided(found: Poisons) -> str:

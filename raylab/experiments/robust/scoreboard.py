@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from raylab.core.statistics import Estimate, over_seeds
 from raylab.experiments.robust.config import SetName
@@ -10,7 +10,7 @@ from raylab.experiments.robust.measure import Network, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.evidence import Evidence, measured
 from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, same_radius
 from raylab.report.scoreboard.recipes import at_rate, of_recipes
 from raylab.stages.inversion import Inversion
@@ -39,15 +39,6 @@ def evidence(found: RobustSets) -> Iterator[Evidence]:
     yield from _layers(found)
 
 
-def _measured(
-    row: int, on: str, protocol: str, numbers: Mapping[str, PerSeed], undecided: str = ""
-) -> Iterator[Evidence]:
-    """Evidence of those numbers that were measured."""
-    for name, of in numbers.items():
-        if of:
-            yield Evidence(row, name, of.mean, on, protocol, undecided)
-
-
 def _pgd(network: Network, words: str) -> dict[str, PerSeed]:
     return {words.format(eps): network.at[of].pgd for of, eps in ((QUARTER, ".25"), (HALF, ".5")) if of in network.at}
 
@@ -58,7 +49,7 @@ def _standard(found: RobustSets, student: str) -> Iterator[Evidence]:
     # Published at .5 of CIFAR-10, whatever radius D_R is judged at; of other images the study says what is large.
     gate = HALF if found.config.data.name == "cifar10" and HALF in network.at else found.config.eps
     numbers = {"clean": network.accuracy, **_pgd(network, "PGD at {}"), "robust at the radius": network.at[gate].worst}
-    yield from _measured(7, _on(found, student), protocol, numbers)
+    yield from measured(7, _on(found, student), protocol, numbers)
 
 
 def _adversarial(found: RobustSets) -> Iterator[Evidence]:
@@ -69,33 +60,33 @@ def _adversarial(found: RobustSets) -> Iterator[Evidence]:
     linf = c.robustness.norm == "linf"
     protocol = _protocol(found, (c.source,), _source(found, recipes.LINF if linf else recipes.ADVERSARIAL))
     if linf:
-        yield from _measured(9, on, protocol, {"clean": network.accuracy, "PGD": at.pgd, "ensemble": at.ensemble})
+        yield from measured(9, on, protocol, {"clean": network.accuracy, "PGD": at.pgd, "ensemble": at.ensemble})
         return
     numbers = {"clean": network.accuracy, **_pgd(network, "PGD at {}")}
     if HALF in network.at:
         numbers["ensemble at .5"] = network.at[HALF].ensemble
     # Of the same images: the ensemble should never leave more of them right.
-    yield from _measured(8, on, protocol, {**numbers, "ensemble above PGD": at.ensemble - at.pgd})
+    yield from measured(8, on, protocol, {**numbers, "ensemble above PGD": at.ensemble - at.pgd})
 
 
 def _constructed(found: RobustSets, student: str) -> Iterator[Evidence]:
     c, on = found.config, _on(found, student)
     of_r, won = _of_set(found, student, "r_image"), found.network("r_image", student)
-    yield from _measured(10, on, of_r, {"clean": won.accuracy, **_pgd(won, "robust at {}")})
+    yield from measured(10, on, of_r, {"clean": won.accuracy, **_pgd(won, "robust at {}")})
     if "nr_image" in c.sets:
         network = found.network("nr_image", student)
         at = {name: of for name, of in _pgd(network, "robust at {}").items() if name != "robust at .5"}
-        yield from _measured(11, on, _of_set(found, student, "nr_image"), {"clean": network.accuracy, **at})
+        yield from measured(11, on, _of_set(found, student, "nr_image"), {"clean": network.accuracy, **at})
         above = {"robust above D_NR": found.above(student)["nr_image"]}
-        yield from _measured(10, on, of_r, above, _unless_robust_is_possible(found, student))
+        yield from measured(10, on, of_r, above, _unless_robust_is_possible(found, student))
         if "nr_noise" in c.sets:
             noise = found.network("nr_noise", student).accuracy
             numbers = {"clean": noise, "clean above D_NR from images": noise - network.accuracy}
-            yield from _measured(12, on, _of_set(found, student, "nr_noise"), numbers)
+            yield from measured(12, on, _of_set(found, student, "nr_noise"), numbers)
     test = won.at[c.eps].pgd
     numbers = {"own": won.own, "moved": won.moved, "test": test}
     numbers |= {"own above moved": won.own - won.moved, "moved above test": won.moved - test}
-    yield from _measured(13, on, of_r, numbers)
+    yield from measured(13, on, of_r, numbers)
 
 
 def _imagenet(found: RobustSets, student: str) -> Iterator[Evidence]:
@@ -119,12 +110,12 @@ def _imagenet(found: RobustSets, student: str) -> Iterator[Evidence]:
         "D_R": found.network("r_image", student),
     }
     for name, network in networks.items():
-        yield from _measured(
+        yield from measured(
             14, on, protocol, {f"{name} clean": network.accuracy, f"{name} robust": network.at[HALF].pgd}
         )
     standard, adversarial, robust = (network.at[HALF].worst for network in networks.values())
     above = {"adversarial above D_R": adversarial - robust, "D_R above standard": robust - standard}
-    yield from _measured(14, on, protocol, above)
+    yield from measured(14, on, protocol, above)
 
 
 def _layers(found: RobustSets) -> Iterator[Evidence]:
@@ -137,10 +128,10 @@ def _layers(found: RobustSets) -> Iterator[Evidence]:
     # ImageNet, which no config has: the nearest is nine superclasses of it.
     data = of_data(c.data, "imagenet", found.note, found.training_rows)
     protocol = differing((data, of_networks((c.source,), "resnet50"), f"{hidden} layers" if hidden != 4 else ""))
-    for name, of in (("standard", STANDARD), ("robust", ADVERSARIAL)):
-        yield Evidence(33, f"{name}, least robust of four layers", layers.worst[of].mean, on, protocol)
+    worst = {"standard": layers.worst[STANDARD], "robust": layers.worst[ADVERSARIAL]}
+    yield from measured(33, on, protocol, {f"{name}, least robust of four layers": of for name, of in worst.items()})
     yield Evidence(33, "standard over robust", _of_ratios(ratio), on, protocol)
-    yield Evidence(33, "robust minus standard", layers.above.mean, on, protocol)
+    yield from measured(33, on, protocol, {"robust minus standard": layers.above})
 
 
 def _of_ratios(ratio: PerSeed) -> Estimate:

@@ -23,7 +23,7 @@ from raylab.experiments.transfer.protocol import (
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
+from raylab.report.scoreboard.evidence import Evidence, measured
 from raylab.report.scoreboard.protocol import named, radius, same_radius
 
 FULL_SUCCESS = 0.95  # "of the attack: full", from which on a set that teaches nothing says something
@@ -88,10 +88,10 @@ def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
 def _of_det(row: Row, on: str, protocol: str, undecided: str) -> Iterator[Evidence]:
     yield Evidence(2, "clean", row.accuracy.mean, on, protocol)
     yield Evidence(2, "above chance", (row.accuracy - row.chance).mean, on, protocol, undecided, remark=_leaks(row))
+    yield from measured(2, on, protocol, {"above relabelled": row.above_p1}, undecided)
     if row.above_p1:
-        yield Evidence(2, "above relabelled", row.above_p1.mean, on, protocol, undecided)
-        yield Evidence(3, "relabelled", row.p1.mean, on, protocol)
-        yield Evidence(3, "above clean", (-row.above_p1).mean, on, protocol, undecided)
+        yield from measured(3, on, protocol, {"relabelled": row.p1})
+    yield from measured(3, on, protocol, {"above clean": -row.above_p1}, undecided)
 
 
 def _leaks(row: Row) -> str:
@@ -112,26 +112,20 @@ def _of_shifted(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
 def _of_imagenet(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     if row.kind not in ("rand", "det"):
         return
-    protocol = of_imagenet(matrix, row)
-    yield Evidence(5, row.kind, row.accuracy.mean, on, protocol)
-    if row.kind != "rand":
-        return
-    clean = matrix.standard[row.target]
-    yield Evidence(5, "clean", clean.mean, on, protocol)
-    yield Evidence(5, "clean above rand", (clean - row.accuracy).mean, on, protocol)
-    if "det" in matrix.config.kinds:
-        det = matrix.row(row.source, row.target, "det")
-        yield Evidence(5, "rand above det", (row.accuracy - det.accuracy).mean, on, protocol)
+    numbers, clean = {row.kind: row.accuracy}, matrix.standard[row.target]
+    if row.kind == "rand":
+        numbers |= {"clean": clean, "clean above rand": clean - row.accuracy}
+        if "det" in matrix.config.kinds:
+            numbers["rand above det"] = row.accuracy - matrix.row(row.source, row.target, "det").accuracy
+    yield from measured(5, on, of_imagenet(matrix, row), numbers)
 
 
 def _of_digits(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     """Row 46."""
-    protocol = of_digits(matrix, row)
-    if row.kind in ("rand", "det"):
-        yield Evidence(46, row.kind, row.accuracy.mean, on, protocol)
+    numbers = {row.kind: row.accuracy} if row.kind in ("rand", "det") else {}
     if row.kind == "det" and row.above_p1:
-        yield Evidence(46, "relabelled", row.p1.mean, on, protocol)
-        yield Evidence(46, "det above relabelled", row.above_p1.mean, on, protocol)
+        numbers |= {"relabelled": row.p1, "det above relabelled": row.above_p1}
+    yield from measured(46, on, of_digits(matrix, row), numbers)
 
 
 def _of_robust_source(row: Row, on: str, protocol: str) -> Iterator[Evidence]:
@@ -143,10 +137,9 @@ def _of_robust_source(row: Row, on: str, protocol: str) -> Iterator[Evidence]:
         success = robust.success.mean.mean
         beyond = f"the attack succeeds on the robust source too, in {100 * success:.0f} %"
         excuse = beyond if success > HOLDS else ""
-        yield Evidence(4, "det", clean.mean, on, protocol)
-        yield Evidence(4, "det relabelled", robust.p1.mean, on, protocol)
-        yield Evidence(4, "relabelled above clean", (robust.p1 - clean).mean, on, protocol, excuse)
-        yield Evidence(4, "det above chance", (clean - row.chance).mean, on, protocol, excuse)
+        yield from measured(4, on, protocol, {"det": clean, "det relabelled": robust.p1})
+        above = {"relabelled above clean": robust.p1 - clean, "det above chance": clean - row.chance}
+        yield from measured(4, on, protocol, above, excuse)
 
 
 def _of_transfer(matrix: Matrix) -> Iterator[Evidence]:
@@ -203,10 +196,9 @@ def _of_architectures(matrix: Matrix, source: str, rows: Mapping[str, Row]) -> I
     learnt = {name: row.accuracy for name, row in rows.items()}
     errs, led = ({name: row.transfer[rate] for name, row in rows.items()} for rate in (ERRS, TRANSFER))
     for name, row in rows.items():
-        if name in NETWORKS:
-            yield Evidence(16, f"{NETWORKS[name]} learns", row.accuracy.mean, on, protocol)
-            yield Evidence(16, f"{NETWORKS[name]} errs", errs[name].mean, on, protocol)
-            yield Evidence(17, NETWORKS[name], row.transfer[TRANSFER].mean, on, protocol)
+        if called := NETWORKS.get(name):
+            yield from measured(16, on, protocol, {f"{called} learns": row.accuracy, f"{called} errs": errs[name]})
+            yield from measured(17, on, protocol, {called: led[name]})
     if source != vgg:  # published for a source that is none
         lowest = "lowest of the others minus VGG"
         yield Evidence(16, f"{lowest}, learnt", _least_above(learnt, vgg), on, protocol)

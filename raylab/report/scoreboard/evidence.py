@@ -6,9 +6,11 @@ Names are those of `rows.yaml`: of a published quantity, of a directional criter
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from raylab.core.statistics import Estimate
+from raylab.report.per_seed import PerSeed
 
 
 class Evidence(NamedTuple):
@@ -27,3 +29,12 @@ class Evidence(NamedTuple):
     # A run is known by its experiment, its study and `on`. Filled in where evidence of several studies meets.
     experiment: str = ""
     study: str = ""
+
+
+def measured(
+    row: int, on: str, protocol: str, numbers: Mapping[str, PerSeed], undecided: str = ""
+) -> Iterator[Evidence]:
+    """Evidence of those numbers of a row, by their names there, that were measured."""
+    for name, of in numbers.items():
+        if of:
+            yield Evidence(row, name, of.mean, on, protocol, undecided)
