@@ -31,7 +31,7 @@ from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.redaction import redacted
 from raylab.remote import check_reachable
-from raylab.report.experiment import AnyExperiment, Results
+from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
@@ -39,7 +39,7 @@ from raylab.stage import Stage
 from raylab.stop import STOPPED, interruptible
 from raylab.store import Store
 from raylab.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
-from raylab.tracking import NullTracker, Run, Tracker, TrackerError
+from raylab.tracking import NullTracker, Publication, Run, Tracker, TrackerError
 
 FAILED, BAD_INPUT = 1, 2
 LIKE = {
@@ -76,10 +76,12 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
             runs = [
                 end.enter_context(opened(experiment, study, site)) for end, study in zip(ends, studies, strict=True)
             ]
-            live = Live(list(zip(studies, runs, strict=True)), experiment.children, site.store, Progress())
+            # Where nobody looks nothing is measured before the end.
+            followed = [] if isinstance(site.tracker, NullTracker) else list(zip(studies, runs, strict=True))
+            live = Live(followed, experiment.children, site.store, Progress())
             artifacts, missing, failure = built(cells, site, live)  # what the store lacks; again: resumes
             shown = [study.built(artifacts, missing) for study in studies]
-            show(experiment, [(run, one) for run, one in zip(runs, shown, strict=True) if one.is_measurable], site)
+            show(experiment, list(zip(runs, shown, strict=True)), site)
             for end, one in zip(ends, shown, strict=True):
                 if not one.missing:
                     end.close()
@@ -102,30 +104,44 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
 
     Raises NotShown with what failed.
     """
-    if not studies:
+    runs = [run for run, one in studies if one.is_measurable]
+    if not runs:
         return
-    results = experiment.results([study for _, study in studies])
-    problems = list[str]()
-
-    def attempt(what: str, write: Callable[[], object]) -> object:
-        try:
-            return write()
-        except (OSError, ValueError, StoreError, TrackerError) as error:
-            problems.append(f"{what}: {error}")
-            return f"not written: {error}"
-
-    page = attempt("the page", lambda: site.keep_report(experiment.name, results.page.encode()))
-    for (run, _), one in zip(studies, results.publications, strict=True):
-        attempt("the tracker", partial(publish, results._replace(publications=(one,)), [run]))
+    results, attempt = experiment.results([study for _, study in studies]), Attempts()
+    html = results.page.encode()
+    page = attempt("the page", partial(site.keep_report, experiment.name, html, results.tables))
+    for run, one in zip(runs, results.publications, strict=True):
+        attempt("the tracker", partial(publish, run, one, html))
+    absent = [f"Nothing to show of {one}" for one in results.absent]
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
-    texts = results.full_texts if site.full else results.texts
-    attempt("the terminal", lambda: print("\n\n".join(texts) + places, flush=True))
-    if problems:
-        raise NotShown("All results are in the store, but not all could be written:\n  " + "\n  ".join(problems))
+    text = "\n\n".join([*(results.full_texts if site.full else results.texts), *absent])
+    attempt("the terminal", lambda: print(text + places, flush=True))
+    attempt.end()
 
 
 class NotShown(Exception):
     """Results are in the store, and could not be written where people look."""
+
+
+class Attempts:
+    """To write where people look: a place that fails stops no other."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def __call__(self, what: str, write: Callable[[], object]) -> object:
+        """What it returns; or why it failed, in words."""
+        try:
+            return write()
+        except (OSError, ValueError, StoreError, TrackerError) as error:
+            self.problems.append(f"{what}: {error}")
+            return f"not written: {error}"
+
+    def end(self) -> None:
+        """Raises NotShown with everything that failed."""
+        if self.problems:
+            listed = "\n  ".join(self.problems)
+            raise NotShown(f"All results are in the store, but not all could be written:\n  {listed}")
 
 
 def opened(experiment: AnyExperiment, study: AnyStudy, site: Site) -> AbstractContextManager[Run]:
@@ -134,10 +150,9 @@ def opened(experiment: AnyExperiment, study: AnyStudy, site: Site) -> AbstractCo
     return site.tracker.job(folder, experiment.opened(study.config, study.key))
 
 
-def publish(results: Results, runs: Sequence[Run]) -> None:
-    """Every study into its run, the page of all of them beside its files."""
-    for run, one in zip(runs, results.publications, strict=True):
-        run.publish(replace(one, files={**one.files, "report.html": results.page.encode()}))
+def publish(run: Run, publication: Publication, page: bytes) -> None:
+    """A study into its run, the page beside its files."""
+    run.publish(replace(publication, files={**publication.files, "report.html": page}))
 
 
 @contextmanager

@@ -1,12 +1,13 @@
-"""Running a suite: build what the store lacks, show every experiment that is complete, and score the rows."""
+"""Running a suite: build what the store lacks, show what there is of every experiment, and score the rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from functools import partial
 
-from raylab import cli, runner
+from raylab import cli
 from raylab.artifact import Artifact
 from raylab.config import to_yaml
 from raylab.identity import fingerprint, short
@@ -26,11 +27,15 @@ from raylab.runner import BuildFailed
 from raylab.site import Site
 from raylab.store import Store
 from raylab.study import AnyBuilt, together
-from raylab.suites import Part, Reproduce
+from raylab.suites import NOT_ASKED, Part, Reproduce
+from raylab.tracking import Record, Run
+
+Studies = Sequence[tuple[Part, AnyBuilt]]
 
 
 def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
-    """Raises BuildFailed where something could not be built, after everything that is complete has been shown."""
+    """Raises BuildFailed where something could not be built, and NotShown where something could not be written, after
+    everything that is there has been shown."""
     wanted = together(part.study for part in parts if part.wanted)
     if site.dry_run:
         print(preview(wanted, site.store))
@@ -39,46 +44,66 @@ def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
     folder.check_writable()
     opened = parent(config.suite, fingerprint(tuple(part.study.key for part in parts)))
     with site.tracker.job(f"scoreboard/{config.suite}", opened) as board:
-        failure, artifacts = None, dict[tuple[str, Any], Artifact]()
-        try:
-            artifacts = runner.build(wanted, site.store, site.backend, Progress(), site.retry)
-        except BuildFailed as error:
-            failure = error
-        complete = _complete(parts, artifacts, site.store)
-        results = {name: EXPERIMENTS[name].results(built) for name, built in complete.items()}
-        for name, result in results.items():
-            _track(name, complete[name], result, site)
-        found = [one for name, result in results.items() for one in _evidence(name, complete[name], result)]
-        lines = scored(one for one in found if not math.isnan(one.ours.mean))
-        missing = (*_missing(parts, artifacts, site.store), *_not_computed(found))
-        made = about(config.suite, _artifacts(one for built in complete.values() for one in built))
-        shown = [_shown(name, complete[name], one, config.suite) for name, one in results.items()]
-        files = pages(lines, shown, made._replace(missing=missing))
-        place = _keep(folder, files)
-        board.publish(publication(opened, lines, files, made.commit.split(" ")[0]))
-        print(as_text(lines))
-        print(*(f"Not here: {one}" for one in missing), sep="\n")
-        print(f"\npages     {place}/{INDEX}\ntracking  {site.tracker.describe()}")
+        artifacts, missing, failure = cli.built(wanted, site, Progress())
+        studies = [(part, part.built(artifacts, missing, site.store)) for part in parts]
+        _show(config.suite, studies, folder, site, (board, opened), failure)
         if failure is not None:
             raise failure
 
 
-def _complete(
-    parts: Sequence[Part], artifacts: Mapping[tuple[str, Any], Artifact], store: Store
-) -> dict[Name, list[AnyBuilt]]:
-    """Studies of one experiment share a page. What is not complete is not shown at all."""
-    found = [(part, part.built(artifacts, store)) for part in parts]
-    by_name = {
-        name: [built for part, built in found if part.name == name and built is not None] for name in EXPERIMENTS
-    }
-    return {name: built for name, built in by_name.items() if built}
+def _show(
+    suite: str,
+    studies: Studies,
+    folder: Store,  # of the pages
+    site: Site,
+    board: tuple[Run, Record],  # of the scoreboard, and what it was opened with
+    failure: BuildFailed | None,
+) -> None:
+    """Pages first, then the tracker, then the terminal, as `cli.show`."""
+    shown = _by_experiment(studies)
+    results = {name: EXPERIMENTS[name].results(built) for name, built in shown.items()}
+    found = [one for name, result in results.items() for one in _evidence(name, shown[name], result)]
+    lines = scored(one for one in found if not math.isnan(one.ours.mean))
+    missing = (*_missing(studies), *_not_computed(found))
+    made = about(suite, _artifacts(one for built in shown.values() for one in built))
+    listed = [_shown(name, shown[name], one, suite) for name, one in results.items()]
+    files = pages(lines, listed, made._replace(missing=missing))
+    tables = {path: data for one in results.values() for path, data in one.tables.items()}
+    attempt = cli.Attempts()
+    place = attempt("the pages", lambda: _keep(folder, files | tables))
+    for name, one in results.items():
+        attempt("the tracker", partial(_track, name, shown[name], one, site, failure))
+    run, opened = board
+    attempt("the tracker", lambda: run.publish(publication(opened, lines, files, made.commit.split(" ")[0])))
+    whole = [text for one in results.values() for text in one.full_texts] if site.full else []
+    text = "\n\n".join([*whole, as_text(lines)]) + "".join(f"\nNot here: {one}" for one in missing)
+    places = f"\n\npages     {place}/{INDEX}\ntracking  {site.tracker.describe()}"
+    attempt("the terminal", lambda: print(text + places, flush=True))
+    attempt.end()
 
 
-def _missing(parts: Sequence[Part], artifacts: Mapping[tuple[str, Any], Artifact], store: Store) -> Iterator[str]:
-    """Studies of the suite that are not complete: none of their numbers is shown."""
-    for part in parts:
-        if part.built(artifacts, store) is None:
-            why = "could not be built as a whole" if part.wanted else "was not asked for, and is not in the store"
+def _by_experiment(studies: Studies) -> dict[Name, list[AnyBuilt]]:
+    """Studies of one experiment share a page. One that was asked for is shown with its holes, any other if it is
+    whole."""
+    here = [(part, built) for part, built in studies if _is_shown(part, built)]
+    return {name: of for name in EXPERIMENTS if (of := [built for part, built in here if part.name == name])}
+
+
+def _is_shown(part: Part, built: AnyBuilt) -> bool:
+    return built.is_measurable if part.wanted else not built.missing
+
+
+def _missing(studies: Studies) -> Iterator[str]:
+    """Studies of the suite that are not here, or not whole."""
+    for part, built in studies:
+        why = ""
+        if not part.wanted and built.missing:
+            why = NOT_ASKED
+        elif not built.is_measurable:
+            why = f"nothing of it could be built: {next(iter(built.missing.values()))}"
+        elif built.missing:
+            why = f"{len(built.missing)} of {len(built.planned)} results could not be built; its page says why"
+        if why:
             yield f"{part.name}, study {part.study.config.study}: {why}"
 
 
@@ -117,12 +142,14 @@ def _artifacts(built: Iterable[AnyBuilt]) -> list[Artifact]:
     return [artifact for one in built for artifact in one.artifacts.values()]
 
 
-def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) -> None:
-    """Into the very runs that the experiment's own job writes."""
-    experiment = EXPERIMENTS[name]
+def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site, failure: BuildFailed | None) -> None:
+    """Into the very runs that the experiment's own job writes; one of a study with holes has failed there too."""
+    experiment, page = EXPERIMENTS[name], results.page.encode()
     for one, result in zip(built, results.publications, strict=True):
-        with site.tracker.job(experiment.folder(one.config), result.parent) as run:
-            cli.publish(results._replace(publications=(result,)), [run])
+        with suppress(BuildFailed), site.tracker.job(experiment.folder(one.config), result.parent) as run:
+            cli.publish(run, result, page)
+            if one.missing and failure is not None:
+                raise failure
 
 
 def _shown(name: Name, built: Sequence[AnyBuilt], results: Results, suite: str) -> Shown:

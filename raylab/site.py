@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -124,12 +125,14 @@ class Site:
         if problems:
             raise ValueError("\n".join(problems.values()))
 
-    def keep_report(self, name: str, html: bytes) -> Path:
-        """Write a page into the folder of reports, and return its path. Raises StoreError where it cannot."""
-        path = self.reports / f"{name}.html"
-        with told(str(path), f"{len(html):,} bytes cannot be written"):
-            replace_file(str(path), html)
-        return path
+    def keep_report(self, name: str, html: bytes, beside: Mapping[str, bytes] | None = None) -> Path:
+        """Write a page into the folder of reports, then the files beside it, and return its path. Raises StoreError
+        where it cannot."""
+        page = self.reports / f"{name}.html"
+        for path, data in {page: html, **{self.reports / path: data for path, data in (beside or {}).items()}}.items():
+            with told(str(path), f"{len(data):,} bytes cannot be written"):
+                replace_file(str(path), data)
+        return page
 
 
 def too_full(folder: str, free_gb: float, wanted_gb: float) -> str:

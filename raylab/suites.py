@@ -25,6 +25,7 @@ from raylab.study import AnyBuilt, AnyStudy, Study, together
 
 SuiteName = Literal["embedded", "small", "full"]
 SUITES: tuple[SuiteName, ...] = get_args(SuiteName)
+NOT_ASKED = "it was not asked for, and is not in the store"
 
 
 class Reproduce(Config):
@@ -67,12 +68,17 @@ class Part:
     def experiment(self) -> AnyExperiment:
         return EXPERIMENTS[self.name]
 
-    def built(self, artifacts: Mapping[tuple[str, Any], Artifact], store: Store) -> AnyBuilt | None:
-        """None where a cell is missing: part of a study is none."""
+    def built(
+        self,
+        artifacts: Mapping[tuple[str, Any], Artifact],  # by study and cell
+        missing: Mapping[tuple[str, Any], str],  # why there is no artifact
+        store: Store,
+    ) -> AnyBuilt:
+        """What there is of it, with its holes; of what was not asked for, what the store has."""
         cells = together([self.study])
         found = {cell: artifacts.get(cell) or store.find(stage) for cell, stage in cells.items()}
-        complete = {cell: artifact for cell, artifact in found.items() if artifact is not None}
-        return self.study.built(complete) if len(complete) == len(found) else None
+        here = {cell: artifact for cell, artifact in found.items() if artifact is not None}
+        return self.study.built(here, {cell: missing.get(cell, NOT_ASKED) for cell in found if cell not in here})
 
 
 def parts(config: Reproduce, folder: Path) -> list[Part]:

@@ -99,6 +99,15 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a site where jobs run in this process and are tracked nowhere; they take it without being told."""
+    path = tmp_path / "site.yaml"
+    path.write_text("backend: inline\ntracking: none\n")
+    monkeypatch.setenv("RAYLAB_SITE", str(path))
+    return path
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook, and used to come before this one
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""

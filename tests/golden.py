@@ -33,8 +33,8 @@ def dumps(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for part in parts(Reproduce(), CONFIGS):
         if names and part.name not in names:
             continue
-        built = part.built({}, store)
-        assert built is not None, f"{part.name} {part.study.config.study}: the store lacks a part of it"
+        built = part.built({}, {}, store)
+        assert not built.missing, f"{part.name} {part.study.config.study}: the store lacks a part of it"
         results = part.experiment.results([built])
         (publication,) = results.publications
         yield (

@@ -59,14 +59,6 @@ def main(argv: list[str] | None = None) -> None:
         print(f"counted {[artifact.rows for artifact in built.values()]}")
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "site.yaml"
-    path.write_text("backend: inline\ntracking: none\n")
-    monkeypatch.setenv("RAYLAB_SITE", str(path))
-    return path
-
-
 def ended(*argv: str) -> int:
     """The exit code of the job in this process."""
     try:

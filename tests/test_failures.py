@@ -6,71 +6,25 @@ import io
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 import pytest
 import toy
+from counting_study import EXPERIMENT, Cell, Counted, plan, report
 from pages import Page
-from pydantic import Field
 
 from raylab import cli, code, runner
 from raylab.artifact import Artifact, StoreError
-from raylab.config import Config
-from raylab.core.statistics import Estimate
 from raylab.data import DataError
-from raylab.report.blocks import Report, Table, Verdict
 from raylab.report.experiment import Experiment
-from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.store import Store
 from raylab.study import Built
 from raylab.tracking import TrackerError
-
-
-class Counted(Config):
-    """So many numbers a seed."""
-
-    study: str = "counted"
-    count: Annotated[int, Field(ge=1)] = 3
-    seeds: tuple[int, ...] = (0, 1)
-    folder: str = ""
-
-
-class Cell(NamedTuple):
-    role: str
-    seed: int
-
-
-def plan(config: Counted) -> Mapping[Cell, Stage]:
-    cells = {Cell("numbers", seed): toy.numbers(config.count + seed) for seed in config.seeds}
-    if config.folder:
-        cells[Cell("faulty", 0)] = toy.faulty("raise", Path(config.folder))
-    return cells
-
-
-def report(built: Built[Counted, Cell]) -> Report:
-    found = PerSeed({cell.seed: Estimate(0.5, 0.1, 9, 1) for cell in built.artifacts})
-    table = Table.of("counts", "Counts ± nothing.", [0], {"Of": lambda _: "all", "Share": lambda _: found})
-    return Report("Counting", Verdict("all", Badge("good", "counted"), "It was counted."), (table,), headline="counts")
-
-
-EXPERIMENT = Experiment(
-    name="counting", title="Counting", method="", lead="", how_to_read="", source="", config=Counted, plan=plan,
-    measure=lambda built: built, report=report,
-)  # fmt: skip
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "site.yaml"
-    path.write_text("backend: inline\ntracking: none\n")
-    monkeypatch.setenv("RAYLAB_SITE", str(path))
-    return path
 
 
 def ended(*argv: str) -> int:
@@ -165,6 +119,52 @@ def test_a_failing_cell_leaves_a_page_a_table_and_exit_code_1(
     assert "ValueError: this task always fails" in err
     page = Page((home() / "reports" / "counting.html").read_text())
     assert "1 result: ValueError: this task always fails" in page.text
+
+
+@pytest.mark.usefixtures("site")
+def test_a_study_without_data_is_named_beside_those_that_have_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def named(config: Counted) -> Mapping[Cell, Stage]:
+        if config.study != "nothing":
+            return plan(config)
+        return {Cell("data", 0): toy.faulty("raise", tmp_path), Cell("numbers", 0): toy.numbers(3)}
+
+    (tmp_path / "good.yaml").write_text("study: good\n")
+    (tmp_path / "bad.yaml").write_text("study: nothing\n")
+    with pytest.raises(SystemExit) as stop:
+        cli.run(replace(EXPERIMENT, plan=named), "Counts.", [str(tmp_path / "good.yaml"), str(tmp_path / "bad.yaml")])
+    assert stop.value.code == 1
+    page = Page((home() / "reports" / "counting.html").read_text()).text
+    assert "Studies of which there is nothing to show" in page
+    for text in (page, capsys.readouterr().out):
+        assert re.search(r"nothing \[\w+\]: 1 result: ValueError: this task always fails", text)
+        assert "50.0" in text
+
+
+@pytest.mark.usefixtures("site")
+def test_tables_lie_beside_the_page_which_says_where() -> None:
+    assert ended() == 0
+    reports = home() / "reports"
+    (table,) = reports.rglob("*.csv")
+    assert table.name == "counts.csv"
+    assert table.read_text().startswith("Of,Share,Share se")
+    folder = table.parent.relative_to(reports)
+    assert str(folder) in Page((reports / "counting.html").read_text()).text
+
+
+@pytest.mark.usefixtures("site")
+def test_where_nobody_looks_nothing_is_measured_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[object] = []
+
+    def measure(built: Built[Counted, Cell]) -> Built[Counted, Cell]:
+        measured.append(built)
+        return built
+
+    monkeypatch.setattr("raylab.live.PERIOD", 0.0)
+    monkeypatch.setattr("raylab.live.SHARE", 0)
+    cli.run(replace(EXPERIMENT, measure=measure), "Counts.", [])
+    assert len(measured) == 1
 
 
 @pytest.mark.usefixtures("site")

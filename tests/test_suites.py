@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import counting_study
 import pytest
+from pages import Page
 
+from raylab import cli, scoreboard
 from raylab.config import load
 from raylab.report.experiments import EXPERIMENTS
 from raylab.scoreboard import about
-from raylab.suites import SUITES, Reproduce, SuiteFile, parts
+from raylab.suites import SUITES, Reproduce, SuiteFile, parts, plan
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -53,3 +59,67 @@ def test_what_is_said_of_the_code_covers_every_artifact() -> None:
     assert about("small", [dirty, new]).short_commit == f"{'b' * 12} with uncommitted changes"
     assert about("small", [old, new]).date == "2026-11-21"
     assert about("small", []).commit == "unknown"
+
+
+def two_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A suite of two experiments, of the first of which one cell always fails."""
+    for name in ("theory", "poison"):
+        monkeypatch.setitem(EXPERIMENTS, name, replace(counting_study.EXPERIMENT, name=name))
+    (tmp_path / "reproduce").mkdir()
+    listed = [
+        {"experiment": "theory", "changes": [f"folder={tmp_path}"]},
+        {"experiment": "poison", "changes": ["count=5"]},
+    ]
+    (tmp_path / "reproduce" / "embedded.yaml").write_text(json.dumps({"entries": listed}))
+    return tmp_path
+
+
+def ended(folder: Path, *argv: str) -> int:
+    try:
+        with cli.job(Reproduce, partial(plan, folder=folder), "Suites.", argv) as (studies, site):
+            for study in studies:
+                scoreboard.run(study.config, parts(study.config, folder), site)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.usefixtures("site")
+def test_a_study_with_holes_is_shown_with_them_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = two_studies(tmp_path, monkeypatch)
+    assert ended(folder, f"folder={tmp_path}/pages") == 1
+    said = capsys.readouterr().out
+    named = "theory, study counted: 1 of 3 results could not be built; its page says why"
+    assert f"Not here: {named}" in said
+    page = Page((tmp_path / "pages" / "theory.html").read_text()).text
+    assert "Not everything could be built: 1 of 3 results are missing" in page
+    assert "1 result: ValueError: this task always fails" in page
+    assert "Not everything" not in (tmp_path / "pages" / "poison.html").read_text()
+    assert named in Page((tmp_path / "pages" / "index.html").read_text()).text
+    assert len(list((tmp_path / "pages").rglob("counts.csv"))) == 2
+
+
+@pytest.mark.usefixtures("site")
+def test_what_was_not_asked_for_is_shown_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, pages = two_studies(tmp_path, monkeypatch), tmp_path / "pages"
+    assert ended(folder, "only=[poison]", f"folder={pages}") == 0
+    assert "Not here: theory, study counted: it was not asked for, and is not in the store" in capsys.readouterr().out
+    assert (pages / "poison.html").exists()
+    assert not (pages / "theory.html").exists()
+    assert ended(folder, "only=[theory]", f"folder={pages}") == 1
+    assert (pages / "poison.html").exists()
+
+
+@pytest.mark.usefixtures("site")
+def test_everything_is_printed_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = two_studies(tmp_path, monkeypatch)
+    ended(folder)
+    assert "50.0 ± " not in capsys.readouterr().out
+    ended(folder, "--full")
+    assert capsys.readouterr().out.count("50.0 ± ") == 2

@@ -166,11 +166,6 @@ class Report:
             if isinstance(block, Figures):
                 yield from block.of
 
-    def verdicts(self) -> Iterator[Verdict]:
-        for block in self.flat():
-            if isinstance(block, Verdicts):
-                yield from block.of
-
     def after(self, *first: Block) -> Report:
         """The same with blocks before all others."""
         return replace(self, blocks=(*first, *self.blocks))

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from raylab.identity import short
 from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text
+from raylab.report.files import TABLES, folder
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
 from raylab.runner import FAILED
@@ -23,6 +25,8 @@ class Results(NamedTuple):
     """What is shown of one or several studies."""
 
     page: str  # HTML, of all of them
+    tables: Mapping[str, bytes]  # CSV by path beside the page
+    absent: tuple[str, ...]  # a line for each study that has nothing to show; the others are those below
     texts: tuple[str, ...]  # for the terminal, one a study
     publications: tuple[Publication, ...]  # for the tracker, one a study
     evidence: tuple[tuple[Evidence, ...], ...] = ()  # for the scoreboard, one a study; none: it measures no row
@@ -70,16 +74,25 @@ class Experiment(Generic[Given, Cell, Found]):
 
     def results(self, built: Sequence[Built[Given, Cell]]) -> Results:
         """Measured, judged and drawn once, for everything that shows it."""
-        found = [self.measure(one) for one in built]
-        reports = [_with_holes(self.report(one), study) for study, one in zip(built, found, strict=True)]
-        studies = list(zip(built, reports, strict=True))
+        here = [study for study in built if study.is_measurable]
+        absent = tuple(_absence(study) for study in built if not study.is_measurable)
+        found = [self.measure(one) for one in here]
+        reports = [_with_holes(self.report(one), study) for study, one in zip(here, found, strict=True)]
+        publications = tuple(
+            tracker.publication(self.name, study, report, tuple(self.conditions(one)))
+            for study, report, one in zip(here, reports, found, strict=True)
+        )
         return Results(
-            html.page(self, studies),
+            html.page(self, list(zip(here, reports, strict=True)), absent),
+            {
+                f"{folder(self.name, study)}/{path}": data
+                for study, one in zip(here, publications, strict=True)
+                for path, data in one.files.items()
+                if path.startswith(TABLES) and path.endswith(".csv")
+            },
+            absent,
             tuple(as_text(report) for report in reports),
-            tuple(
-                tracker.publication(self.name, study, report, tuple(self.conditions(one)))
-                for study, report, one in zip(built, reports, found, strict=True)
-            ),
+            publications,
             tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
         )
 
@@ -88,10 +101,19 @@ def _with_holes(report: Report, built: AnyBuilt) -> Report:
     """What could not be built stands before everything else."""
     if not built.missing:
         return report
-    reasons = Counter(reason.rsplit(FAILED, 1)[-1] for reason in built.missing.values())
-    holes = tuple(f"{count} result{'s' if count > 1 else ''}: {reason}" for reason, count in reasons.most_common())
     title = f"Not everything could be built: {len(built.missing)} of {len(built.planned)} results are missing"
-    return report.after(Text(title, holes, "note"))
+    return report.after(Text(title, _holes(built), "note"))
+
+
+def _absence(built: AnyBuilt) -> str:
+    """A study without data, and why."""
+    return f"{getattr(built.config, 'study', '')} [{short(built.key)}]: {'; '.join(_holes(built))}".lstrip()
+
+
+def _holes(built: AnyBuilt) -> tuple[str, ...]:
+    """Reasons with how many results lack for them."""
+    reasons = Counter(reason.rsplit(FAILED, 1)[-1] for reason in built.missing.values())
+    return tuple(f"{count} result{'s' if count > 1 else ''}: {reason}" for reason, count in reasons.most_common())
 
 
 AnyExperiment = Experiment[Any, Any, Any]

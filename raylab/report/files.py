@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
+from raylab.identity import short
 from raylab.report.blocks import Report, Table
 from raylab.report.terminal import as_text
 from raylab.report.values import fields
+from raylab.study import AnyBuilt
+
+TABLES = "tables/"
 
 
 def files(report: Report) -> dict[str, bytes]:
     """By path: `report.txt`, `tables/<name>.csv`, `figures/<name>.svg`. Raises ValueError where two have one name."""
     kept = {"report.txt": as_text(report, full=True).encode()}
-    named = [(f"tables/{table.name}.csv", as_csv(table)) for table in report.tables()]
+    named = [(f"{TABLES}{table.name}.csv", as_csv(table)) for table in report.tables()]
     named += [(f"figures/{picture.name}.svg", picture.svg) for picture in report.pictures()]
     for name, data in named:
         if name in kept:
             raise ValueError(f"{report.title}: two blocks are called {name}")
         kept[name] = data
     return kept
+
+
+def folder(name: str, built: AnyBuilt) -> str:
+    """Of a study's tables, beside the page of the experiment of this name."""
+    study = re.sub(r"[^A-Za-z0-9_.-]+", "_", getattr(built.config, "study", name))
+    return f"{name}/{study}-{short(built.key)}"
 
 
 def as_csv(table: Table) -> bytes:

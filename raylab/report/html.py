@@ -9,6 +9,7 @@ from typing import Any
 
 from raylab.identity import short
 from raylab.report.blocks import Block, Report, Text
+from raylab.report.files import folder
 from raylab.report.frame import render
 from raylab.report.made import Made, made
 from raylab.report.values import Badge, shown
@@ -25,6 +26,7 @@ class Section:
     key: str
     report: Report
     made: Made
+    folder: str = ""  # beside the page, of its tables; "": said elsewhere
 
     @property
     def headings(self) -> list[tuple[str, str]]:
@@ -36,18 +38,25 @@ class Section:
         return f"{self.anchor}-{re.sub(r'[^a-z0-9]+', '-', heading.lower()).strip('-')}"
 
 
-def page(about: Any, studies: Sequence[tuple[AnyBuilt, Report]]) -> str:
-    """The HTML of one or several studies of an experiment, `about`, with everything inlined."""
+def page(about: Any, studies: Sequence[tuple[AnyBuilt, Report]], absent: Sequence[str] = ()) -> str:
+    """The HTML of one or several studies of an experiment, `about`, with everything inlined. `absent`: a line for each
+    study that has nothing to show."""
     sections = [
-        Section(f"study-{short(built.key)}", built.key, report, made(built.config, built.artifacts))
+        Section(
+            f"study-{short(built.key)}", built.key, report, made(built.config, built.artifacts),
+            folder(about.name, built),
+        )
         for built, report in studies
-    ]
-    return of_sections(about, sections)
+    ]  # fmt: skip
+    return of_sections(about, sections, absent)
 
 
-def of_sections(about: Any, sections: Sequence[Section]) -> str:
+def of_sections(about: Any, sections: Sequence[Section], absent: Sequence[str] = ()) -> str:
     """The same of reports that are not on a study's artifacts."""
-    return render("page.html", title=about.title, about=about, sections=sections, kind=_kind, shown=shown, is_badge=_is)
+    return render(
+        "page.html", title=about.title, about=about, sections=sections, absent=absent, kind=_kind, shown=shown,
+        is_badge=_is,
+    )  # fmt: skip
 
 
 def _kind(block: Block) -> str:

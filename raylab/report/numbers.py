@@ -14,7 +14,7 @@ def share(value: float, decimals: int = 1) -> str:
     """A share in percent, without the sign: 73.4."""
     if math.isnan(value):
         return ABSENT
-    return f"{100 * value:.{decimals}f}".replace("-", "−")
+    return f"{round(100 * value, decimals) + 0.0:.{decimals}f}".replace("-", "−")  # + 0.0: no −0.0
 
 
 def number(estimate: Estimate) -> str:

@@ -67,7 +67,7 @@ def points(mean: float, apart: float = 0.01, seeds: int = 3) -> PerSeed:
 
 def control(*checks: Check, **changed: Any) -> Control:
     a, b = Quantity("a", points(0.3)), Quantity("b", points(0.2))
-    plain = Control("x", "det", "x, det", "", a, b, Cell("set", 0), checks, 0.5)
+    plain = Control("x", "det", "x, det", "", a, b, Cell("student", 0), Cell("set", 0), checks, 0.5)
     return replace(plain, **changed)
 
 
@@ -98,7 +98,7 @@ def test_a_control_is_as_expected_only_where_every_check_holds() -> None:
     assert of_control(control(yes, yes)).badge.words == "as expected"
     assert of_control(control(yes, unknown)).badge.words == "cannot decide"
     assert of_control(control(yes, unknown, no)).badge.words == "not as expected"
-    assert "u: open" in of_control(control(yes, unknown)).sentence
+    assert "u: undecided" in of_control(control(yes, unknown)).sentence
     assert "y:" not in of_control(control(yes, unknown)).sentence
     assert "because" in of_control(control(no, why="because")).sentence
     assert "because" not in of_control(control(yes, why="because")).sentence
@@ -225,8 +225,9 @@ def test_a_study_of_one_seed_without_bugs_and_curve_has_a_page_too(tmp_path: Pat
 
 def test_a_collapsed_robust_training_is_said_everywhere(tiny: MeasuredControls) -> None:
     warned = report(replace(tiny, collapsed=("robust, seed 0: adversarial training collapsed",)))
-    for shown in (as_text(warned), as_text(warned, full=True), warned.answer.sentence):
+    for shown in (as_text(warned), as_text(warned, full=True)):
         assert "adversarial training collapsed" in " ".join(shown.split())
+    assert warned.answer.sentence.endswith("1 training failed.")
 
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(tiny: MeasuredControls) -> None:

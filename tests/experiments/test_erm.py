@@ -190,7 +190,7 @@ def test_a_statement_holds_where_its_whole_interval_does(means: tuple[float, ...
         (0.3, 0.65, SEEN, "both", "relies on both and prefers the non-robust feature"),
         (0.65, 0.3, SEEN, "both", "relies on both and prefers the robust feature"),
         (0.02, 0.5, SEEN, "non-robust feature", "relies on the non-robust feature rather than on the robust feature"),
-        (0.495, 0.494, SEEN, "both", "relies on both, neither shown to be preferred"),
+        (0.495, 0.494, SEEN, "both", "relies on both, and neither is shown to be preferred"),
         (0.3, 0.08, UNSEEN, "non-robust not beyond chance", "does not rely on the non-robust feature beyond chance"),
     ],
 )
@@ -222,11 +222,11 @@ def test_smoothing_is_judged_by_the_intervals_of_what_moves(
 
     part = silent.config.explain
     assert part is not None
-    still = {"robust feature": energy(0.2, 0.2001)}
+    still, moved = ({"robust feature": energy(*means)} for means in ((0.2, 0.2001), (0.2005, 0.2002)))
     sigma = part.sigmas[1]
     explained = {
         ("standard", 0.0): {**still, "non-robust feature": energy(0.29, 0.301)},
-        ("standard", sigma): {**still, "non-robust feature": energy(*smoothed)},
+        ("standard", sigma): {**moved, "non-robust feature": energy(*smoothed)},
     }
     only = silent.config.model_copy(update={"explain": part.model_copy(update={"sigmas": (0.0, sigma)})})
     found = replace(silent, explained=explained, built=replace(silent.built, config=only))

@@ -328,7 +328,7 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(errors: Errors) -> No
     lost = [of for of, code in judged.items() if code == "not_built"]
     cue = "planted cue: relied on more than by a student of clean images"
     assert {of.split(",")[0] for of in lost} == {"errors only", "raw", "mean", cue}
-    assert all(before[of] == code for of, code in judged.items() if of not in lost and "teaches" not in of)
+    assert all(before[of] == code for of, code in judged.items() if of not in lost and "labelled by" not in of)
     results = EXPERIMENT.results([holed])
     assert problems(results.page) == []
     assert "nan" not in results.full_texts[0]

@@ -179,7 +179,7 @@ def test_a_source_that_did_not_fit_its_noise_is_no_control() -> None:
     assert "1 of 5 controls run" in numbers
 
 
-def test_where_neither_source_is_led_astray_it_is_undecided_whether_the_robust_one_is_robust() -> None:
+def test_where_the_attack_succeeds_on_neither_source_it_is_undecided_whether_the_robust_one_is_robust() -> None:
     """0.0 % both, and it is right in 100 %: "does not stand", it said."""
     never = shares(0.0, 0.0)
     neither = strong(success=never, robust=robust(success=never))

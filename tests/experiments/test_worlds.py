@@ -92,7 +92,7 @@ def test_mistakes_are_false_evidence_and_missed_features() -> None:
     assert [line["Case"] for line in table(report(found), "mistakes")] == ["case of without", "case of turned"]
     text = as_text(report(found), full=True).replace("\n", " ")
     assert "- case of without: evidence" in text
-    assert "- case of turned: the attack leads its source" in text
+    assert "- case of turned: the attack success rate on its source" in text
 
 
 def test_the_answer_is_not_built_where_no_case_is_that_it_needs() -> None:

@@ -27,8 +27,8 @@ EXPERIMENT = Experiment(
         "The control is measured beside what it must be compared with, on the same test images and over the same seeds;"
         " the difference is paired by seed. The expected sign is the published one. “Cannot decide” is said where only "
         "one seed was run, where an expected difference has zero in its interval, or where a limit is passed by the "
-        "mean within its interval. Accuracies of two sets are never divided: what one explanation teaches and what "
-        "another teaches do not add up."
+        "mean within its interval. Accuracies of two sets are never divided: what students learn from one explanation "
+        "and from another does not add up."
     ),
     source=(
         "Controls after Jordan (cifar10-zoo), Goh and Nakkiran (Distill 2019), Park et al. (2021) and Ilyas et al. "

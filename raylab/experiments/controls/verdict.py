@@ -42,7 +42,7 @@ def of_control(control: Control) -> Verdict:
     if measured.value.mean.seeds < 2:
         return Verdict(control.title, badge, f"{numbers} One seed says nothing of other networks.")
     parts = [
-        f"{check.words}: {'no' if one is False else 'open'}, {shown(Spanned(check.difference))}"
+        f"{check.words}: {'no' if one is False else 'undecided'}, {shown(Spanned(check.difference))}"
         for check, one in zip(control.checks, held, strict=True)
         if one is not True
     ]
@@ -63,6 +63,6 @@ def answer(found: MeasuredControls) -> Verdict:
     }
     worst = next((badge for badge, names in others.items() if names), EXPECTED)
     rest = "".join(f". {badge.words.capitalize()}: {'; '.join(names)}" for badge, names in others.items() if names)
-    failed = f" A training failed: {'; '.join(found.collapsed)}." if found.collapsed else ""
+    failed = f" {len(found.collapsed)} training{'s' * (len(found.collapsed) > 1)} failed." if found.collapsed else ""
     sentence = f"{seen} of {len(judged)} published signs are seen, by rule{rest}.{failed}"
     return Verdict("published signs", Badge(worst.look, f"{seen} of {len(judged)} seen"), sentence)

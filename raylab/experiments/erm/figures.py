@@ -17,6 +17,7 @@ from raylab.report.charts import Mark, dots, images, lines
 from raylab.report.drawing import Pixels, magnification, over, unit
 from raylab.report.numbers import share
 from raylab.report.picture import COLOURS, INK, Picture
+from raylab.report.values import Fixed, shown
 
 ACCURACY = "clean accuracy"
 MARKS = {
@@ -116,13 +117,14 @@ def _examples(planet: Planet, part: str, seed: int, eps: float, world: World | N
         words = [f"{names[int(batch['source_label'][row])]} + {names[target]} = “{names[target]}”"]
         words += [f"robust network: {names[robust[example]]}", f"standard network: {names[target]}"]
         words += [f"{name}: {names[reads[example]]}" for name, reads in oracles.items()]
-        shown = [("image", image), (f"added × {factor}", _enlarged(factor * delta)), ("sum", image + delta)]
+        sheet = [("image", image), (f"added × {factor}", _enlarged(factor * delta)), ("sum", image + delta)]
         if world is not None:
             pattern = world.toogits[target][None]
-            words.append(f"correlation: {float(explanations.correlation(delta[None], pattern[None])[0]):.2f}")
+            alike = float(explanations.correlation(delta[None], pattern[None])[0])
+            words.append(f"correlation: {shown(Fixed(alike))}")
             size = float(np.linalg.norm(delta))  # as large as what was added, so that the two compare
-            shown.append((f"{names[target]} alone", _enlarged(factor * size * pattern)))
-        rows["\n".join(words)] = shown
+            sheet.append((f"{names[target]} alone", _enlarged(factor * size * pattern)))
+        rows["\n".join(words)] = sheet
     title = "Images, what an attack added to them, and their sums"
     yield images(f"examples_{part}", title, rows, _caption(found, world, eps, factor))
 

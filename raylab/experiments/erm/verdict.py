@@ -90,7 +90,9 @@ def answer(planet: Planet) -> Verdict:
     )
     as_made = silenced(planet) != bool(users)
     made = f"tell {'nothing' if silenced(planet) else 'the class'}{'' if as_made else ', which disagrees'}"
-    counts = ", ".join(f"{count} {what}" for what, count in counted(planet).items())
+    found = counted(planet)
+    order = [badge.words for badge in (EXPECTED, UNEXPECTED, UNDECIDED, MEASURED, NOT_BUILT)]
+    counts = ", ".join(f"{found[words]} {words}" for words in order if words in found)
     return Verdict(
         "non-robust features",
         Badge("good", "as planted") if as_made else Badge("bad", "not as planted"),
@@ -106,31 +108,34 @@ def noun(name: str) -> str:
     return f"{LABELS[name]} network" if name in ("standard", "robust") else LABELS[name]
 
 
-def _relies(use: NetworkOnProbes) -> tuple[Badge, str]:
-    """By the intervals of the shares of conflict images that are called by either feature."""
+def _relies(use: NetworkOnProbes) -> tuple[Badge, str, str]:
+    """The badge, the sentence and its numbers."""
     if not (use.robust and use.non_robust):
-        return NOT_BUILT, "The network, or its answers to conflict images, were not built."
+        return NOT_BUILT, "The network, or its answers to conflict images, were not built.", ""
     shares = f"{ROBUST} {percent(use.robust.mean)}, {NON_ROBUST} {percent(use.non_robust.mean)}"
-    both = f"({shares} where they disagree)"
+    return *_judged(use), f"Where they disagree: {shares}."
+
+
+def _judged(use: NetworkOnProbes) -> tuple[Badge, str]:
+    """By the intervals of the shares of conflict images that are called by either feature."""
     if use.robust.mean.seeds < 2:
-        return Badge("open", "one seed"), f"It was trained once, which says nothing of others {both}."
+        return Badge("open", "one seed"), "It was trained once, which says nothing of others."
     features = ((ROBUST, use.robust, use.non_robust, NON_ROBUST), (NON_ROBUST, use.non_robust, use.robust, ROBUST))
     for most, least, words in ((ALONE, NEVER, "never"), (MOSTLY, HARDLY, "hardly ever")):
         for name, high, low, other in features:
             if high.interval[0] >= most and low.interval[1] <= least:
-                return Badge("truth", name), f"It relies on the {name} and {words} on the {other} {both}."
+                return Badge("truth", name), f"It relies on the {name} and {words} on the {other}."
     if not use.reliance.beyond_chance:
-        said = f"It does not rely on the {NON_ROBUST} beyond chance {both}."
-        return Badge("open", "non-robust not beyond chance"), said
+        return Badge("open", "non-robust not beyond chance"), f"It does not rely on the {NON_ROBUST} beyond chance."
     more = use.preference.interval
     if more[0] > 0 or more[1] < 0:
         liked, other = (NON_ROBUST, ROBUST) if more[0] > 0 else (ROBUST, NON_ROBUST)
         if min(use.robust.mean.mean, use.non_robust.mean.mean) > HARDLY:
-            return Badge("truth", "both"), f"It relies on both and prefers the {liked} {both}."
-        return Badge("truth", liked), f"It relies on the {liked} rather than on the {other} {both}."
+            return Badge("truth", "both"), f"It relies on both and prefers the {liked}."
+        return Badge("truth", liked), f"It relies on the {liked} rather than on the {other}."
     if max(use.robust.mean.mean, use.non_robust.mean.mean) > HARDLY:
-        return Badge("truth", "both"), f"It relies on both, neither shown to be preferred {both}."
-    return Badge("truth", "neither"), f"It relies on neither {both}."
+        return Badge("truth", "both"), "It relies on both, and neither is shown to be preferred."
+    return Badge("truth", "neither"), "It relies on neither."
 
 
 def of_explanations(planet: Planet) -> tuple[Verdict, ...]:

@@ -42,6 +42,7 @@ def toys(found: Errors, part: Toy) -> Picture:
             if published:
                 axes.axvline(PUBLISHED_RIGHT, color=INK, linewidth=1.4)
             axes.set_title(name, fontsize=9)
+            axes.set_ylabel("worlds")
             calm(axes)
         if published:
             words, place = f"published: {PUBLISHED_RIGHT}", (PUBLISHED_RIGHT, 1)

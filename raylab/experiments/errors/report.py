@@ -39,7 +39,7 @@ CAST_USERS = USERS | {
     "clean": "student of all images, rightly labelled",
 }
 WAYS = {
-    "raw": "raw",
+    "raw": "as they are",
     "dataset": "statistics of the data set matched",
     "image": "each image normalised",
     "noise": "noise in its place",
@@ -141,12 +141,14 @@ def _errors(found: Errors) -> Panel:
 
 def _cue(found: Errors) -> Panel:
     rows = {words: dict(found.cues[who]) for who, words in USERS.items()}
+    chosen = found.domain("cue").class_name(found.config.cue.toogit if found.config.cue else 0)
     return Panel(
         "A planted cue is inherited",
         "Share of images, whose robust and non-robust feature disagree, that a network assigns to the class of a "
         "feature",
         rows,
         {f"{who}, to that of the non-robust one": [row[NON_ROBUST]] for who, row in rows.items()},
+        f"The chosen one is that of {chosen}: of images that have it, those that are called {chosen}. ",
         axis="feature reliance, %",
     )
 

@@ -85,9 +85,9 @@ def _across(found: Errors) -> Iterator[Evidence]:
         return
     labelled = of_data(part.images, "fashion_mnist", other.note, other.rows)
     differs = differing((of_data(part.data, "mnist", own.note, own.rows), labelled))
-    images = f"{other.rows} images of {named(part.images, other.note)}"
+    images = f"{other.rows} images of {named(part.images, other.note)} labelled by"
     for network in part.networks:
-        on = f"{named(part.data, own.note)} teaches by {images}, {network}"
+        on = f"{images} {named(part.data, own.note)}, {network}"
         protocol = differing((differs, of_networks((network,), "cnn"), _recipes(part)))
         yield Evidence(20, "teacher", found.teachers[Learner("across", network)].accuracy.mean, on, protocol)
         by_way = {way: found.students[Learner("across", network, network, way)].accuracy for way in part.ways}

@@ -74,11 +74,11 @@ def heat_maps(found: ByFrequency) -> Picture | None:
     n = max(one.n for name in planes for one in found.profiles[name].clean.values())
     whole = f" a channel ({config.norm * math.sqrt(channels):.3g} over {channels})" if channels > 1 else ""
     caption = (
-        f"Error with one Fourier basis vector of L2 norm {config.norm:g}{whole} added, random in sign, clipped to "
-        f"[0, 1]; low frequencies in the middle. Mean of {seeds} seed{'s' * (seeds > 1)}, {n:,} images each: a cell’s "
+        f"Error with one Fourier basis vector of L2 norm {config.norm:g}{whole} added, random in sign, clipped to [0, "
+        f"1]; low frequencies in the middle. Mean of {seeds} seed{'s' * (seeds > 1)}, {n:,} images each: a cell’s "
         f"sampling error is at most {100 * 0.5 / math.sqrt(n * seeds):.1f} points. Half of the plane is measured, the "
-        "rest is its mirror. Rings part low, middle and high frequencies. The numbers are in the table heat_maps of "
-        "the run’s files."
+        "rest is its mirror. Rings part low, middle and high frequencies. The numbers are in tables/heat_maps.csv of "
+        "the study’s files."
     )
     bands = {
         NAMES[name]: {"clean": found.profiles[name].clean, **{b: found.profiles[name].errors[b] for b in THIRDS}}
