@@ -26,6 +26,7 @@ from raylab import command_line, provenance, runner
 from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendAbsent, Listener
 from raylab.config import ConfigError
+from raylab.core.later import torch
 from raylab.live import Live
 from raylab.objections import reason
 from raylab.progress import Progress
@@ -250,11 +251,9 @@ def _backend(file: SiteFile, work: str) -> Backend:
         from raylab.cluster.backend import RayBackend  # Ray takes a second to import: not for a misspelt key
 
         return RayBackend(file, work=work)
-    import torch
-
     if file.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: cuda, but PyTorch finds no CUDA here; use auto or cpu")
-    return InlineBackend("cuda" if file.device != "cpu" and torch.cuda.is_available() else "cpu")
+    return InlineBackend(file.device)
 
 
 def _tracker(file: SiteFile) -> Tracker:

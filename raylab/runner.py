@@ -6,12 +6,13 @@ Running the same plan again resumes: stages with a manifest are skipped, and so 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from raylab import code, provenance
 from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
+from raylab.core.later import torch
 from raylab.identity import fingerprint
 from raylab.redaction import redacted
 from raylab.stage import Reporter, Stage, closure, is_task, rounds
@@ -53,8 +54,15 @@ class BuildFailed(Exception):
 class InlineBackend:
     """Everything in this process, one thing after the other: the oracle of the tests, and what a notebook uses."""
 
-    def __init__(self, device: str = "cpu") -> None:
-        self.device = device
+    def __init__(self, device: str = "cpu") -> None:  # or cuda, or auto
+        self._asked = device
+
+    @cached_property
+    def device(self) -> str:
+        """Of "auto" torch is asked when there is something to compute."""
+        if self._asked == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self._asked
 
     def run_tasks(self, name: str, stages: Sequence[Stage], store: Store, on_outcome: OnOutcome) -> None:
         del name  # nothing outlives this process

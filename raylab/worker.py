@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
-import torch
 
 from raylab import columns
 from raylab.artifact import Artifact, Part
 from raylab.columns import Batch
+from raylab.core.later import torch
 from raylab.data import DataError
 from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
 from raylab.store import MAX_ATTEMPTS, Store

@@ -60,6 +60,11 @@ ONLY_IN = {
     ),
     "raylab.cluster": ("raylab.cluster", "raylab.cli"),
     "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
+    # The others take it from raylab.core.later, so that nobody waits for torch who computes nothing.
+    "torch": (
+        *(f"raylab.core.{name}" for name in ("later", "blocks", "last_relu", "networks", "squares")),
+        "raylab.api",  # functions on tensors: who imports it has torch
+    ),
     "torchvision": ("raylab.core.torchvision_compat", "raylab.core.torchvision_bodies"),
 }
 

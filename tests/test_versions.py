@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "versions.json"
 
+NETWORKS, BODIES = ("core/networks.py", "core/architectures.py"), ("core/bodies.py", "core/blocks.py")
 # The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
 CODE = {
     "data": [
@@ -24,60 +25,60 @@ CODE = {
     "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
     "half": ["stages/half.py", "core/seeding.py", "columns.py"],
     "network": [
-        "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", "core/networks.py",
-        "core/bodies.py", "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
+        "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", *NETWORKS,
+        *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
         "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "worker.py",
     ],
     "phased_network": [
         "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
-        "core/networks.py", "core/bodies.py", "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
+        *NETWORKS, *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
         "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
         "core/objectives.py", "worker.py",
     ],
     "released": [
-        "stages/released.py", "stages/images.py", "core/networks.py", "core/bodies.py", "core/torchvision_bodies.py",
+        "stages/released.py", "stages/images.py", *NETWORKS, *BODIES, "core/torchvision_bodies.py",
         "data/tensors.py",
     ],
     "constructed": [
         "stages/construction.py", "stages/images.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
-        "core/masking.py", "core/construct.py", "core/seeding.py", "core/networks.py", "worker.py",
+        "core/masking.py", "core/construct.py", "core/seeding.py", *NETWORKS, "worker.py",
     ],
     "inverted": [
         "stages/inversion.py", "stages/images.py", "core/invert.py", "core/last_relu.py", "core/pgd.py",
-        "core/balls.py", "core/objectives.py", "core/seeding.py", "core/networks.py", "core/bodies.py", "worker.py",
+        "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES, "worker.py",
     ],
     "spectrum": ["stages/spectrum.py", "core/spectra.py"],
     "filtered": ["stages/spectrum.py", "core/spectra.py", "worker.py"],
     "patterns": ["stages/patterns.py", "stages/images.py", "core/patterns.py", "core/seeding.py"],
     "universal": [
         "stages/patterns.py", "stages/construction.py", "stages/images.py", "core/patterns.py", "core/seeding.py",
-        "core/balls.py", "core/pgd.py", "core/objectives.py", "core/networks.py", "worker.py",
+        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "worker.py",
     ],
     "patterned": [
         "stages/patterns.py", "stages/images.py", "core/patterns.py", "core/construct.py", "core/seeding.py",
-        "core/networks.py", "worker.py",
+        *NETWORKS, "worker.py",
     ],
-    "leakage": ["stages/leakage.py", "stages/images.py", "core/leakage.py", "core/evaluate.py", "core/networks.py"],
-    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", "core/networks.py", "worker.py"],
+    "leakage": ["stages/leakage.py", "stages/images.py", "core/leakage.py", "core/evaluate.py", *NETWORKS],
+    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", *NETWORKS, "worker.py"],
     "robustness": [
         "stages/robustness.py", "stages/images.py", "core/robust.py", "core/masking.py", "core/balls.py",
         "core/apgd.py", "core/square.py", "core/pgd.py", "core/spatial.py", "core/objectives.py", "core/seeding.py",
-        "core/networks.py", "worker.py",
+        *NETWORKS, "worker.py",
     ],
     "heat_map": [
-        "stages/heat_map.py", "stages/images.py", "core/fourier_basis.py", "core/seeding.py", "core/networks.py",
+        "stages/heat_map.py", "stages/images.py", "core/fourier_basis.py", "core/seeding.py", *NETWORKS,
         "worker.py",
     ],
     "changed": [
         "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
         "core/spatter.py", "core/frost.py", "stages/frost.py", "core/fourier_basis.py", "core/spectra.py",
-        "core/seeding.py", "core/evaluate.py", "core/networks.py", "worker.py",
+        "core/seeding.py", "core/evaluate.py", *NETWORKS, "worker.py",
     ],
     "frost": ["stages/frost.py", "data/decode.py"],
     "band_passed": ["stages/band.py", "core/spectra.py", "worker.py"],
     "layer_robustness": [
         "stages/layer_robustness.py", "stages/images.py", "core/layers.py", "core/robust.py", "core/pgd.py",
-        "core/balls.py", "core/objectives.py", "core/seeding.py", "core/networks.py", "core/bodies.py",
+        "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES,
         "core/torchvision_bodies.py", "worker.py",
     ],
     "class_noise": ["stages/poison.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
@@ -89,7 +90,7 @@ CODE = {
     "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
     "explanation": [
         "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "core/seeding.py",
-        "core/networks.py", "worker.py",
+        *NETWORKS, "worker.py",
     ],
     "perturbation": [
         "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "worker.py",

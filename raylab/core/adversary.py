@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from torch import Tensor
-
 from raylab.core.balls import Ball
 from raylab.core.fit import Adversary, Epoch
-from raylab.core.networks import Network
+from raylab.core.later import Tensor, networks
 from raylab.core.objectives import away
 from raylab.core.pgd import descend
 
@@ -36,7 +34,7 @@ def pgd(ball: Ball, steps: int = STEPS, step_share: float = STEP_SHARE, ramp: fl
     if not 0.0 <= ramp <= 1.0:
         raise ValueError(f"adversary: ramp is a share of the training in [0, 1], got {ramp}; 0 switches it off")
 
-    def attack(network: Network, x: Tensor, y: Tensor, progress: float) -> Tensor:
+    def attack(network: networks.Network, x: Tensor, y: Tensor, progress: float) -> Tensor:
         strength = 1.0 if progress >= ramp else progress / ramp
         if strength == 0.0:
             return x

@@ -8,10 +8,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple, Protocol
 
-import torch
-from torch import Tensor
-
 from raylab.core.balls import Ball
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, log_odds_against, margin, require_eval
 
 # Section 3 of the paper: the first step, what the new direction weighs against the last move, the share of steps that

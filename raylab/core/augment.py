@@ -10,12 +10,10 @@ import math
 from typing import Literal, get_args
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
+from raylab.core.later import F, Tensor, torch
 
 Augmentation = Literal["none", "crop", "flip", "crop_flip"]
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import torch
-from torch import Tensor
+from raylab.core.later import Tensor, torch
 
 BORDER = 0.25  # cycles a pixel, half the Nyquist frequency: what survives at half the resolution is low
 # Of a gradient's length: less than this in a band is the rounding of Fourier transforms in float32, and no direction.

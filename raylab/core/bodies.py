@@ -6,12 +6,12 @@ A body is a module from normalised images (B, C, H, W) to features (B, F), and i
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TypeAlias
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from raylab.core.later import blocks, nn
 
 Shape = tuple[int, int, int]  # channels, height, width
-Body = tuple[nn.Module, int]  # the module and the number of its features
+Body: TypeAlias = "tuple[nn.Module, int]"  # the module and the number of its features
 
 MAX_PATCHES = 196  # of a mixer: the 14 x 14 patches of Tolstikhin et al. 2021 at 224 x 224
 
@@ -47,7 +47,7 @@ def kumano_convnet(shape: Shape, width: int = 16) -> Body:
     layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, stride=2), nn.ReLU(inplace=True)]
     for inputs, outputs in ((width, 8 * width), (8 * width, 16 * width)):
         layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU(inplace=True)]
-        layers.append(Residual(nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU())))
+        layers.append(blocks.Residual(nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU())))
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 16 * width
 
 
@@ -71,11 +71,11 @@ def resnet9(shape: Shape, width: int = 64) -> Body:
     return nn.Sequential(
         _conv_bn(shape[0], width),
         _conv_bn(width, 2 * width, pool=True),
-        Residual(nn.Sequential(_conv_bn(2 * width, 2 * width), _conv_bn(2 * width, 2 * width))),
+        blocks.Residual(nn.Sequential(_conv_bn(2 * width, 2 * width), _conv_bn(2 * width, 2 * width))),
         _conv_bn(2 * width, 4 * width, pool=True),
         _conv_bn(4 * width, 8 * width, pool=True),
-        Residual(nn.Sequential(_conv_bn(8 * width, 8 * width), _conv_bn(8 * width, 8 * width))),
-        GlobalMaxPool(),
+        blocks.Residual(nn.Sequential(_conv_bn(8 * width, 8 * width), _conv_bn(8 * width, 8 * width))),
+        blocks.GlobalMaxPool(),
     ), 8 * width
 
 
@@ -95,57 +95,11 @@ def mixer(shape: Shape, width: int = 64, depth: int = 4) -> Body:
         nn.ZeroPad2d((0, right, 0, below)),
         nn.Conv2d(channels, width, patch, stride=patch),
         nn.Flatten(2),  # (B, width, patches)
-        *[Mixing(num_patches, width) for _ in range(depth)],
-        ChannelNorm(width),
+        *[blocks.Mixing(num_patches, width) for _ in range(depth)],
+        blocks.ChannelNorm(width),
         nn.AdaptiveAvgPool1d(1),
         nn.Flatten(),
     ), width
-
-
-class Residual(nn.Module):
-    """x + body(x)."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)  # type: ignore[no-any-return]
-
-
-class GlobalMaxPool(nn.Module):
-    """The maximum over the image, (B, C, H, W) -> (B, C).
-
-    Not AdaptiveMaxPool2d: its CUDA gradient adds in no fixed order.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.amax(dim=(2, 3))
-
-
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of (B, channels, patches)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x.mT, self.normalized_shape, self.weight, self.bias, self.eps).mT
-
-
-class Mixing(nn.Module):
-    """One mixer layer on (B, channels, patches): an MLP along patches, another along channels, with skips."""
-
-    def __init__(self, num_patches: int, width: int) -> None:
-        super().__init__()
-        self.patch_norm, self.channel_norm = ChannelNorm(width), ChannelNorm(width)
-        self.patches = _perceptron(num_patches, width // 2)  # hidden sizes: the paper's ratios
-        self.channels = _perceptron(width, 4 * width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.patches(self.patch_norm(x))
-        return x + self.channels(self.channel_norm(x).mT).mT  # type: ignore[no-any-return]
-
-
-def _perceptron(size: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Linear(hidden, size))
 
 
 def _conv_bn(inputs: int, outputs: int, *, pool: bool = False) -> nn.Sequential:

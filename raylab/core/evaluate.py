@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, require_eval
 from raylab.core.statistics import Estimate, proportion, sampled
 

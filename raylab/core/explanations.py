@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 
 Floats = NDArray[np.float64]

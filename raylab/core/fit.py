@@ -6,18 +6,14 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from raylab.core import seeding
 from raylab.core.augment import Augmentation, draw, move, noise
-from raylab.core.networks import Network
+from raylab.core.later import F, Tensor, networks, nn, torch
 from raylab.core.schedules import Schedule, factor
 
 OptimizerName = Literal["sgd", "adamw"]
@@ -25,7 +21,7 @@ OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 
 # (network in eval mode, x, y, progress in [0, 1)) -> x.  Progress lets eps grow: at full strength from the
 # first step adversarial training can collapse to chance.  A state of its own would be lost on resuming.
-Adversary = Callable[[Network, Tensor, Tensor, float], Tensor]
+Adversary: TypeAlias = "Callable[[networks.Network, Tensor, Tensor, float], Tensor]"
 
 ASKED_ROWS = 500  # images that pass at once where a `Stop` asks
 
@@ -65,7 +61,7 @@ class Epoch:
 
 
 def fit(
-    network: Network,  # trained in place, on the device where it is; left in eval mode
+    network: networks.Network,  # trained in place, on the device where it is; left in eval mode
     images: Tensor,  # (N, C, H, W), uint8, or float32 in [0, 1]
     labels: Tensor,  # (N,) int64
     ids: NDArray[np.int64],  # (N,)
@@ -163,7 +159,7 @@ def batch_sizes(num_examples: int, batch_size: int) -> list[int]:
 
 
 def _asked(
-    stop: Stop, network: Network, images: Tensor, labels: Tensor, steps: int, epoch_steps: int
+    stop: Stop, network: networks.Network, images: Tensor, labels: Tensor, steps: int, epoch_steps: int
 ) -> Stopped | None:
     """The answer where it is time to ask; the network is left in training mode."""
     if steps % epoch_steps and (stop.every is None or steps % epoch_steps % stop.every):
@@ -182,7 +178,7 @@ def _ended(stopped: Stopped | None) -> bool:
 
 
 def _optimizer(
-    name: OptimizerName, network: Network, lr: float, momentum: float, nesterov: bool, weight_decay: float
+    name: OptimizerName, network: networks.Network, lr: float, momentum: float, nesterov: bool, weight_decay: float
 ) -> torch.optim.Optimizer:
     """Fused: one kernel for all parameters."""
     weights = network.parameters()
@@ -194,7 +190,7 @@ def _optimizer(
     raise ValueError(f"fit: unknown optimizer, got {name!r}; choose one of {', '.join(OPTIMIZERS)}")
 
 
-def _decode(images: Tensor, network: Network) -> Tensor:
+def _decode(images: Tensor, network: networks.Network) -> Tensor:
     """float32 in [0, 1], in the network's memory format."""
     layout = torch.channels_last if network.prefers_channels_last else torch.contiguous_format
     x = images.to(torch.float32, memory_format=layout)
@@ -207,13 +203,13 @@ def _record(epoch: int, losses: list[Tensor], hits: list[Tensor], sizes: list[in
     return Epoch(epoch, loss.item() / num_examples, torch.stack(hits).sum().item() / num_examples)
 
 
-def _state(network: Network, descent: torch.optim.Optimizer, records: list[Epoch]) -> State:
+def _state(network: networks.Network, descent: torch.optim.Optimizer, records: list[Epoch]) -> State:
     state: State = {"network": network.state_dict(), "optimizer": descent.state_dict()}
     state["records"] = [asdict(record) for record in records]
     return copy.deepcopy(state)  # the next step writes into the live tensors
 
 
-def _restore(state: State, network: Network, descent: torch.optim.Optimizer, epochs: int) -> list[Epoch]:
+def _restore(state: State, network: networks.Network, descent: torch.optim.Optimizer, epochs: int) -> list[Epoch]:
     records = [_epoch(record) for record in state["records"]]
     if len(records) > epochs:
         raise ValueError(f"fit: resume: at most the {epochs} epochs asked for, got {len(records)}")
@@ -227,7 +223,7 @@ def _epoch(record: Mapping[str, Any]) -> Epoch:
     return Epoch(**{**record, "stopped": None if stopped is None else Stopped(**stopped)})
 
 
-def _check_finite(record: Epoch, network: Network) -> None:
+def _check_finite(record: Epoch, network: networks.Network) -> None:
     """The weights too: the step after the last loss may be the one that breaks them."""
     finite = [tensor.isfinite().all() for tensor in network.state_dict().values()]
     if not math.isfinite(record.loss) or not torch.stack(finite).all():
@@ -251,7 +247,9 @@ def _check_stop(stop: Stop | None, schedule: Schedule) -> None:
         )
 
 
-def _check(network: Network, images: Tensor, labels: Tensor, ids: NDArray[np.int64], *, smallest_batch: int) -> None:
+def _check(
+    network: networks.Network, images: Tensor, labels: Tensor, ids: NDArray[np.int64], *, smallest_batch: int
+) -> None:
     if not 0 < len(ids) == len(images) == len(labels):
         got = f"{len(images)}, {len(labels)} and {len(ids)}"
         raise ValueError(f"fit: images, labels and ids must be equally many and at least one, got {got}")
@@ -260,5 +258,5 @@ def _check(network: Network, images: Tensor, labels: Tensor, ids: NDArray[np.int
     low, high, num_classes = int(labels.min()), int(labels.max()), network.head.out_features
     if low < 0 or high >= num_classes:
         raise ValueError(f"fit: labels must lie in [0, {num_classes}), got {low} to {high}; build it for all classes")
-    if smallest_batch < 2 and any(isinstance(layer, _BatchNorm) for layer in network.modules()):
+    if smallest_batch < 2 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules()):
         raise ValueError(f"fit: BatchNorm needs batches of at least 2, got {smallest_batch}; enlarge it")

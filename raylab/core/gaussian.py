@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from raylab.core import seeding
 from raylab.core.balls import unit
+from raylab.core.later import torch
 from raylab.core.statistics import Estimate, proportion
 
 Vector = NDArray[np.float64]

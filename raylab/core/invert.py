@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from raylab.core import last_relu, seeding
+from raylab.core import seeding
 from raylab.core.balls import Free
+from raylab.core.later import Tensor, last_relu, torch
 from raylab.core.objectives import SMALLEST_FEATURES, Featured, feature_distance, require_eval
 from raylab.core.pgd import descend
 

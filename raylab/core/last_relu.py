@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from raylab.core.architectures import NETWORKS
 from raylab.core.bodies import Shape
-from raylab.core.networks import NETWORKS
 from raylab.core.objectives import Featured, Features
 
 _RELUS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)

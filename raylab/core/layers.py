@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor
-
 from raylab.core.balls import Ball
-from raylab.core.networks import Network
+from raylab.core.later import Tensor, networks, torch
 from raylab.core.objectives import Features, feature_distance, require_eval
 from raylab.core.pgd import descend
 
@@ -45,7 +42,7 @@ LAYERS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def layers(name: str, network: Network) -> dict[str, Features]:
+def layers(name: str, network: networks.Network) -> dict[str, Features]:
     """The activations of every layer of a network of that name, flattened to (B, F), in order; the logits last.
 
     Raises ValueError in training mode.
@@ -85,7 +82,7 @@ def apart(
         return feature_distance(features, features(other))(one)
 
 
-def _output(network: Network, path: str) -> Features:
+def _output(network: networks.Network, path: str) -> Features:
     module = network.get_submodule(path)
 
     def features(x: Tensor) -> Tensor:

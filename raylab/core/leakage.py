@@ -5,9 +5,7 @@ Goh, "Robust feature leakage" (Distill 2019, discussion of Ilyas et al. 2019).
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from raylab.core.later import F, Tensor, torch
 
 PENALTY = 1e-4  # on the squared weights of standardised features: it makes the fit unique
 

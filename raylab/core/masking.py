@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, margin, require_eval
 
 Floats = NDArray[np.floating]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+from raylab.core.later import Tensor, torch
 
 
 def nearest(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from raylab.core.later import F, Tensor, nn, torch
 
 Classifier = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> logits (B, num_classes)
 Features = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] -> features (B, F)

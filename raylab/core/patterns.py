@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.balls import Ball
+from raylab.core.later import F, Tensor, torch
 from raylab.core.objectives import Classifier, cross_entropy
 from raylab.core.pgd import descend
 

@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
 from raylab.core.balls import AnyBall, Free, L1Ball
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Objective
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.balls import Ball, LinfBall
+from raylab.core.later import Tensor, torch
 from raylab.core.patterns import Shape
 
 # By what is added to an image of class y, whose label stays y:
@@ -46,13 +45,18 @@ def checkerboard(shape: Shape, side: int, ball: Ball) -> Tensor:
 
     Raises ValueError where it does not fit.
     """
+    check_side(shape, side)
     channels, height, width = shape
-    if not 1 <= side <= min(height, width):
-        raise ValueError(f"checkerboard: a side of 1 to {min(height, width)} pixels, got {side}")
     signs = 1.0 - 2.0 * ((torch.arange(side)[:, None] + torch.arange(side)) % 2).float()
     pattern = torch.zeros(1, channels, height, width)
     pattern[..., height - side :, width - side :] = signs
     return (ball.eps * ball.steepest(pattern))[0]
+
+
+def check_side(shape: Shape, side: int) -> None:
+    """Raises ValueError where no checkerboard of this side fits images (C, H, W)."""
+    if not 1 <= side <= min(shape[1:]):
+        raise ValueError(f"checkerboard: a side of 1 to {min(shape[1:])} pixels, got {side}")
 
 
 def chosen(ids: NDArray[np.int64], share: float, seed: int, purpose: str) -> NDArray[np.bool_]:

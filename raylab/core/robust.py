@@ -7,13 +7,12 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import apgd, objectives, seeding, spatial
 from raylab.core.apgd import Found
 from raylab.core.balls import AnyBall, Ball, BandBall, L1Ball, L2Ball, LinfBall
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, margin, require_eval, require_full_precision
 from raylab.core.pgd import descend
 from raylab.core.square import square

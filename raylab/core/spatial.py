@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from raylab.core.apgd import Found
+from raylab.core.later import F, Tensor, torch
 from raylab.core.objectives import Classifier, margin, require_eval
 
 SHIFTS, ANGLES = 7, 11  # at most so many values a direction

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.apgd import ALL, Found
 from raylab.core.balls import Ball, L2Ball
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, margin, require_eval
 
 FIRST_SHARE = 0.8  # of the image that the first window covers

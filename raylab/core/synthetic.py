@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.gaussian import normal_cdf
+from raylab.core.later import F, Tensor, torch
 
 RELIABILITY = 0.95  # of x_0
 REACH = 3.0  # eta sqrt(d): the mean of the d together, in units of their scatter

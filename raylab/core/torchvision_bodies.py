@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from raylab.core import torchvision_compat
 from raylab.core.bodies import Body, Shape
+from raylab.core.later import nn
 
 ORIGINAL_STEM_FROM = 128  # pixels of the shorter side
 

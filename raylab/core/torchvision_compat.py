@@ -11,7 +11,7 @@ import importlib
 from functools import cache
 from types import ModuleType
 
-import torch
+from raylab.core.later import torch
 
 # Those for which torchvision registers fake kernels without asking whether its operators were loaded.
 _BOX_OPERATORS = ("nms", "qnms")

@@ -16,13 +16,11 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab.core import seeding
 from raylab.core.balls import unit
+from raylab.core.later import F, Tensor, torch
 
 GROUP = 8  # worlds that train together: world s always with 8 * (s // 8), ..., 8 * (s // 8) + 7
 Weights = list[Tensor]  # W (G, in, out) and b (G, 1, out), layer by layer

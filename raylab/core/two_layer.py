@@ -14,12 +14,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from raylab.core import philox, seeding
 from raylab.core.balls import unit
 from raylab.core.gaussian import normal_cdf
+from raylab.core.later import Tensor, torch
 
 SHIFT = 0.3  # the classes' means are +-SHIFT in every coordinate
 MOMENTUM = 0.9

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raylab.core.later import torch
 from raylab.data import tensors
 from raylab.data.cifar import CLASS_NAMES, SHAPE, Cifar10
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile, check_labels, missing
@@ -83,8 +84,6 @@ class ConstructedDatasets:
 
 
 def _joined(path: Path, dtype: str) -> NDArray[Any]:
-    import torch
-
     found = tensors.load(path)
     pieces = found if isinstance(found, list | tuple) else [found]
     if not pieces or not all(isinstance(piece, torch.Tensor) for piece in pieces):

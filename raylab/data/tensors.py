@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from raylab.core.later import torch
 from raylab.data.reader import DataError
 
 # A damaged or hostile file fails in any of these ways.
@@ -38,8 +39,6 @@ def load(path: Path) -> Any:
 
     Raises DataError where the file holds anything else, without having executed it.
     """
-    import torch  # here, because most data need no torch
-
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
@@ -56,8 +55,6 @@ def keep(path: str | Path, copy: str | Path) -> None:
     Nothing of the file is executed: no name that it asks for is resolved, but for those that rebuild a tensor.
     Raises DataError where the file is damaged, or in a format that PyTorch would run.
     """
-    import torch
-
     _refuse_what_torch_would_run(Path(path))
     restricted: Any = ModuleType("tensors_only")
     restricted.Unpickler, restricted.load = _TensorsOnly, lambda file, **given: _TensorsOnly(file, **given).load()
@@ -101,20 +98,16 @@ class _StandIn(metaclass=_Foreign):
 
 class _TensorsOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        from torch import Size, _utils
-
         known = {
             ("collections", "OrderedDict"): OrderedDict,
-            ("torch", "Size"): Size,
-            ("torch._utils", "_rebuild_tensor_v2"): _utils._rebuild_tensor_v2,
-            ("torch._utils", "_rebuild_parameter"): _utils._rebuild_parameter,
+            ("torch", "Size"): torch.Size,
+            ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+            ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
         }
         return known.get((module, name), _StandIn)
 
 
 def _plain(value: Any) -> Any:
-    import torch
-
     if isinstance(value, torch.Tensor):
         return value.detach()
     if isinstance(value, dict):

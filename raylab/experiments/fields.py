@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from raylab.core import networks
+from raylab.core.architectures import NETWORKS
 from raylab.core.construct import Kind
 from raylab.radius import Radius
 from raylab.stages.construction import Attack
@@ -19,9 +19,9 @@ MOST_SEEDS = 10  # that a message writes out
 
 
 def _network(name: str) -> str:
-    if name not in networks.NETWORKS:
-        close = difflib.get_close_matches(name, networks.NETWORKS, n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(networks.NETWORKS)}"
+    if name not in NETWORKS:
+        close = difflib.get_close_matches(name, NETWORKS, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(NETWORKS)}"
         raise ValueError(f"no network of that name, got {name!r}; {remedy}")
     return name
 

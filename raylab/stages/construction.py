@@ -8,7 +8,6 @@ from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -18,6 +17,7 @@ from raylab.config import Config
 from raylab.core import masking, objectives
 from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.construct import Kind, targets
+from raylab.core.later import torch
 from raylab.core.objectives import Classifier
 from raylab.core.pgd import descend
 from raylab.radius import Radius

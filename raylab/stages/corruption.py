@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import AfterValidator, Field, model_validator
@@ -21,6 +20,7 @@ from raylab.core import corruptions, evaluate, fourier_basis, seeding, spectra
 from raylab.core.fourier_basis import Passes
 from raylab.core.frost import Photograph
 from raylab.core.frost import check as check_size
+from raylab.core.later import torch
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.core import explanations
 from raylab.core.explanations import Floats
+from raylab.core.later import torch
 from raylab.core.seefar import Feature, World
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import fourier_basis, seeding
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage, TaskContext

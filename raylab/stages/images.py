@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from raylab.columns import Column
+from raylab.core.later import Tensor, torch
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from raylab.artifact import Artifact
 from raylab.columns import Batch, Column
 from raylab.config import Config
 from raylab.core import invert as inverting
-from raylab.core import last_relu, seeding
+from raylab.core import seeding
 from raylab.core.invert import StepSchedule
+from raylab.core.later import last_relu
 from raylab.core.objectives import Featured
 from raylab.identity import ADDED_LATER
 from raylab.radius import Radius

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -16,6 +15,7 @@ from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.core import layers, seeding
 from raylab.core.balls import BALLS, Ball
+from raylab.core.later import torch
 from raylab.core.robust import random_start
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage, TaskContext

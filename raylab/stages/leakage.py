@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from raylab import columns
 from raylab.columns import Batch
 from raylab.core import evaluate as measures
 from raylab.core import leakage
-from raylab.core.networks import Network
+from raylab.core.later import Tensor, networks, torch
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
@@ -71,12 +69,12 @@ class LeakageBody:
         }
 
 
-def _features(network: Network, which: Features, batch: Batch, device: str) -> Tensor:
+def _features(network: networks.Network, which: Features, batch: Batch, device: str) -> Tensor:
     read = network if which == "logits" else network.features
     return measures.logits(read, to_tensor(batch["image"], device), ROWS).double().cpu()
 
 
-def _specifications(network: Network, scores: Tensor, label: NDArray[np.int64], eps: float) -> Metrics:
+def _specifications(network: networks.Network, scores: Tensor, label: NDArray[np.int64], eps: float) -> Metrics:
     """Goh's two: the classes whose feature is robustly useful, and the share of answers certified at eps."""
     std = network.normalise.std.cpu().double()
     shape = (-1, len(std), network.head.in_features // len(std))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.core import seeding
+from raylab.core.later import torch
 from raylab.core.neighbours import nearest
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.core.balls import BALLS
 from raylab.core.construct import Kind, targets
+from raylab.core.later import torch
 from raylab.core.patterns import base_rows, textures, universal
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.core.balls import BALLS
+from raylab.core.later import Tensor, torch
 from raylab.core.poison import chosen, class_noise
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
@@ -107,7 +107,7 @@ class PoisonBody:
         }
 
 
-Perturbed = Callable[[Batch, NDArray[np.int64], NDArray[np.int64]], tuple[torch.Tensor, torch.Tensor]]
+Perturbed = Callable[[Batch, NDArray[np.int64], NDArray[np.int64]], tuple[Tensor, Tensor]]
 
 
 def _patterned(artifact: Artifact, p: Poisoned) -> Perturbed:

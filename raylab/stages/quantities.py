@@ -12,13 +12,12 @@ from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from raylab import columns
 from raylab.artifact import Artifact
+from raylab.core.later import Tensor, torch
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion
 from raylab.stage import Metrics, TaskContext
 from raylab.stages.images import to_tensor

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from raylab.core import networks
+from raylab.core import architectures
+from raylab.core.later import Tensor, networks, torch
 from raylab.data import digest, tensors
 from raylab.data.reader import DataError, RawFile, readable
 from raylab.site import home
@@ -91,7 +89,7 @@ def released_network(
     if network not in ARCHITECTURES:
         why = f", which is another network: {DIFFERENT[network]}" if network in DIFFERENT else ""
         raise ValueError(f"released networks: one of {', '.join(ARCHITECTURES)}, got {network!r}{why}")
-    networks.check(network, images.shape, images.num_classes)
+    architectures.check(network, images.shape, images.num_classes)
     if not file.is_file():
         raise DataError(f"{file}: no such file; download it as the README of MadryLab/robustness says")
     with readable(file):
@@ -105,7 +103,7 @@ def _state(checkpoint: Any, path: Path) -> Mapping[str, Tensor]:
     if not isinstance(checkpoint, Mapping):
         raise DataError(f"{path}: a checkpoint is a dict, got {type(checkpoint).__name__}")
     state = checkpoint.get("model", checkpoint.get("state_dict"))  # files older than 2019 say state_dict
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise DataError(
             f"{path}: a checkpoint has its tensors at `model` or `state_dict`, got keys {sorted(map(str, checkpoint))}"
         )

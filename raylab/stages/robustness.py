@@ -9,16 +9,15 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import masking, robust, seeding
 from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 from raylab.core.robust import CLEAN, SQUARE, SetName
 from raylab.radius import Radius

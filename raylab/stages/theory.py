@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from raylab.config import Config
-from raylab.core import gaussian, squares, synthetic
+from raylab.core import gaussian, synthetic
+from raylab.core.later import Tensor, squares, torch
 from raylab.core.statistics import Estimate
 from raylab.radius import Radius, Size
 from raylab.stage import Metrics, Stage, TaskContext

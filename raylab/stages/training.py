@@ -9,14 +9,13 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
-from raylab.core import adversary, networks
+from raylab.core import adversary, architectures
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
-from raylab.core.networks import Network
+from raylab.core.later import networks, torch
 from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.recipe import Recipe
@@ -128,7 +127,7 @@ def train(
 
     Raises ValueError where no network of that name can take the images, or the share is not in (0, 1).
     """
-    networks.check(network, images.shape, images.num_classes)
+    architectures.check(network, images.shape, images.num_classes)
     by_margin = keep in ("top", "bottom")
     if by_margin and not 0.0 < keep_share < 1.0:
         raise ValueError(f"keep_share: a share in (0, 1) of the examples, got {keep_share}; keep: all takes every one")
@@ -148,7 +147,7 @@ def train(
     )
 
 
-def load_network(artifact: Artifact, device: str) -> Network:
+def load_network(artifact: Artifact, device: str) -> networks.Network:
     """The network of an artifact: on `device`, in eval mode, with frozen parameters, ready to be attacked."""
     config = artifact.config
     images = config["images"]

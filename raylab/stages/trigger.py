@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.core.balls import BALLS
-from raylab.core.poison import checkerboard, chosen
+from raylab.core.later import torch
+from raylab.core.poison import check_side, checkerboard, chosen
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.patterns import Norm
@@ -102,7 +102,8 @@ def triggered(
 
     Raises ValueError where the trigger does not fit the images, the share is none or there is no class `target`.
     """
-    checkerboard(images.shape, side, BALLS[norm](eps))
+    check_side(images.shape, side)
+    BALLS[norm](eps)
     chosen(np.zeros(0, np.int64), share, seed, "")
     if not 0 <= target < images.num_classes:
         raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")

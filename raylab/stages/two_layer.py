@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
 from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.core import two_layer
+from raylab.core.later import Tensor
 from raylab.core.statistics import Estimate
 from raylab.radius import Radius
 from raylab.stage import Metrics, Stage, TaskContext

@@ -9,11 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from raylab.artifact import CorruptArtifact
 from raylab.core import evaluate as measures
-from raylab.core import networks
+from raylab.core.later import networks, torch
 from raylab.identity import fingerprint
 from raylab.search import PROGRESS, TrialReporter
 from raylab.space import Point
