@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from raylab.columns import Batch
 from raylab.config import Config
-from raylab.identity import fingerprint, short
+from raylab.identity import ADDED_LATER, fingerprint, short
 
 if TYPE_CHECKING:
     from raylab.artifact import Artifact
@@ -57,11 +57,19 @@ class Task(Protocol):
         """Write the parts, return the metrics of the manifest."""
 
 
+Reduced = Literal["folded_float32", "bfloat16"]
+
+
 class Compute(Config):
-    """How rows meet: part of the identity, since another batch may round differently."""
+    """How rows meet, and in what constructions and inversions take gradients: part of the identity, for either rounds
+    differently."""
 
     batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 250  # images that are computed together
     shard_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # computed, committed and resumed together
+    # Of the network that constructions and inversions take gradients of; None: float32, as it was trained. Folded: with
+    # BatchNorm multiplied into the convolutions, the same up to rounding and faster; bfloat16: that too, twice as fast
+    # where a processor has it. Images, and whatever is measured of a network, are float32 always.
+    precision: Annotated[Reduced | None, ADDED_LATER] = None
 
     @model_validator(mode="after")
     def _check(self) -> Compute:
@@ -71,6 +79,11 @@ class Compute(Config):
                 f"take {self.batch_rows * max(1, self.shard_rows // self.batch_rows)}"
             )
         return self
+
+    @property
+    def measuring(self) -> Compute:
+        """That of a stage that measures, or has no network: float32, as it was trained."""
+        return Compute(batch_rows=self.batch_rows, shard_rows=self.shard_rows)
 
 
 class MapBatches(Protocol):

@@ -40,12 +40,14 @@ CODE = {
         "data/tensors.py",
     ],
     "constructed": [
-        "stages/construction.py", "stages/images.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
-        "core/masking.py", "core/construct.py", "core/seeding.py", *NETWORKS, "worker.py",
+        "stages/construction.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/pgd.py",
+        "core/balls.py", "core/objectives.py", "core/masking.py", "core/construct.py", "core/seeding.py",
+        *NETWORKS, "worker.py",
     ],
     "inverted": [
-        "stages/inversion.py", "stages/images.py", "core/invert.py", "core/last_relu.py", "core/pgd.py",
-        "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES, "worker.py",
+        "stages/inversion.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/invert.py",
+        "core/last_relu.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "core/seeding.py",
+        *NETWORKS, *BODIES, "worker.py",
     ],
     "spectrum": ["stages/spectrum.py", "core/spectra.py"],
     "filtered": ["stages/spectrum.py", "core/spectra.py", "worker.py"],

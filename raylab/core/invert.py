@@ -41,6 +41,8 @@ def invert(
     schedule: StepSchedule = "constant",
     identity_relu: bool = True,
     iterate: Iterate = "best",
+    *,
+    through: Featured | None = None,  # what gradients are taken of: the network compiled; None: the network
 ) -> Inversion:
     """argmin_z ||g(z) - g(x)||_2 by normalised gradient steps from `start`, clipped to [0, 1]; no ball.
 
@@ -48,6 +50,7 @@ def invert(
     Restricted ImageNet, 10,000 from noise.  `identity_relu`: the gradient passes the last ReLU unchanged, as in
     MadryLab/robustness; the residual is that of the true features either way.  `iterate`: the one of nearest features,
     or the last, as the authors' code for their data sets keeps it (`use_best=False`); the paper does not say.
+    The residual is the network's own, whatever the gradients pass `through`.
 
     Raises ValueError where the starts do not fit, or for an unknown iterate.
     """
@@ -56,12 +59,17 @@ def invert(
         raise ValueError(f"invert: iterate: one of {', '.join(get_args(Iterate))}, got {iterate!r}")
     if start.shape != x.shape:
         raise ValueError(f"invert: a start for every image, {tuple(x.shape)}, got {tuple(start.shape)}")
+    used = network if through is None else through
     with torch.no_grad():
-        reference = network.features(x)
-    features = last_relu.let_through(network, x) if identity_relu else network.features
+        reference = used.features(x)
+    features = last_relu.let_through(used, x) if identity_relu else used.features
     objective = feature_distance(features, reference)
     found = descend(objective, start, Free(), step_sizes(schedule, step_size, steps), steps)
     image, loss = (found.best, found.best_loss) if iterate == "best" else (found.last, found.last_loss)
+    if used is not network:
+        with torch.no_grad():
+            reference = network.features(x)
+            loss = feature_distance(network.features, reference)(image)
     return Inversion(image, loss / reference.norm(dim=1).clamp(min=SMALLEST_FEATURES))
 
 

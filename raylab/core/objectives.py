@@ -113,9 +113,15 @@ def require_eval(network: Classifier) -> None:
         raise ValueError(f"{type(network).__name__} is in training mode: its logits depend on the batch; call .eval()")
 
 
-def require_full_precision(x: Tensor, logits: Tensor) -> None:
+def require_full_precision(x: Tensor, logits: Tensor, network: Classifier | None = None) -> None:
     """Raise ValueError below float32: rounding hides small perturbations, and gradients vanish."""
-    reduced = [t.dtype for t in (x, logits) if t.dtype not in (torch.float32, torch.float64)]
+    full = (torch.float32, torch.float64)
+    reduced = [t.dtype for t in (x, logits) if t.dtype not in full]
+    if isinstance(network, nn.Module) and (weights := [p.dtype for p in network.parameters() if p.dtype not in full]):
+        raise ValueError(
+            f"robustness is measured in float32, got a network with weights in {weights[0]}; attack the network "
+            "itself, not one that is compiled for constructions"
+        )
     if reduced or torch.is_autocast_enabled(x.device.type):
         raise ValueError(
             f"robustness is measured in float32, got {x.dtype} images and {logits.dtype} logits; "

@@ -52,7 +52,7 @@ def worst_case(
     require_eval(network)
     with torch.no_grad():
         logits = network(x)
-        require_full_precision(x, logits)
+        require_full_precision(x, logits, network)
         least = margin(logits, label)
     image, margins = x.detach().clone(), {CLEAN: least.clone()}
     for name, attack in attacks.items():

@@ -18,6 +18,7 @@ from raylab.study import AnyBuilt
 from raylab.tracking import DataRef, Param, Publication, Record
 
 ALWAYS = ("data", "attack")  # parts of a config that are params whether or not they are at their defaults
+NEVER = ("compute.batch_rows", "compute.shard_rows")  # how rows meet measures nothing
 LOGGED = "mlflow.loggedArtifacts"  # the tag by which MLflow's page knows the files that `log_table` wrote
 
 
@@ -77,8 +78,9 @@ def params_of(config: Config) -> dict[str, Param]:
     differ in a param wherever their configs differ. Lists are sorted: the order of architectures measures nothing."""
     whole, changed = config.model_dump(mode="json"), config.model_dump(mode="json", exclude_defaults=True)
     chosen = {**changed, **{part: whole[part] for part in ALWAYS if part in whole}}
-    skipped = ("study", "seeds", "compute")
-    return {key: value for name, of in chosen.items() if name not in skipped for key, value in _flat(name, of)}
+    skipped = ("study", "seeds")
+    flat = {key: value for name, of in chosen.items() if name not in skipped for key, value in _flat(name, of)}
+    return {key: value for key, value in flat.items() if key not in NEVER}
 
 
 def as_json(table: Table) -> bytes:

@@ -52,5 +52,5 @@ def band_passed(data: Stage, passes: Passes, bandwidth: int, compute: Compute, *
 
     As published, nothing is done to the values: high-passed images have mean 0, so half of their pixels are negative.
     """
-    band = Band(passes, bandwidth, compute)
+    band = Band(passes, bandwidth, compute.measuring)
     return Stage("band_passed", 1, band, {"data": data}, BandBody(band), name, rows)

@@ -22,6 +22,7 @@ from raylab.core.objectives import Classifier
 from raylab.core.pgd import descend
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.attacked import attacked
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
@@ -85,9 +86,11 @@ class ConstructBody:
         return self.construction.compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
+        precision, roles = self.compute.precision, [role for role in sorted(inputs) if role.startswith(MEMBER)]
         network = load_network(inputs["model"], device)
-        ensemble = [load_network(inputs[role], device) for role in sorted(inputs) if role.startswith(MEMBER)]
-        return partial(perturbed, self.construction, network, ensemble, device)
+        through = attacked(network, inputs["model"], precision)
+        ensemble = [attacked(load_network(inputs[role], device), inputs[role], precision) for role in roles]
+        return partial(perturbed, self.construction, network, ensemble, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         return summarise(self.construction, artifact.without_images())
@@ -99,18 +102,21 @@ def perturbed(
     ensemble: Sequence[Classifier],
     device: str,  # of all of them
     batch: Batch,  # with columns id, image, label
+    *,
+    through: Classifier | None = None,  # what gradients are taken of: the network compiled; None: the network
 ) -> Batch:
     """The images of the batch pushed towards (or away from) their classes, with what the source makes of them."""
+    through = network if through is None else through
     ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
     x, own = to_tensor(batch["image"], device), torch.from_numpy(label).to(device)
     if c.aim == "untargeted":
-        target, wanted, objective = label, own, objectives.away(network, own)
+        target, wanted, objective = label, own, objectives.away(through, own)
     else:
         target = label if c.aim == "own" else targets(c.aim, label, ids, c.num_classes, c.seed, c.split)
         wanted = torch.from_numpy(target).to(device)
-        objective = objectives.towards(network, wanted)
+        objective = objectives.towards(through, wanted)
     if ensemble:
-        objective = objectives.spared(objectives.cross_entropy(network, wanted), ensemble, own)
+        objective = objectives.spared(objectives.cross_entropy(through, wanted), ensemble, own)
     ended = descend(objective, x, c.attack.ball, c.attack.step, c.attack.steps)
     best = c.attack.iterate == "best"
     image, loss = (ended.best, ended.best_loss) if best else (ended.last, ended.last_loss)

@@ -253,7 +253,7 @@ def changed(
         _check_images(changes, images)
         if (frozen := changes.photographs()) is not None:
             inputs[FROST] = frozen
-    identity = Changed(changes, tuple(models), seed, compute)
+    identity = Changed(changes, tuple(models), seed, compute.measuring)
     passes = min(rows, changes.rows or rows) * len(models) * (len(changes.variants()) + 1) // 2
     return Stage("changed", 1, identity, inputs, ChangedBody(identity), name, passes)
 

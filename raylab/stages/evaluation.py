@@ -56,5 +56,5 @@ class EvaluateBody:
 
 def evaluate(model: Stage, data: Stage, compute: Compute, *, rows: int, name: str) -> Stage:
     """Logits, prediction and correctness of `model` on every example of `data`, beside its other columns."""
-    evaluation = Evaluation(compute)
+    evaluation = Evaluation(compute.measuring)
     return Stage("evaluation", 1, evaluation, {"model": model, "data": data}, EvaluateBody(evaluation), name, rows)

@@ -126,14 +126,14 @@ def explain(
     name: str,
 ) -> Stage:
     """Shares of the energy of a network's input gradients, plain and smoothed, in the spans of a world's features."""
-    identity = Explanation(world, sigmas, draws, rows, seed, compute)
+    identity = Explanation(world, sigmas, draws, rows, seed, compute.measuring)
     passes = rows * sum(draws if sigma else 1 for sigma in sigmas)
     return Stage("explanation", 1, identity, {"data": data, "model": model}, ExplainBody(identity), name, passes)
 
 
 def read_perturbations(made: Stage, original: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
     """The same of what an attack added to the images of a set."""
-    identity = Perturbation(world, compute)
+    identity = Perturbation(world, compute.measuring)
     inputs = {"data": made, "original": original}
     return Stage("perturbation", 1, identity, inputs, PerturbationBody(identity), name, rows)
 

@@ -121,7 +121,7 @@ def heat_map(
     """
     if config.rows is not None and config.rows > rows:
         raise ValueError(f"heat_map: rows at most the {rows} images of {data.label}, got {config.rows}; null: all")
-    identity = Mapped(config, seed, compute)
+    identity = Mapped(config, seed, compute.measuring)
     passes = min(rows, config.rows or rows) * (images.shape[1] * images.shape[2] // 2 + 2) // 2
     inputs = {"data": data, "model": model}
     return Stage("heat_map", 1, identity, inputs, HeatMapBody(identity), name, passes)

@@ -22,6 +22,7 @@ from raylab.core.objectives import Featured
 from raylab.identity import ADDED_LATER
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
+from raylab.stages.attacked import attacked
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
@@ -74,7 +75,8 @@ class InvertBody:
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         i, network = self.inverted, load_network(inputs["model"], device)
         pool = _pool(inputs["start"], i.inversion.pool, i.seed) if i.inversion.start == "image" else None
-        return partial(rebuilt, i, network, pool, device)
+        through = attacked(network, inputs["model"], i.compute.precision)
+        return partial(rebuilt, i, network, pool, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         return summarise(artifact.without_images()["residual"], self.num_features, self.num_pixels)
@@ -86,6 +88,8 @@ def rebuilt(
     pool: Column | None,  # (M, C, H, W): images to start from; None: from noise
     device: str,  # of the network
     batch: Batch,  # with columns id, image, label
+    *,
+    through: Featured | None = None,  # what gradients are taken of: the network compiled; None: the network
 ) -> Batch:
     """The batch with every image replaced by one of the same features, and how near they are."""
     i, seed, split = inverted.inversion, inverted.seed, inverted.split
@@ -96,7 +100,15 @@ def rebuilt(
     else:
         start = pool[inverting.start_rows(ids, len(pool), seed, split)]
     found = inverting.invert(
-        network, x, to_tensor(start, device), i.step_size, i.steps, i.schedule, i.identity_relu, i.iterate or "best"
+        network,
+        x,
+        to_tensor(start, device),
+        i.step_size,
+        i.steps,
+        i.schedule,
+        i.identity_relu,
+        i.iterate or "best",
+        through=through,
     )
     return {
         "id": ids,

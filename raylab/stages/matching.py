@@ -84,7 +84,7 @@ class MatchBody:
 
 def match(how: How, data: Stage, like: Stage, compute: Compute, *, seed: int = 0, rows: int, name: str) -> Stage:
     """`data` with the statistics of `like`; same ids, same labels. Both have images of one shape."""
-    matching = Matching(how, seed if how == "noise" else 0, compute)
+    matching = Matching(how, seed if how == "noise" else 0, compute.measuring)
     inputs = {"data": data, "like": like} | ({"of": data} if how == "dataset" else {})
     return Stage("matched", 1, matching, inputs, MatchBody(matching), name, rows)
 

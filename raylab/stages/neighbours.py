@@ -76,5 +76,5 @@ class NeighboursBody:
 
 def neighbours(data: Stage, reference: Stage, fraction: float, compute: Compute, *, rows: int, name: str) -> Stage:
     """The check on a constructed set against clean images; on clean images it is the check's own accuracy."""
-    config = Neighbours(fraction, compute)
+    config = Neighbours(fraction, compute.measuring)
     return Stage("neighbours", 1, config, {"data": data, "reference": reference}, NeighboursBody(config), name, rows)

@@ -64,5 +64,5 @@ class ReadOraclesBody:
 
 def read_oracles(data: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
     """Both oracles on every image of a constructed set, or of a clean one that has the columns of See-Far."""
-    oracles = Oracles(world, compute)
+    oracles = Oracles(world, compute.measuring)
     return Stage("oracles", 1, oracles, {"data": data}, ReadOraclesBody(oracles), name, rows)

@@ -199,6 +199,6 @@ def patterned(
         )
     if everywhere and selector is not None:
         raise ValueError("patterned: everywhere leaves a selector nothing to select; drop one of them")
-    identity = Patterned(kind, everywhere, images.num_classes, seed, split, compute)
+    identity = Patterned(kind, everywhere, images.num_classes, seed, split, compute.measuring)
     inputs = {"data": data, "patterns": patterns} | ({} if selector is None else {"selector": selector})
     return Stage("patterned", 1, identity, inputs, PatternedBody(identity), name, rows)

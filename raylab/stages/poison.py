@@ -163,7 +163,7 @@ def poisoned(
     Raises ValueError where no image would be.
     """
     chosen(np.zeros(0, np.int64), share, seed, "")  # raises on a bad share
-    identity = Poisoned(share, shift, images.num_classes, seed, compute)
+    identity = Poisoned(share, shift, images.num_classes, seed, compute.measuring)
     inputs = {"data": data, ("perturbed" if shift is None else "patterns"): by}
     return Stage("poisoned", 1, identity, inputs, PoisonBody(identity), name, rows)
 

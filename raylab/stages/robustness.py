@@ -224,7 +224,7 @@ def robustness(
     check(config, images.shape)
     if config.rows is not None and config.rows > rows:
         raise ValueError(f"robustness: rows at most the {rows} images of {data.label}, got {config.rows}; null: all")
-    identity = Robustly(config, seed, compute)
+    identity = Robustly(config, seed, compute.measuring)
     # The same data once more: which of all ids are drawn is known before the first shard.
     inputs = {"data": data, "model": model} | ({"drawn_from": data} if config.rows is not None else {})
     passes = min(rows, config.rows or rows) * _passes(config)

@@ -107,7 +107,7 @@ def with_spectrum_of(
     The constant part stays.
     """
     spectrum = compare(data, like, rows=rows, name=f"spectrum for {name}")
-    filtering = Filtering(match, compute)
+    filtering = Filtering(match, compute.measuring)
     return Stage("filtered", 1, filtering, {"data": data, "spectrum": spectrum}, FilterBody(filtering), name, rows)
 
 

@@ -73,5 +73,5 @@ def tinted(
     name: str,
 ) -> Stage:  # fmt: skip
     """`data` with a cast on these shares of its images: same ids, same labels."""
-    tinting = Tinting(cast, of_class, of_others, seed, split, compute)
+    tinting = Tinting(cast, of_class, of_others, seed, split, compute.measuring)
     return Stage("tinted", 1, tinting, {"data": data}, TintBody(tinting), name, rows)

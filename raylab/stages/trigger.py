@@ -107,5 +107,5 @@ def triggered(
     chosen(np.zeros(0, np.int64), share, seed, "")
     if not 0 <= target < images.num_classes:
         raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")
-    identity = Triggered(way, norm, eps, side, target, share, images.shape, seed, compute)
+    identity = Triggered(way, norm, eps, side, target, share, images.shape, seed, compute.measuring)
     return Stage("triggered", 1, identity, {"data": data}, TriggerBody(identity), name, rows)

@@ -10,6 +10,7 @@ from torch import Tensor
 from raylab.core import objectives, robust
 from raylab.core.apgd import Found
 from raylab.core.balls import Ball, BandBall, L2Ball, LinfBall
+from raylab.core.compiled import Compiled, compiled
 from raylab.core.networks import Network, build
 from raylab.core.objectives import margin
 from raylab.core.pgd import descend
@@ -192,6 +193,11 @@ def test_pgd_that_lets_the_broken_rest_is_pgd() -> None:
     assert torch.equal(stands, margin(network(whole), label) > 0)
 
 
+def _small_network() -> tuple[Tensor, Compiled]:
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return images, compiled(build("cnn", (3, 8, 8), 4, [0.5] * 3, [0.2] * 3, 0).eval(), images, "bfloat16")
+
+
 def test_less_than_float32_and_training_mode_are_refused() -> None:
     network, x = _linear()[0], _images(0.2, 0.8)
     label = network(x).argmax(1)
@@ -201,5 +207,8 @@ def test_less_than_float32_and_training_mode_are_refused() -> None:
         robust.worst_case(_identity, x.flatten(1).half(), label, IDS, {})
     with pytest.raises(ValueError, match="bfloat16 logits"):
         robust.worst_case(lambda z: network(z).bfloat16(), x, label, IDS, {})
+    images, reduced = _small_network()
+    with pytest.raises(ValueError, match=r"a network with weights in torch.bfloat16; attack the network itself"):
+        robust.worst_case(reduced, images, label[: len(images)], IDS[: len(images)], {})  # its logits are in float32
     with pytest.raises(ValueError, match="training mode"):
         robust.worst_case(network.train(), x, label, IDS, {})

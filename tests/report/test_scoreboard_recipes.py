@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from raylab.experiments.transfer.config import TransferMatrix
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.protocol import of_attack, same_radius
+from raylab.report.scoreboard.protocol import of_attack, of_precision, same_radius
 from raylab.report.scoreboard.recipes import ADVERSARIAL, DET, RAND, STANDARD, at_rate, of_recipe, of_recipes
+from raylab.report.tracker import params_of
+from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.recipe import Adversary, Recipe
 
@@ -93,3 +96,17 @@ def test_a_radius_is_compared_as_far_as_it_is_printed() -> None:
     assert of_attack(Attack(norm="linf", eps=0.0313725, steps=10), published) == ""
     assert of_attack(published.model_copy(update={"step_size": 4 / 255}), published) == "L∞ 0.0314, 10 steps of 0.0157"
     assert of_attack(Attack(norm="l2", eps=8 / 255, steps=10, step_size=2 / 255), published)
+
+
+def test_gradients_of_less_than_float32_are_a_difference_and_another_order_of_roundings_is_none() -> None:
+    assert of_precision(Compute()) == of_precision(Compute(precision="folded_float32")) == ""
+    assert of_precision(Compute(precision="bfloat16")) == "gradients in bfloat16"
+
+
+def test_the_precision_of_gradients_is_a_param_of_a_run_where_it_is_chosen_and_the_batch_is_none() -> None:
+    usual = params_of(TransferMatrix(compute=Compute(batch_rows=10, shard_rows=10)))
+    assert not any(key.startswith("compute.") for key in usual)
+    chosen = params_of(TransferMatrix(compute=Compute(precision="bfloat16")))
+    assert {key: value for key, value in chosen.items() if key.startswith("compute.")} == {
+        "compute.precision": "bfloat16"
+    }

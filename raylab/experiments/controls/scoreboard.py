@@ -16,6 +16,7 @@ from raylab.report.scoreboard.protocol import (
     of_attack,
     of_data,
     of_networks,
+    of_precision,
     radius,
     same_radius,
 )
@@ -115,6 +116,7 @@ def _goh(found: MeasuredControls) -> str:
             _data(found),
             of_networks((c.source,), "resnet50"),
             of_attack(c.attack, PUBLISHED),
+            of_precision(c.compute),
             of_recipes(("source", _rate(found, c.train, c.source), recipes.STANDARD)),
             f"robust features: {linear}" if linear else "",
         )
@@ -134,6 +136,7 @@ def _jordan(found: MeasuredControls, *, patterns: bool = False) -> str:
             _data(found),
             of_networks(names, "resnet9"),
             ("" if same_size else radius(attack)) if patterns else of_attack(attack, PUBLISHED),
+            "" if patterns else of_precision(c.compute),
             own if patterns else share,
             of_recipes(*(("all networks", _rate(found, c.train, name), recipes.JORDAN) for name in names)),
             recipes.TRIANGLE,
@@ -155,6 +158,7 @@ def _nakkiran(found: MeasuredControls) -> str:
             _data(found),
             "" if same else f"{bugs.source} → {bugs.student}, ensemble of {len(bugs.ensemble)}",
             of_attack(bugs.attack, BUGS[bugs.attack.norm][1]),
+            of_precision(found.config.compute),
             of_recipes(*trained),
         )
     )
@@ -180,6 +184,7 @@ def _robust(found: MeasuredControls, attack: Attack) -> str:
             _data(found),
             of_networks((c.source, c.student), "resnet50"),
             of_attack(attack, PUBLISHED),
+            of_precision(c.compute),
             of_recipes(
                 ("robust source", _rate(found, c.robust, c.source), recipes.ADVERSARIAL),
                 ("students of det", _rate(found, c.train, c.student), recipes.DET),

@@ -9,7 +9,7 @@ from raylab.experiments.poison.plan import CLEAN
 from raylab.experiments.poison.verdict import defended
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, radius
+from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, of_precision, radius
 from raylab.report.scoreboard.recipes import of_recipes
 from raylab.stages.construction import Attack
 
@@ -50,6 +50,7 @@ def _protocol(found: Poisons) -> str:
             of_data(c.data, "cifar10", found.note, found.training_rows),
             of_networks((c.source, c.victim), "vgg16"),
             of_attack(c.attack, PUBLISHED),
+            of_precision(c.compute),
             of_recipes(
                 ("source", c.train, recipes.DELUSIVE),
                 ("victims", c.train, recipes.DELUSIVE),

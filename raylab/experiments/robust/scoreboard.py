@@ -11,8 +11,9 @@ from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, same_radius
+from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, of_precision, same_radius
 from raylab.report.scoreboard.recipes import at_rate, of_recipes
+from raylab.stage import Compute
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Recipe
 
@@ -99,7 +100,7 @@ def _imagenet(found: RobustSets, student: str) -> Iterator[Evidence]:
         "restricted_imagenet",
         (student, c.source),
         "" if c.robustness.norm == "l2" else NORMS[c.robustness.norm],
-        _inverted(c.from_image, IMAGENET),
+        _inverted(c.from_image, IMAGENET, c.compute),
         _student(found, student, CLEAN, recipes.STANDARD),
         _student(found, student, "r_image", recipes.IMAGENET_R),
         _source(found, recipes.IMAGENET_ADVERSARIAL),
@@ -161,7 +162,8 @@ def _protocol(found: RobustSets, networks: tuple[str, ...], *trained: Trained, m
 def _of_set(found: RobustSets, student: str, name: SetName) -> str:
     """The protocol of a set: the source whose features it has, how it was made, and its student."""
     c = found.config
-    inversion = _inverted(c.from_noise, FROM_NOISE) if "noise" in name else _inverted(c.from_image, FROM_IMAGE)
+    how = (c.from_noise, FROM_NOISE) if "noise" in name else (c.from_image, FROM_IMAGE)
+    inversion = _inverted(*how, c.compute)
     standard = ("source", at_rate(c.train, c.network_lr, c.source), recipes.STANDARD)
     source = _source(found, recipes.ADVERSARIAL) if name.startswith("r_") else standard
     own = _student(found, student, name, recipes.STANDARD)
@@ -199,7 +201,7 @@ def _source(found: RobustSets, published: Recipe) -> Trained:
     return "robust network", at_rate(c.adversarial, c.network_lr, c.source), published
 
 
-def _inverted(inversion: Inversion, published: tuple[int, float, str]) -> str:
-    if (inversion.steps, inversion.step_size, inversion.schedule) == published:
-        return ""
-    return f"inverted by {inversion.steps} {inversion.schedule} steps of {inversion.step_size:g}"
+def _inverted(inversion: Inversion, published: tuple[int, float, str], compute: Compute) -> str:
+    same = (inversion.steps, inversion.step_size, inversion.schedule) == published
+    steps = f"inverted by {inversion.steps} {inversion.schedule} steps of {inversion.step_size:g}"
+    return differing(("" if same else steps, of_precision(compute)))

@@ -7,7 +7,15 @@ from dataclasses import replace
 
 from raylab.experiments.transfer.measure import Matrix, Row
 from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.protocol import differing, of_attack, of_data, of_networks, radius, same_radius
+from raylab.report.scoreboard.protocol import (
+    differing,
+    of_attack,
+    of_data,
+    of_networks,
+    of_precision,
+    radius,
+    same_radius,
+)
 from raylab.report.scoreboard.recipes import at_rate, of_recipe, of_recipes
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
@@ -115,6 +123,7 @@ def _differing(matrix: Matrix, data: str, networks: str, attack: Attack, *traine
             of_data(c.data, data, matrix.note, matrix.training_rows),
             networks,
             of_attack(c.attack, attack),
+            of_precision(c.compute),
             of_recipes(*trained),
         )
     )
@@ -133,6 +142,7 @@ def of_digits(matrix: Matrix, row: Row) -> str:
             "" if as_they_are else "a normalising layer",
             of_networks((row.source, row.target), "mlp"),
             of_attack(c.attack, DIGITS),
+            of_precision(c.compute),
             *dict.fromkeys(training),
         )
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from raylab.data import Cut
 from raylab.report.names import NAMES
+from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig
 
@@ -41,6 +42,11 @@ def of_attack(attack: Attack, published: Attack) -> str:
         same_radius(*pair) for pair in ((attack.eps, published.eps), (attack.step, published.step))
     )
     return "" if same else f"{radius(attack)}, {attack.steps} steps of {attack.step:.3g}"
+
+
+def of_precision(compute: Compute) -> str:
+    """Less than float32 in constructions and inversions; another order of the same roundings is no difference."""
+    return "gradients in bfloat16" if compute.precision == "bfloat16" else ""
 
 
 def same_radius(ours: float, published: float) -> bool:
