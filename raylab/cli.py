@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raylab import command_line, provenance, runner
+from raylab import command_line, kept_runs, provenance, runner
 from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendAbsent, Listener
 from raylab.config import ConfigError
@@ -115,13 +115,18 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
             return f"not written: {error}"
 
     page = attempt("the page", lambda: site.keep_report(experiment.name, results.page.encode()))
-    for (run, _), one in zip(studies, results.publications, strict=True):
+    for (run, of), one in zip(studies, results.publications, strict=True):
+        attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, _study(of), one))
         attempt("the tracker", partial(publish, results._replace(publications=(one,)), [run]))
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
     texts = results.full_texts if site.full else results.texts
     attempt("the terminal", lambda: print("\n\n".join(texts) + places, flush=True))
     if problems:
         raise NotShown("All results are in the store, but not all could be written:\n  " + "\n  ".join(problems))
+
+
+def _study(of: AnyBuilt) -> str:
+    return str(getattr(of.config, "study", ""))
 
 
 class NotShown(Exception):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from raylab import cli, runner
+from raylab import cli, kept_runs, runner
 from raylab.artifact import Artifact
 from raylab.config import to_yaml
 from raylab.identity import fingerprint, short
@@ -122,6 +122,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site) 
     experiment = EXPERIMENTS[name]
     for one, result in zip(built, results.publications, strict=True):
         with site.tracker.job(experiment.folder(one.config), result.parent) as run:
+            kept_runs.keep(site.store, name, one.config.study, result)
             cli.publish(results._replace(publications=(result,)), [run])
 
 
