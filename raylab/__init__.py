@@ -14,6 +14,7 @@ __all__ = [
     "attack",
     "construct",
     "invert",
+    "open_store",
     "robust_accuracy",
     "spectrum",
     "transfer",
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from raylab.api.fourier import spectrum
     from raylab.api.model import Normalised
     from raylab.api.sets import construct, invert
+    from raylab.api.store import open_store
 else:
     _PLACES = {
         "Normalised": "model",
         "attack": "attacks",
         "construct": "sets",
         "invert": "sets",
+        "open_store": "store",
         "robust_accuracy": "attacks",
         "spectrum": "fourier",
         "transfer": "attacks",

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raylab import command_line, provenance, runner
+from raylab import command_line, kept_runs, provenance, runner
 from raylab.artifact import Artifact, StoreError
 from raylab.backend import Backend, BackendAbsent, Listener
 from raylab.config import ConfigError
@@ -105,19 +105,24 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
 
     Raises NotShown with what failed.
     """
-    runs = [run for run, one in studies if one.is_measurable]
-    if not runs:
+    measurable = [(run, one) for run, one in studies if one.is_measurable]
+    if not measurable:
         return
     results, attempt = experiment.results([study for _, study in studies]), Attempts()
     html = results.page.encode()
     page = attempt("the page", partial(site.keep_report, experiment.name, html, results.tables))
-    for run, one in zip(runs, results.publications, strict=True):
+    for (run, of), one in zip(measurable, results.publications, strict=True):
+        attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, _study(of), one))
         attempt("the tracker", partial(publish, run, one, html))
     absent = [f"Nothing to show of {one}" for one in results.absent]
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
     text = "\n\n".join([*(results.full_texts if site.full else results.texts), *absent])
     attempt("the terminal", lambda: print(text + places, flush=True))
     attempt.end()
+
+
+def _study(of: AnyBuilt) -> str:
+    return str(getattr(of.config, "study", ""))
 
 
 class NotShown(Exception):

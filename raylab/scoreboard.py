@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from raylab import cli
+from raylab import cli, kept_runs
 from raylab.artifact import Artifact
 from raylab.config import to_yaml
 from raylab.identity import fingerprint, short
@@ -147,6 +147,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site, 
     experiment, page = EXPERIMENTS[name], results.page.encode()
     for one, result in zip(built, results.publications, strict=True):
         with suppress(BuildFailed), site.tracker.job(experiment.folder(one.config), result.parent) as run:
+            kept_runs.keep(site.store, name, one.config.study, result)
             cli.publish(run, result, page)
             if one.missing and failure is not None:
                 raise failure

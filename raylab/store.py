@@ -91,14 +91,23 @@ class Store:
         Raises CorruptArtifact where the folder holds another stage of the same short key, or a manifest that is not
         what was committed.
         """
-        path = f"{self.folder(stage)}/{MANIFEST}"
+        found = self.at(self.folder(stage))
+        if found is not None and found.key != stage.key:
+            path = f"{found.folder}/{MANIFEST}"
+            raise CorruptArtifact(f"{path}: holds key {found.key}, wanted {stage.key}; use another store")
+        return found
+
+    def at(self, folder: str) -> Artifact | None:
+        """The committed artifact in a folder, whoever asked for it; None where there is none.
+
+        Raises CorruptArtifact where its manifest is not what was committed.
+        """
+        path = f"{folder}/{MANIFEST}"
         data = self.get(path)
         if data is None:
             return None
         found, sealed = manifest.read(data, path)
-        if found["key"] != stage.key:
-            raise CorruptArtifact(f"{path}: holds key {found['key']}, wanted {stage.key}; use another store")
-        return Artifact(self, self.folder(stage), found, sealed)
+        return Artifact(self, folder, found, sealed)
 
     def require(self, stage: Stage) -> Artifact:
         """As `find`, but StoreError where there is none."""
@@ -295,10 +304,14 @@ class Store:
 
     def folders(self, kind: str) -> list[str]:
         """Of all artifacts of a kind, begun or finished, sorted."""
-        selector = pafs.FileSelector(f"{self.root}/{kind}", allow_not_found=True)
+        selector = pafs.FileSelector(f"{self.root}/{kind}".rstrip("/"), allow_not_found=True)
         with told(kind, "cannot be listed"):
             found = self.filesystem.get_file_info(selector)
         return sorted(info.path for info in found if info.type == pafs.FileType.Directory)
+
+    def kinds(self) -> list[str]:
+        """The names of its folders, sorted: of all kinds of artifacts, and of what is kept beside them."""
+        return [path.rsplit("/", 1)[-1] for path in self.folders("")]
 
     def origin(self, folder: str) -> dict[str, Any] | None:
         """The provenance of the artifact in a folder; None where there is none that can be read."""

@@ -50,6 +50,7 @@ class Publication:
     parent: Record
     children: tuple[Record, ...]
     files: Mapping[str, bytes]  # path inside the run's artifacts -> contents
+    headline: str = ""  # of its tables the one that a reader came for
 
 
 class Run(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Literal
@@ -41,6 +41,7 @@ class ImageSet:
     metrics: Metrics
     digest: str  # sha256 over the files that a store would have, or has
     device: str = "cpu"  # of the tensors
+    inputs: Mapping[str, str] = field(default_factory=dict)  # of a store: keys of what it was made from, by role
 
     @cached_property
     def images(self) -> Tensor:

@@ -53,7 +53,7 @@ def published(parent: Record, report: Report, children: Iterable[Record]) -> Pub
     }
     metrics = {metric: value for metric, value in report.metrics.items() if math.isfinite(value)}
     record = replace(parent, metrics=metrics, tags=tags, note="\n".join(_note(report)))
-    return Publication(record, tuple(children), {**files(report), **tables})
+    return Publication(record, tuple(children), {**files(report), **tables}, report.headline)
 
 
 def children(built: AnyBuilt, conditions: Iterable[Condition]) -> tuple[Record, ...]:

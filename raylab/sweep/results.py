@@ -127,7 +127,7 @@ def frame(store: Store | str, key: str) -> Any:
 
     `store` is the one that the job names as it starts.
     """
-    import pandas  # type: ignore[import-untyped]  # comes with MLflow; seconds to import
+    import pandas  # seconds to import
 
     store = Store(store) if isinstance(store, str) else store
     folder = Records(store, key)
