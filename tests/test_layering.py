@@ -62,7 +62,7 @@ ONLY_IN = {
     "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
     # The others take it from raylab.core.later, so that nobody waits for torch who computes nothing.
     "torch": (
-        *(f"raylab.core.{name}" for name in ("later", "blocks", "last_relu", "networks", "squares")),
+        *(f"raylab.core.{name}" for name in ("later", "blocks", "compiled", "last_relu", "networks", "squares")),
         "raylab.api",  # functions on tensors: who imports it has torch
     ),
     "torchvision": ("raylab.core.torchvision_compat", "raylab.core.torchvision_bodies"),

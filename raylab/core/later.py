@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import torch.nn.functional as F
     from torch import Tensor, nn
 
-    from raylab.core import blocks, last_relu, networks, squares
+    from raylab.core import blocks, compiled, last_relu, networks, squares
 
-__all__ = ["F", "Later", "Tensor", "blocks", "last_relu", "networks", "nn", "squares", "torch"]
+__all__ = ["F", "Later", "Tensor", "blocks", "compiled", "last_relu", "networks", "nn", "squares", "torch"]
 
 
 class Later(ModuleType):
@@ -35,6 +35,6 @@ class Later(ModuleType):
 if not TYPE_CHECKING:
     torch, nn, F = map(Later, ("torch", "torch.nn", "torch.nn.functional"))
     Tensor = Any  # for annotations; `isinstance` takes torch.Tensor
-    blocks, last_relu, networks, squares = (
-        Later(f"raylab.core.{name}") for name in ("blocks", "last_relu", "networks", "squares")
+    blocks, compiled, last_relu, networks, squares = (
+        Later(f"raylab.core.{name}") for name in ("blocks", "compiled", "last_relu", "networks", "squares")
     )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import torch
-
 from raylab.artifact import Artifact
-from raylab.core.compiled import Compiled, Precision, compiled
-from raylab.core.networks import Network
+from raylab.core.later import compiled, networks, torch
 from raylab.stage import Reduced
 
-PRECISIONS: dict[Reduced, Precision] = {"folded_float32": "float32", "bfloat16": "bfloat16"}
+PRECISIONS: dict[Reduced, compiled.Precision] = {"folded_float32": "float32", "bfloat16": "bfloat16"}
 EXAMPLES = 4  # images on which a network and what became of it are compared
 
 
-def attacked(network: Network, artifact: Artifact, precision: Reduced | None) -> Network | Compiled:
+def attacked(
+    network: networks.Network, artifact: Artifact, precision: Reduced | None
+) -> networks.Network | compiled.Compiled:
     """The network of an artifact, or what it is compiled to: once a process, when a stage is opened.  What is measured
     of a finished image is measured of the network itself."""
     if precision is None:
         return network
     shape = tuple(artifact.config["images"]["shape"])
     example = torch.rand(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
-    return compiled(network, example.to(next(network.parameters()).device), PRECISIONS[precision])
+    return compiled.compiled(network, example.to(next(network.parameters()).device), PRECISIONS[precision])
