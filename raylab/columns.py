@@ -27,7 +27,8 @@ def to_table(batch: Mapping[str, Column]) -> pa.Table:
         raise ValueError(f"columns of one batch must have the same number of rows, got {lengths}")
     arrays = {}
     for name, column in batch.items():
-        values = np.ascontiguousarray(column)
+        # Its strides too: those of axes of length 1 (x[:, None] has 0) mean nothing to numpy, and an order to Arrow.
+        values = np.ascontiguousarray(column).ravel().reshape(np.shape(column))
         if values.ndim == 1:
             arrays[name] = pa.array(values)
         elif len(values):
