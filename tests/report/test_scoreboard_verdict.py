@@ -173,6 +173,12 @@ def test_a_run_that_differs_in_one_number_reproduces_no_row() -> None:
     assert code(same) == "reproduced"
 
 
+def test_a_row_of_which_nothing_was_published_cannot_be_reproduced() -> None:
+    found = line(evidence(46, "det above relabelled", 0.3))
+    ours = replace(found, row=found.row.model_copy(update={"published": {}}))
+    assert ours.code == "same_direction"
+
+
 def test_an_interval_of_its_own_comes_before_that_over_seeds() -> None:
     assert code(evidence(15, "Spearman", 0.7, math.nan, bounds=(0.1, 0.9))) == "same_direction"
     assert code(evidence(15, "Spearman", 0.7, math.nan, bounds=(-0.1, 0.9))) == "inconclusive"

@@ -147,7 +147,8 @@ class Line:
         if against:
             return "contradicted"
         if agreeing:
-            return "reproduced" if self._reproduced == {*self.row.published} else "same_direction"
+            whole = bool(self.row.published) and self._reproduced == {*self.row.published}
+            return "reproduced" if whole else "same_direction"
         return "inconclusive" if codes else "not_run"
 
     @property
