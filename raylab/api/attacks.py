@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from raylab.api.images import check_images, check_labels, checked, configured
 from raylab.api.model import in_use
-from raylab.api.sets import Norm
 from raylab.columns import Batch
 from raylab.core import evaluate, objectives, seeding
+from raylab.core.balls import Norm
 from raylab.core.invert import Iterate
 from raylab.core.pgd import descend
 from raylab.core.statistics import Estimate

@@ -17,6 +17,7 @@ from raylab.api.images import check_images, check_labels, checked, configured
 from raylab.api.model import PROBED, FeaturesOf, in_use, with_features
 from raylab.artifact import Part, digest_of
 from raylab.columns import Batch, Column
+from raylab.core.balls import Norm
 from raylab.core.construct import KINDS
 from raylab.core.invert import Iterate, StepSchedule
 from raylab.stage import Compute, Metrics
@@ -28,7 +29,6 @@ from raylab.store import shard_name
 from raylab.worker import mapped
 
 Split = Literal["train", "test"]
-Norm = Literal["l2", "linf"]
 AIMS: tuple[Aim, ...] = (*KINDS, "own", "untargeted")
 SHARD_ROWS = 1000  # at least: the default of a stage where its batches have 250 rows
 

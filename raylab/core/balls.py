@@ -9,9 +9,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab.core import seeding
 from raylab.core.later import Tensor, torch
+
+Ids = NDArray[np.int64]
 
 BORDER = 0.25  # cycles a pixel, half the Nyquist frequency: what survives at half the resolution is low
 # Of a gradient's length: less than this in a band is the rounding of Fourier transforms in float32, and no direction.
@@ -23,6 +29,7 @@ class L2Ball:
     """{delta: ||delta||_2 <= eps}, over all pixels and channels of an example."""
 
     eps: float
+    label: ClassVar[str] = "L2"
 
     def __post_init__(self) -> None:
         _check_eps(self.eps)
@@ -46,12 +53,23 @@ class L2Ball:
         radius = self.eps * uniform[:, -1:] ** (1.0 / direction.shape[1])
         return _shaped(radius * direction / _norm(direction), like)
 
+    def border(self, seed: int, purpose: str, ids: Ids, shape: Sequence[int]) -> NDArray[np.float64]:
+        """(N, D) points of norm eps for images of this shape, by id: a normal direction."""
+        draws = seeding.normal(seed, purpose, ids, math.prod(shape))
+        return np.asarray(self.eps * (draws / np.linalg.norm(draws, axis=1, keepdims=True)))
+
+    @staticmethod
+    def whole(shape: Sequence[int]) -> float:
+        """The radius of a ball around any image (C, H, W) that holds all others."""
+        return math.sqrt(math.prod(shape))
+
 
 @dataclass(frozen=True)
 class LinfBall:
     """{delta: max |delta_i| <= eps}."""
 
     eps: float
+    label: ClassVar[str] = "L∞"
 
     def __post_init__(self) -> None:
         _check_eps(self.eps)
@@ -71,6 +89,17 @@ class LinfBall:
     ) -> Tensor:
         """A uniform point of the ball."""
         return _shaped(self.eps * (2.0 * _checked_noise(noise, like)[:, :-1] - 1.0), like)
+
+    def border(self, seed: int, purpose: str, ids: Ids, shape: Sequence[int]) -> NDArray[np.float64]:
+        """As for L2Ball: uniform pixels, the largest at eps (AutoAttack)."""
+        draws = 2.0 * seeding.uniform(seed, purpose, ids, math.prod(shape)) - 1.0
+        return np.asarray(self.eps * (draws / np.abs(draws).max(axis=1, keepdims=True)))
+
+    @staticmethod
+    def whole(shape: Sequence[int]) -> float:
+        """As for L2Ball."""
+        del shape
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +204,8 @@ class Free:
 Ball = L2Ball | LinfBall  # those of the literature's attacks
 AnyBall = Ball | L1Ball | BandBall
 
-BALLS: dict[str, type[L2Ball] | type[LinfBall]] = {"l2": L2Ball, "linf": LinfBall}
+Norm = Literal["l2", "linf"]  # as configs name them
+BALLS: dict[Norm, type[L2Ball] | type[LinfBall]] = {"l2": L2Ball, "linf": LinfBall}
 
 
 def unit(

@@ -101,15 +101,8 @@ def among(name: SetName, size: float, seed: int, steps: int, restarts: int = 1) 
 
 
 def random_start(x: Tensor, ball: Ball, ids: Ids, seed: int, purpose: str) -> Tensor:
-    """x and a perturbation of norm eps: L2 a normal direction, Linf uniform pixels (AutoAttack)."""
-    size = x[:1].numel()
-    if isinstance(ball, L2Ball):
-        draws = seeding.normal(seed, purpose, ids, size)
-        delta = draws / np.linalg.norm(draws, axis=1, keepdims=True)
-    else:
-        draws = 2.0 * seeding.uniform(seed, purpose, ids, size) - 1.0
-        delta = draws / np.abs(draws).max(axis=1, keepdims=True)
-    return x + torch.from_numpy(ball.eps * delta).to(x).view_as(x)
+    """x and a perturbation of norm eps."""
+    return x + torch.from_numpy(ball.border(seed, purpose, ids, x.shape[1:])).to(x).view_as(x)
 
 
 def _apgd_ce(network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: Ball, seed: int, steps: int) -> Found:

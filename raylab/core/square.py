@@ -7,15 +7,16 @@ What it finds and gradients miss says that the gradients are masked.  Each image
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raylab.core import seeding
 from raylab.core.apgd import ALL, Found
-from raylab.core.balls import Ball, L2Ball
+from raylab.core.balls import Ball, L2Ball, LinfBall
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier, margin, require_eval
 
@@ -41,7 +42,7 @@ def square(
         raise ValueError(f"square: at least 1 query, equally many images, labels and ids, got {queries} and {len(ids)}")
     with torch.no_grad():
         x = x.clone()
-        z = _first(x, ball, ids, seed)
+        z = PROPOSALS[type(ball)].first(x, ball.eps, ids, seed)
         least = margin(network(z), label)
         for block in _blocks(queries):
             rows = (least > 0).nonzero()[:, 0]
@@ -67,7 +68,7 @@ def _try(
 ) -> None:
     """Each row's queries, one after the other: several are tried at once where few rows are left, and of those the
     first that helps is taken and what follows it is tried again."""
-    propose, queries = (_l2 if isinstance(ball, L2Ball) else _linf), u.shape[1]
+    propose, queries = PROPOSALS[type(ball)].then, u.shape[1]
     done = torch.zeros_like(rows)  # queries, of each row
     start, best, lowest, own = x[rows], z[rows], least[rows], label[rows]
     while len(rows) > 0:
@@ -104,12 +105,16 @@ def window(query: int, height: int, width: int) -> float:
     return math.sqrt(share * height * width)
 
 
-def _first(x: Tensor, ball: Ball, ids: NDArray[np.int64], seed: int) -> Tensor:
-    """Linf: vertical stripes of +-eps.  L2: a grid of small pyramids of random sign."""
+def _stripes(x: Tensor, eps: float, ids: NDArray[np.int64], seed: int) -> Tensor:
+    """Vertical stripes of +-eps."""
+    count, channels, _, width = x.shape
+    signs = _signs(torch.from_numpy(seeding.uniform(seed, "square/first", ids, channels * width)).to(x))
+    return (x + eps * signs.view(count, channels, 1, width)).clamp(0, 1)
+
+
+def _tiles(x: Tensor, eps: float, ids: NDArray[np.int64], seed: int) -> Tensor:
+    """A grid of small pyramids of random sign."""
     count, channels, height, width = x.shape
-    if not isinstance(ball, L2Ball):
-        signs = _signs(torch.from_numpy(seeding.uniform(seed, "square/first", ids, channels * width)).to(x))
-        return (x + ball.eps * signs.view(count, channels, 1, width)).clamp(0, 1)
     side = max(min(height, width) // TILES, 1)
     down, across = height // side, width // side
     draws = torch.from_numpy(seeding.uniform(seed, "square/first", ids, channels * down * across + 1)).to(x)
@@ -119,7 +124,7 @@ def _first(x: Tensor, ball: Ball, ids: NDArray[np.int64], seed: int) -> Tensor:
     grid = signs.repeat_interleave(side, 2).repeat_interleave(side, 3) * tile.repeat(1, 1, down, across)
     top, left = (height - down * side) // 2, (width - across * side) // 2
     delta[:, :, top : top + down * side, left : left + across * side] = grid
-    return (x + _scaled(delta, ball.eps)).clamp(0, 1)
+    return (x + _scaled(delta, eps)).clamp(0, 1)
 
 
 def _linf(delta: Tensor, eps: float, side: float, u: Tensor) -> Tensor:
@@ -146,6 +151,17 @@ def _l2(delta: Tensor, eps: float, side: float, u: Tensor) -> Tensor:
     budget = (free + old.square().sum(2, keepdim=True) + taken.square().sum(2, keepdim=True)).sqrt()
     fresh = fresh / (1e-12 + _norm(fresh, (2,))) * budget
     return _scaled(flat.scatter_(2, there, 0.0).scatter_(2, here, fresh).view_as(delta), eps)
+
+
+class Proposals(NamedTuple):
+    """What is tried in a ball: the first perturbation, and the changes of it."""
+
+    first: Callable[[Tensor, float, NDArray[np.int64], int], Tensor]  # images, eps, ids, seed -> images
+    then: Callable[[Tensor, float, float, Tensor], Tensor]  # perturbation, eps, side of a window, draws -> another
+
+
+# A ball without its own would be left by squares of another norm, and nobody would see it.
+PROPOSALS: dict[type[Ball], Proposals] = {L2Ball: Proposals(_tiles, _l2), LinfBall: Proposals(_stripes, _linf)}
 
 
 def _window(down: Tensor, across: Tensor, size: int, delta: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import masking, objectives
-from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.objectives import Classifier
@@ -33,7 +33,7 @@ MEMBER = "ensemble"  # roles: ensemble0, ensemble1, ...
 class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
-    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    norm: Norm = "l2"  # norm of the ball
     eps: Radius = 1.0  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=100_000)] = 20  # steps of gradient descent
     step_size: Radius | None = None  # length of a step; None: 2.5 eps / steps
@@ -56,7 +56,7 @@ class Attack(Config):
 
     @property
     def ball(self) -> Ball:
-        return L2Ball(self.eps) if self.norm == "l2" else LinfBall(self.eps)
+        return BALLS[self.norm](self.eps)
 
     @property
     def step(self) -> float:

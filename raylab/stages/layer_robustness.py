@@ -14,13 +14,12 @@ from raylab import columns
 from raylab.artifact import Artifact
 from raylab.config import Config
 from raylab.core import layers, seeding
-from raylab.core.balls import BALLS, Ball
+from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import torch
 from raylab.core.robust import random_start
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
-from raylab.stages.patterns import Norm
 from raylab.stages.training import load_network
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
-from raylab.core.balls import BALLS
+from raylab.core.balls import BALLS, Norm
 from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.patterns import base_rows, textures, universal
@@ -19,8 +19,6 @@ from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
-
-Norm = Literal["l2", "linf"]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
-from raylab.core.balls import BALLS
+from raylab.core.balls import BALLS, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.poison import chosen, class_noise
 from raylab.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.patterns import Norm
 
 KEPT = ("shape_class", "toogit_class")
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from raylab.config import Config
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
-from raylab.core.balls import BALLS
+from raylab.core.balls import BALLS, Norm
 from raylab.core.fit import Adversary as Attack
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
@@ -51,7 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Adversary(Config):
     """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
 
-    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    norm: Norm = "l2"  # norm of the ball
     eps: Radius  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from raylab.artifact import Artifact
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import masking, robust, seeding
-from raylab.core.balls import Ball, L2Ball, LinfBall
+from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 from raylab.core.robust import CLEAN, SQUARE, SetName
@@ -36,7 +36,7 @@ class Ensemble(Config):
 class Robustness(Config):
     """How a network is attacked, in pixel units of [0, 1]."""
 
-    norm: Literal["l2", "linf"] = "l2"  # norm of the ball
+    norm: Norm = "l2"  # norm of the ball
     eps: Annotated[tuple[Radius, ...], Field(min_length=1)] = (0.25, 0.5)  # radii, increasing
     # Steps of PGD, each of 2.5 eps / steps (MadryLab/robustness).
     pgd_steps: Annotated[int, Field(ge=1, le=10_000)] = 20
@@ -77,7 +77,7 @@ class Robustness(Config):
         return tuple(self.ensemble is not None and eps in asked for eps in self.eps)
 
     def ball(self, eps: float) -> Ball:
-        return L2Ball(eps) if self.norm == "l2" else LinfBall(eps)
+        return BALLS[self.norm](eps)
 
 
 def measure(
@@ -253,7 +253,7 @@ def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
 
 def _free(config: Robustness, shape: Sequence[int]) -> float:
     """The radius of a ball around any image that holds all others."""
-    return 1.0 if config.norm == "linf" else math.sqrt(math.prod(shape))
+    return BALLS[config.norm].whole(shape)
 
 
 def _passes(config: Robustness) -> int:

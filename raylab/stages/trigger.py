@@ -10,12 +10,11 @@ import numpy as np
 
 from raylab.artifact import Artifact
 from raylab.columns import Batch
-from raylab.core.balls import BALLS
+from raylab.core.balls import BALLS, Norm
 from raylab.core.later import torch
 from raylab.core.poison import check_side, checkerboard, chosen
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.patterns import Norm
 
 KEPT = ("shape_class", "toogit_class")
 # Of which images some get it: those of the target class, whose label is right (Turner et al. 2019), or those of all

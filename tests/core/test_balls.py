@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from raylab.core import seeding
-from raylab.core.balls import BALLS, BORDER, AnyBall, Ball, BandBall, L1Ball, L2Ball, LinfBall
+from raylab.core.balls import BALLS, BORDER, AnyBall, Ball, BandBall, L1Ball, L2Ball, LinfBall, Norm
+from raylab.core.square import PROPOSALS
 
 EPS = 0.7
 BOTH = [L2Ball(EPS), LinfBall(EPS)]
@@ -164,3 +166,24 @@ def test_a_wrong_noise_shape_is_an_error() -> None:
 def test_a_radius_must_be_finite_and_positive(kind: type[L2Ball], eps: float) -> None:
     with pytest.raises(ValueError, match="eps"):
         kind(eps)
+
+
+def test_every_ball_that_a_config_may_name_can_be_attacked_in_all_ways() -> None:
+    assert get_args(Norm) == tuple(BALLS)
+    assert set(BALLS.values()) == set(get_args(Ball)) == set(PROPOSALS)
+    assert len({ball.label for ball in BALLS.values()}) == len(BALLS)
+
+
+@pytest.mark.parametrize("kind", BALLS.values())
+def test_points_of_the_border_have_norm_eps_and_follow_their_ids(kind: type[L2Ball]) -> None:
+    ball = kind(EPS)
+    points = torch.from_numpy(ball.border(0, "ball", np.arange(9), (3, 2, 2)))
+    torch.testing.assert_close(_size(ball, points), torch.full((9,), EPS, dtype=torch.float64))
+    assert torch.equal(torch.from_numpy(ball.border(0, "ball", np.arange(4, 9), (3, 2, 2))), points[4:])
+
+
+@pytest.mark.parametrize("kind", BALLS.values())
+def test_the_ball_of_all_images_holds_them_and_a_smaller_one_does_not(kind: type[L2Ball]) -> None:
+    whole, far = kind.whole((3, 2, 2)), torch.ones(1, 3, 2, 2, dtype=torch.float64)  # from black to white
+    torch.testing.assert_close(kind(whole).project(far), far)
+    assert float((kind(0.99 * whole).project(far) - far).abs().max()) > 1e-3

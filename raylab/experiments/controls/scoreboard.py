@@ -37,7 +37,7 @@ ENSEMBLE = ("resnet18",) * 10
 def evidence(found: MeasuredControls) -> Iterator[Evidence]:
     """Every number that a row asks for of the controls that were built."""
     numbers = [*_leakage(found), *_sets(found)]
-    if found.config.bugs is not None:
+    if found.config.bugs is not None and found.config.bugs.attack.norm in BUGS:  # no row has another norm
         numbers += _bugs(found, found.config.bugs)
     if found.config.curve is not None:
         numbers += _robust_source(found, found.config.curve.expected_at)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from raylab.core.balls import BALLS
 from raylab.data import Cut
 from raylab.report.names import NAMES
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig
 
-NORMS = {"l2": "L2", "linf": "L∞", "l1": "L1"}
+NORMS: dict[str, str] = {norm: ball.label for norm, ball in BALLS.items()}
 
 
 def differing(parts: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from raylab.core.balls import BALLS
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 
 # Ilyas et al. 2019, appendix C.2 and C.3 and table 3. Their adversary has its whole radius from the first epoch on.
@@ -104,6 +105,6 @@ def _told(name: str, value: object) -> str:
 
 
 def _adversary(one: Adversary) -> str:
-    norm = {"l2": "L2", "linf": "L∞"}[one.norm]
+    norm = BALLS[one.norm].label
     ramp = f", ramp {one.ramp:g}" if one.ramp else ""
     return f"adversary {norm} {one.eps:.3g} by {one.steps} × {one.step_share:g}{ramp}"
