@@ -11,7 +11,7 @@ from scoreboard_lines import evidence, line
 
 from raylab.core.statistics import Estimate
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Criterion, Published
+from raylab.report.scoreboard.rows import Criterion, Published, all_rows
 from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, Run, scored
 
 # Row 46: "rand" within .80 to .92, "det" within .51 to .71, and the criterion "det above relabelled" at least 0.
@@ -24,7 +24,7 @@ def code(*found: Evidence) -> str:
 
 def test_nothing_measured_is_not_run() -> None:
     assert {one.code for one in scored([])} == {"not_run"}
-    assert len(scored([])) == 46
+    assert len(scored([])) == len(all_rows())
 
 
 def test_reproduced_is_every_interval_inside_its_tolerance_at_the_published_protocol() -> None:

@@ -8,22 +8,11 @@ from dataclasses import dataclass, replace
 from raylab.report.frame import render
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import Look, asked, basis, interval, ours, said
-from raylab.report.scoreboard.rows import NUM_ROWS
+from raylab.report.scoreboard.rows import table
 from raylab.report.scoreboard.table import counts, foremost, is_target, unmeasured, words
 from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, Run
 
 LONG = 8  # numbers of a row; of more, those beyond stand folded
-GROUPS: Mapping[str, range] = {
-    "Constructed sets": range(1, 7),
-    "Robustness": range(7, 15),
-    "Transfer": range(15, 18),
-    "Learning from errors": range(18, 21),
-    "Fourier": range(21, 28),
-    "Leakage and bugs": range(28, 32),
-    "Theory and worlds of known truth": range(32, 40),
-    "Later work": range(40, 45),
-    "Computed beforehand": range(45, NUM_ROWS + 1),
-}
 
 
 @dataclass(frozen=True)
@@ -88,13 +77,13 @@ def index(
     about: About,
 ) -> str:
     """The HTML. Links are relative: to pages of experiments, and to scoreboard.csv and scoreboard.txt beside it."""
-    cards = {line.row.row: _card(line, experiments) for line in lines}
+    groups, cards = table().grouped, {line.row.row: _card(line, experiments) for line in lines}
     return render(
         "scoreboard/page.html",
         title="Published and measured",
         about=about,
-        groups={title: [cards[row] for row in of if row in cards] for title, of in GROUPS.items()},
-        anchors={title: title.lower().replace(" ", "-") for title in GROUPS},
+        groups={title: [cards[row] for row in of if row in cards] for title, of in groups.items()},
+        anchors={title: title.lower().replace(" ", "-") for title in groups},
         counts=counts(lines),
         total=sum(map(len, counts(lines).values())),
         measured=sum(bool(line.runs) for line in lines),

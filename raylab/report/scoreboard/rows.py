@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +13,7 @@ from raylab.config import Config, load
 
 HERE = Path(__file__).parent
 Unit = Literal["share", "points", "number"]
-NUM_ROWS = 46
-Number = Annotated[int, Field(ge=1, le=NUM_ROWS)]
+Number = Annotated[int, Field(ge=1)]
 
 
 class Published(Config):
@@ -71,17 +71,32 @@ class Row(Config):
 class Rows(Config):
     """All of them."""
 
+    groups: dict[str, Number]  # title on the page -> its first row
     rows: tuple[Row, ...]
 
     @model_validator(mode="after")
     def _complete(self) -> Rows:
         numbers = [row.row for row in self.rows]
-        if numbers != list(range(1, NUM_ROWS + 1)):
-            raise ValueError(f"rows 1 to {NUM_ROWS}, each once and in order, got {numbers}")
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise ValueError(f"rows 1 to {len(numbers)}, each once and in order, got {numbers}")
+        first = list(self.groups.values())
+        if first[:1] != [1] or first != sorted(set(first)) or first[-1] > len(numbers):
+            raise ValueError(f"groups: first rows from 1 to {len(numbers)}, increasing, got {first}")
         return self
+
+    @property
+    def grouped(self) -> dict[str, range]:
+        """Numbers by group."""
+        ends = [*self.groups.values(), len(self.rows) + 1]
+        return {title: range(*pair) for title, pair in zip(self.groups, pairwise(ends), strict=True)}
 
 
 @cache
+def table() -> Rows:
+    """What `rows.yaml` says."""
+    return load(Rows, HERE / "rows.yaml")
+
+
 def all_rows() -> tuple[Row, ...]:
     """In the order of their numbers."""
-    return load(Rows, HERE / "rows.yaml").rows
+    return table().rows
