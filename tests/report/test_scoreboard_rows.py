@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,19 +102,43 @@ def experiment(path: Path) -> Any:
 @pytest.mark.parametrize("path", EVIDENCE, ids=[path.parent.name for path in EVIDENCE])
 def test_evidence_names_what_its_row_has(path: Path) -> None:
     """Of names that are written out, or in part: a wrong one would otherwise be found when all has been computed."""
-    found = [call for call in ast.walk(ast.parse(path.read_text())) if is_evidence(call)]
+    found = list(named_in(ast.parse(path.read_text())))
     assert found
-    for call in found:
-        row, name = call.args[0], call.args[1]
+    for row, name in found:
         of = [one for one in all_rows() if not isinstance(row, ast.Constant) or one.row == row.value]
         pattern = pattern_of(name)
         assert any(pattern.fullmatch(known) for one in of for known in names(one)), (
-            f"{path.name}:{call.lineno}: {ast.unparse(row)} has no {ast.unparse(name)}"
+            f"{path.name}:{name.lineno}: {ast.unparse(row)} has no {ast.unparse(name)}"
         )
 
 
-def is_evidence(node: ast.AST) -> Any:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Evidence"
+def named_in(tree: ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Rows and names: of `Evidence`, and of `measured`, whose names are the keys of a mapping."""
+    for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
+        for call in [node for node in ast.walk(function) if isinstance(node, ast.Call)]:
+            if isinstance(call.func, ast.Name) and call.func.id == "Evidence":
+                yield call.args[0], call.args[1]
+            if isinstance(call.func, ast.Name) and call.func.id == "measured":
+                yield from ((call.args[0], key) for value in values_of(call.args[3], function) for key in keys(value))
+
+
+def values_of(value: ast.expr, function: ast.FunctionDef) -> list[ast.expr]:
+    """What an expression is: of a variable what was last assigned to it before, and added since."""
+    if not isinstance(value, ast.Name):
+        return [value]
+    found: list[ast.expr] = []
+    assigned = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
+    for node in sorted(assigned, key=lambda node: node.lineno):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        if node.lineno < value.lineno and any(isinstance(one, ast.Name) and one.id == value.id for one in targets):
+            found = [node.value] if isinstance(node, ast.Assign) else [*found, node.value]
+    return found
+
+
+def keys(mapping: ast.expr) -> list[ast.expr]:
+    if isinstance(mapping, ast.Dict):
+        return [key for key in mapping.keys if key is not None]
+    return [mapping.key] if isinstance(mapping, ast.DictComp) else []
 
 
 def pattern_of(name: ast.expr) -> re.Pattern[str]:
@@ -123,6 +148,21 @@ def pattern_of(name: ast.expr) -> re.Pattern[str]:
     if isinstance(name, ast.JoinedStr):
         return re.compile("".join(re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in name.values))
     return re.compile(".+")
+
+
+def test_names_are_found_wherever_they_are_written() -> None:
+    source = """
+def f():
+    yield Evidence(1, 'a', x)
+    numbers = {'not this one': x}
+    numbers = {'b': x, **more}
+    numbers |= {f'c {y}': x}
+    yield from measured(2, on, protocol, numbers)
+    yield from measured(3, on, protocol, {'d': x})
+    yield from measured(4, on, protocol, {f'{z} e': x for z in y})
+"""
+    found = [(ast.unparse(row), ast.unparse(name)) for row, name in named_in(ast.parse(source))]
+    assert sorted(found) == [("1", "'a'"), ("2", "'b'"), ("2", "f'c {y}'"), ("3", "'d'"), ("4", "f'{z} e'")]
 
 
 def test_a_wrong_name_would_be_seen() -> None:

@@ -6,10 +6,10 @@ import math
 
 from raylab.experiments.controls.measure import Check, Control, MeasuredControls
 from raylab.report.blocks import Verdict
+from raylab.report.claims import NOT_BUILT, SAYS_NOTHING, not_built
 from raylab.report.numbers import percent
 from raylab.report.values import Badge, Spanned, shown
 
-NOT_BUILT = Badge("open", "not built")
 EXPECTED, UNEXPECTED, UNDECIDED = (
     Badge("good", "as expected"),
     Badge("warn", "not as expected"),
@@ -33,14 +33,14 @@ def of_control(control: Control) -> Verdict:
     not as expected the checks that say so."""
     measured, beside = control.measured, control.beside
     if not all((measured.value, beside.value, *(check.difference for check in control.checks))):
-        return Verdict(control.title, NOT_BUILT, "A network that this verdict needs was not built.")
+        return not_built(control.title)
     held = [holds(check) for check in control.checks]
     badge = UNEXPECTED if False in held else UNDECIDED if None in held else EXPECTED
     numbers = f"{measured.name} {percent(measured.value.mean)}, {beside.name} {percent(beside.value.mean)}."
     if badge == EXPECTED:
         return Verdict(control.title, badge, numbers)
     if measured.value.mean.seeds < 2:
-        return Verdict(control.title, badge, f"{numbers} One seed says nothing of other networks.")
+        return Verdict(control.title, badge, f"{numbers} {SAYS_NOTHING}")
     parts = [
         f"{check.words}: {'no' if one is False else 'undecided'}, {shown(Spanned(check.difference))}"
         for check, one in zip(control.checks, held, strict=True)

@@ -11,14 +11,13 @@ from raylab.experiments.erm.measure import LABELS, NON_ROBUST, ROBUST, SIZES, WO
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS
 from raylab.experiments.erm.plan import silenced as says_nothing
 from raylab.report.blocks import Verdict
+from raylab.report.claims import INF, NOT_BUILT, ONE_SEED, within
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge
 
-NOT_BUILT = Badge("open", "not built")
 EXPECTED, UNEXPECTED = Badge("good", "as expected"), Badge("warn", "not as expected")
 UNDECIDED, MEASURED = Badge("open", "cannot decide"), Badge("open", "measured")
-INF = math.inf
 ALONE, NEVER = 0.95, 0.05  # shares of conflict images from, and up to, which a feature counts as all and as nothing
 MOSTLY, HARDLY = 0.8, 0.1  # and as most and as little
 CEILING = 0.03  # how far an accuracy may lie from the ceiling of its feature
@@ -49,12 +48,8 @@ class Expectation(NamedTuple):
             return NOT_BUILT
         if (self.low, self.high) == (-INF, INF):
             return MEASURED
-        low, high = self.ours.interval
-        if math.isnan(low):
-            return UNDECIDED
-        if self.low <= low and high <= self.high:
-            return EXPECTED
-        return UNEXPECTED if high < self.low or low > self.high else UNDECIDED
+        inside = within(self.ours.interval, self.low, self.high)
+        return UNDECIDED if inside is None else EXPECTED if inside else UNEXPECTED
 
 
 def expectations(planet: Planet) -> list[Expectation]:
@@ -119,7 +114,7 @@ def _relies(use: NetworkOnProbes) -> tuple[Badge, str, str]:
 def _judged(use: NetworkOnProbes) -> tuple[Badge, str]:
     """By the intervals of the shares of conflict images that are called by either feature."""
     if use.robust.mean.seeds < 2:
-        return Badge("open", "one seed"), "It was trained once, which says nothing of others."
+        return ONE_SEED, "It was trained once, which says nothing of others."
     features = ((ROBUST, use.robust, use.non_robust, NON_ROBUST), (NON_ROBUST, use.non_robust, use.robust, ROBUST))
     for most, least, words in ((ALONE, NEVER, "never"), (MOSTLY, HARDLY, "hardly ever")):
         for name, high, low, other in features:

@@ -12,6 +12,7 @@ from raylab.core.statistics import Estimate
 from raylab.experiments.errors.measure import ADDED, NON_ROBUST, PARTS, Errors, Learner, Series
 from raylab.experiments.errors.scoreboard import planned
 from raylab.report.blocks import Verdict
+from raylab.report.claims import INF, within
 from raylab.report.names import NAMES
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of
@@ -31,7 +32,6 @@ BADGES: Mapping[Code, Badge] = {
 SCALES: Mapping[Unit, tuple[int, str]] = {"share": (100, " %"), "points": (100, " points"), "number": (1, "")}
 PARTS_OF_ROWS = {18: "errors", 19: "toy", 20: "across"}
 NOT_BUILT = "What this verdict needs was not built."
-INF = math.inf
 
 
 class Claim(NamedTuple):
@@ -53,12 +53,10 @@ class Claim(NamedTuple):
         """By the 95 % interval: inside the bounds, outside, or across one of them."""
         if math.isnan(self.ours.mean):
             return "not_built"
-        low, high = bounds_of(self.ours)
-        if math.isnan(low):
+        inside = within(bounds_of(self.ours), self.low, self.high)
+        if inside is None:
             return "inconclusive"
-        if self.low <= low and high <= self.high:
-            return "same_direction" if self.protocol else "reproduced"
-        return "contradicted" if high < self.low or low > self.high else "inconclusive"
+        return "contradicted" if not inside else "same_direction" if self.protocol else "reproduced"
 
     @property
     def expected(self) -> str:
@@ -122,8 +120,7 @@ def _of_board(one: Evidence) -> Claim | None:
     if published is not None and not one.protocol:
         low, high, unit = published.low, published.high, published.unit
     elif criterion is not None:
-        low = -INF if criterion.at_least is None else criterion.at_least
-        high, unit = INF if criterion.at_most is None else criterion.at_most, criterion.unit
+        (low, high), unit = criterion.bounds, criterion.unit
     else:
         return None
     words = exact(published.value, published.unit) if published else ""

@@ -8,11 +8,11 @@ from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency
 from raylab.experiments.fourier.published import NAMES
 from raylab.report.blocks import Verdict
+from raylab.report.claims import NOT_BUILT, ONE_SEED, SAYS_NOTHING, not_built
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Spanned, shown
 
 OTHERS = (ADVERSARIAL, GAUSSIAN)
-NOT_BUILT = Badge("open", "not built")
 FLIP = Badge("good", "flip")
 SHOWN, OTHER, OPEN = Badge("good", "shown"), Badge("warn", "the other way round"), Badge("open", "not decided")
 # A network counts as untouched by a band where its error there is at most so much above its error on clean images.
@@ -81,10 +81,10 @@ def of_network(found: ByFrequency, network: str) -> Verdict:
     stated = statements(found, network)
     name = NAMES[network]
     if not all(one.difference for one in stated):
-        return Verdict(name, NOT_BUILT, "A heat map that this verdict needs was not built.")
+        return not_built(name, "A heat map")
     high, low = ([one.badge for one in half] for half in (stated[:2], stated[2:]))
     if len(found.config.seeds) < 2 or any(len(one.difference) < 2 for one in stated):
-        badge, words = Badge("open", "one seed"), "One seed says nothing of other networks."
+        badge, words = ONE_SEED, SAYS_NOTHING
     elif all(one == SHOWN for one in (*high, *low)):
         badge, words = FLIP, f"{_capital(name)} training gives low frequencies for high ones."
     elif OTHER in low:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from raylab.experiments.poison.measure import LABELS, WAYS, Key, Poisons
 from raylab.experiments.poison.plan import CLEAN, Defence
 from raylab.report.blocks import Verdict
+from raylab.report.claims import not_built, one_seed
 from raylab.report.numbers import number, percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge
 
 LEFT = 0.1  # of what standard training loses: more than so much of it may adversarial training not lose
 SUCCEEDS = 0.5  # attack success rate of a trigger, at least
-NOT_BUILT = Badge("open", "not built")
 
 
 def verdicts(found: Poisons) -> tuple[Verdict, ...]:
@@ -51,15 +51,15 @@ def of_poison(found: Poisons, of: str) -> Verdict:
     plain, hardened = found.victim(CLEAN, "standard").accuracy, found.victim(CLEAN, "adversarial").accuracy
     name = LABELS[of]
     if not (standard and adversarial and plain and hardened):
-        return Verdict(name, NOT_BUILT, "A network that this verdict needs was not built.")
+        return not_built(name)
     numbers = (
         f"Accuracy on clean test images after standard training: {_percent(plain)} on clean data, "
         f"{_percent(standard)} on the poison; after adversarial training: {_percent(hardened)} and "
         f"{_percent(adversarial)}"
     )
     loss, gain, paid = lost(found, of), defended(found, of), lost(found, of, "adversarial")
-    if min(len(loss), len(gain), len(paid)) < 2:
-        return Verdict(name, Badge("open", "one seed"), f"{numbers}. One seed says nothing of other networks.")
+    if undecided := one_seed(name, numbers, (loss, gain, paid)):
+        return undecided
     if found.collapsed:
         said = f"{numbers}. It means nothing: {found.collapsed[0]}."
         return Verdict(name, Badge("warn", "training failed"), said)
@@ -82,19 +82,19 @@ def of_trigger(found: Poisons, way: str, eps: float) -> Verdict:
     than by networks that never saw it; it succeeds where that is so in at least half of the cases."""
     name, keys = trigger_label(way, eps), (Key(way, "standard", 1.0, eps), Key(way, "adversarial", 1.0, eps))
     if not all(key in found.triggered and found.triggered[key].rate for key in keys):
-        return Verdict(name, NOT_BUILT, "A network that this verdict needs was not built.")
+        return not_built(name)
     standard, adversarial = (found.triggered[key] for key in keys)
     differences = [one.rate - one.before for one in (standard, adversarial)]
     if not all(differences):
-        return Verdict(name, NOT_BUILT, "A network that this verdict needs was not built.")
+        return not_built(name)
     numbers = (
         f"{_percent(standard.rate)} of triggered test images of other classes are called the target after standard "
         f"training, {_percent(adversarial.rate)} after adversarial training; clean accuracy "
         f"{_percent(found.victims[keys[0]].accuracy)} "
         f"({_percent(found.victim(CLEAN, 'standard').accuracy)} without the trigger)"
     )
-    if min(map(len, differences)) < 2:
-        return Verdict(name, Badge("open", "one seed"), f"{numbers}. One seed says nothing of other networks.")
+    if undecided := one_seed(name, numbers, differences):
+        return undecided
     shown, shown_adversarial = (one.is_above() for one in differences)
     if not shown:
         said = f"{numbers}. That is not shown to be more than without the trigger."

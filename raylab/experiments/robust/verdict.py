@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from raylab.experiments.robust.measure import AGAINST, LABELS, Caution, Layers, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.blocks import Verdict
+from raylab.report.claims import NOT_BUILT, not_built, one_seed
 from raylab.report.numbers import number, percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Plain, shown
 
 LEARNED = 0.5  # of the way from chance to the accuracy of D's student: what a student of D_R must have learned
 SPELLED = {"filtered": "D with the spectrum of D_R"}
-NOT_BUILT = Badge("open", "not built")
 
 
 def verdicts(found: RobustSets) -> tuple[Verdict, ...]:
@@ -46,14 +46,14 @@ def verdict(found: RobustSets, student: str) -> Verdict:
     above = found.above(student)
     needed = [found.network("r_image", student).accuracy, found.network(CLEAN, student).accuracy, *above.values()]
     if not all((*needed, found.robust(ADVERSARIAL, found.config.source))):
-        return Verdict(student, NOT_BUILT, "A network that this verdict needs was not built.")
+        return not_built(student)
     got = (
         f"At radius {found.config.eps:g} the student of D_R has a robust accuracy of "
         f"{_robust(found, 'r_image', student)}"
     )
     numbers = f"{got}, that of D {_robust(found, CLEAN, student)}"
-    if min(map(len, above.values())) < 2:
-        return Verdict(student, Badge("open", "one seed"), f"{numbers}. One seed says nothing of other networks.")
+    if undecided := one_seed(student, numbers, above.values()):
+        return undecided
     if doubt := _doubt(found, student):
         return Verdict(student, Badge("warn", doubt[0]), f"{numbers}. {doubt[1]}")
     if failed := _not_above(found, student, above):

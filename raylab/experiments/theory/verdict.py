@@ -11,6 +11,7 @@ from raylab.core.statistics import Estimate, Range
 from raylab.experiments.theory.measure import Worlds
 from raylab.experiments.theory.targets import Target, asked
 from raylab.report.blocks import Verdict
+from raylab.report.claims import INF, within
 from raylab.report.numbers import basis, significant
 from raylab.report.per_seed import bounds_of, of_samples
 from raylab.report.values import Badge, Digits, shown
@@ -56,14 +57,13 @@ class Comparison:
         """Within where the whole interval is inside the tolerance, outside where none of it is, else inconclusive."""
         if math.isnan(self.ours.mean):
             return "not_run"
-        target, (low, high) = self.target, self.interval
+        target = self.target
         around = target.tolerance if target.rule == "equal" else 0.0
-        least = -math.inf if target.rule == "at_most" else target.value - around
-        most = math.inf if target.rule == "at_least" else target.value + around
-        if high < least or low > most:
-            return "outside"
-        if not (least <= low and high <= most):
-            return "inconclusive"
+        low = -INF if target.rule == "at_most" else target.value - around
+        high = INF if target.rule == "at_least" else target.value + around
+        inside = within(self.interval, low, high)
+        if not inside:
+            return "inconclusive" if inside is None else "outside"
         return "met" if target.rule != "equal" else "exact" if self.ours.n == 0 else "within"
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
 from raylab.report.blocks import Verdict
+from raylab.report.claims import NOT_BUILT, ONE_SEED, SAYS_NOTHING, not_built
 from raylab.report.numbers import number, percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Spanned, shown
@@ -47,8 +48,7 @@ RULE = Thresholds()
 CHANCE = 0.1  # of See-Far's ten classes: non-robust features of this reliability say nothing
 HALF = 0.5  # of the images, whose non-robust feature was turned
 NAMED = 6  # pairs that the answer names
-NOT_BUILT, NO_CONTROLS = Badge("open", "not built"), Badge("open", "no controls")
-ONE_SEED, NO_EFFECT = Badge("open", "one seed"), Badge("open", "no effect shown")
+NO_CONTROLS, NO_EFFECT = Badge("open", "no controls"), Badge("open", "no effect shown")
 LEAKAGE, EVIDENCE = Badge("warn", "leakage not excluded"), Badge("good", "evidence")
 TRUE, NONE_EXISTS = Badge("truth", "true by the oracles"), Badge("truth", "no such feature")
 UNCLEAR = Badge("open", "not told apart")
@@ -108,11 +108,11 @@ def verdict(row: Row, neighbours_clean: PerSeed = NOTHING, rule: Thresholds = RU
     """The rule. What is true, where somebody knows it, is no part of it."""
     subject, reached = row.pair, f"The student reaches {percent(row.accuracy.mean)}"
     if not (row.accuracy and all(row.controls.values())) or (row.kind == "det" and _lacks_a_number(row)):
-        return Verdict(subject, NOT_BUILT, "A network or a set that this verdict needs was not built.")
+        return not_built(subject, "A network or a set")
     if not row.above:
         return Verdict(subject, NO_CONTROLS, "No control was run, so nothing can be said.", f"{reached}.")
     if row.accuracy.mean.seeds < 2:
-        return Verdict(subject, ONE_SEED, "One seed says nothing of other networks.", f"{reached}.")
+        return Verdict(subject, ONE_SEED, SAYS_NOTHING, f"{reached}.")
     # Where the robust source is not robust its student may reach anything: `failed_conditions` weighs it.
     effects = {name: difference for name, difference in row.above.items() if name != "robust"} or row.above
     missed = [name for name, difference in effects.items() if not difference.is_above()]
@@ -197,7 +197,7 @@ def of_robust_source(row: Row, rule: Thresholds = RULE) -> Verdict:
     assert robust is not None
     learned, holds = row.controls.get("robust", NOTHING), source_is_robust(row, rule)
     if not (robust.success and robust.robust_accuracy and robust.p1 and learned and row.success):
-        return Verdict(subject, NOT_BUILT, "A network or a set that this verdict needs was not built.")
+        return not_built(subject, "A network or a set")
     badge = {True: Badge("good", "robust"), None: Badge("open", "undecided"), False: Badge("warn", "not robust")}[holds]
     numbers = (
         f"The attack success rate is {percent(robust.success.mean)} on it and {percent(row.success.mean)} on the "

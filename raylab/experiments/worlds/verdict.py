@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from raylab.experiments.worlds.measure import JudgedCase, Score, evidence
 from raylab.report.blocks import Verdict
+from raylab.report.claims import NOT_BUILT
 from raylab.report.numbers import share
 from raylab.report.values import Badge, Rate
-
-NOT_BUILT = Badge("open", "not built")
 
 
 @dataclass(frozen=True)

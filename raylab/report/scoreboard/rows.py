@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import Config, load
+from raylab.core.statistics import Range
+from raylab.report.claims import INF
 
 HERE = Path(__file__).parent
 Unit = Literal["share", "points", "number"]
@@ -46,6 +48,10 @@ class Criterion(Config):
         if self.at_least is not None and self.at_most is not None and self.at_least >= self.at_most:
             raise ValueError(f"at_least below at_most, got {self.at_least} and {self.at_most}")
         return self
+
+    @property
+    def bounds(self) -> Range:
+        return -INF if self.at_least is None else self.at_least, INF if self.at_most is None else self.at_most
 
 
 class Command(Config):

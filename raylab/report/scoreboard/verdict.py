@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raylab.core.statistics import Estimate
+from raylab.report.claims import within
 from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.rows import Criterion, Published, Row, Unit, all_rows
@@ -73,7 +74,7 @@ class Measured:
         if self.criterion.sigmas is not None and not math.isnan(self.evidence.ours.se):
             reach = self.criterion.sigmas * self.evidence.ours.se
             low, high = min(low, self.evidence.ours.mean - reach), max(high, self.evidence.ours.mean + reach)
-        return _within(low, high, self.criterion.at_least, self.criterion.at_most)
+        return within((low, high), *self.criterion.bounds)
 
     @property
     def fails(self) -> bool:
@@ -84,7 +85,7 @@ class Measured:
     def reproduces(self) -> bool | None:
         """Whether it lies within the tolerance; None as above."""
         assert self.published is not None
-        return _within(*self.bounds, self.published.low, self.published.high)
+        return within(self.bounds, self.published.low, self.published.high)
 
 
 @dataclass(frozen=True)
@@ -179,16 +180,6 @@ def _line(row: Row, found: list[Evidence]) -> Line:
         row,
         tuple(Run(on, tuple(those), criteria, experiment, study) for (experiment, study, on), those in runs.items()),
     )
-
-
-def _within(low: float, high: float, least: float | None, most: float | None) -> bool | None:
-    """Whether an interval lies inside bounds (True), outside (False), or across one (None, also where it is nan)."""
-    if math.isnan(low) or math.isnan(high):
-        return None
-    least, most = -math.inf if least is None else least, math.inf if most is None else most
-    if high < least or low > most:
-        return False
-    return True if least <= low and high <= most else None
 
 
 def _nothing(ours: Estimate) -> bool:
