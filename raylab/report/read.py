@@ -20,6 +20,11 @@ Split = Literal["train", "test"]
 CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with a field `seed`
 
 
+def in_brief(warning: str) -> str:
+    """What a training's warning says first, without the accuracies and the advice that follow."""
+    return warning.partition(": epoch ")[0]
+
+
 class Reader(Generic[CellT]):
     """Of one study. A cell that is asked for may have any seed: the answer is of all seeds that have it."""
 
