@@ -76,7 +76,7 @@ def _show(
     run, opened = board
     attempt("the tracker", lambda: run.publish(publication(opened, lines, files, made.commit.split(" ")[0])))
     whole = [text for one in results.values() for text in one.full_texts] if site.full else []
-    text = "\n\n".join([*whole, as_text(lines)]) + "".join(f"\nNot here: {one}" for one in missing)
+    text = "\n\n".join([*whole, as_text(lines).rstrip()]) + "".join(f"\nNot here: {one}" for one in missing)
     places = f"\n\npages     {place}/{INDEX}\ntracking  {site.tracker.describe()}"
     attempt("the terminal", lambda: print(text + places, flush=True))
     attempt.end()

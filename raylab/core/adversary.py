@@ -53,7 +53,7 @@ def collapse(
     ramp: float = RAMP,  # of this training
 ) -> str | None:
     """Why this adversarial training failed, or None.  It collapsed where it ended at the accuracy of a constant answer
-    with the attack and without; where it tells images apart without, it failed if a constant answer withstands more.
+    with the attack and without; where it tells images apart without, it failed if a constant one is more robust.
 
     The last epoch decides, where the ramp is over: an accuracy reached at a smaller eps is none.
     """
@@ -65,7 +65,7 @@ def collapse(
     unharmed = clean()
     if unharmed > bar and last.accuracy > majority:
         return None
-    what = "taught nothing that withstands its attack" if unharmed > bar else "collapsed"
+    what = "reached no robust accuracy" if unharmed > bar else "collapsed"
     grows = f"eps grew over {ramp:.0%} of the training already: lower it, or train longer"
     return (
         f"adversarial training {what}: epoch {last.epoch} ended at {last.accuracy:.1%} under attack and at "

@@ -15,6 +15,7 @@ from raylab.report.picture import Picture
 from raylab.report.values import Badge, Value
 from raylab.tracking import Param
 
+LISTED = 5  # items of a note that are shown at once
 R = TypeVar("R")
 N = TypeVar("N")
 
@@ -27,6 +28,16 @@ class Text:
     text: str
     items: tuple[str, ...] = ()
     look: Literal["plain", "note", "aside", "heading"] = "plain"
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The items that are shown at once."""
+        return self.items[:LISTED] if self.look == "note" and len(self.items) > LISTED + 1 else self.items
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Those that a reader has to ask for."""
+        return self.items[len(self.first) :]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,16 @@ Split = Literal["train", "test"]
 CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with a field `seed`
 
 
+def in_todays_words(warning: str) -> str:
+    """Of a manifest, which may be older."""
+    return warning.replace("taught nothing that withstands its attack", "reached no robust accuracy")
+
+
+def in_brief(warning: str) -> str:
+    """What a training's warning says first, without the accuracies and the advice that follow."""
+    return warning.partition(": epoch ")[0]
+
+
 class Reader(Generic[CellT]):
     """Of one study. A cell that is asked for may have any seed: the answer is of all seeds that have it."""
 
@@ -95,7 +105,7 @@ class Reader(Generic[CellT]):
     def warnings(self, role: str, metric: str, label: Callable[[CellT], str]) -> tuple[str, ...]:
         """What artifacts of a role have to warn of, with the cells' names."""
         return tuple(
-            f"{label(cell)}, seed {cell.seed}: {artifact.metrics[metric]}"
+            f"{label(cell)}, seed {cell.seed}: {in_todays_words(artifact.metrics[metric])}"
             for cell, artifact in self.cells.items()
             if cell.role == role and artifact.metrics[metric]
         )

@@ -138,7 +138,9 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
         case Text(look="heading"):
             return f"{block.text}\n{'-' * len(block.text)}"
         case Text():
-            return "\n".join([*([wrapped(block.text)] if block.text else []), *(wrapped(i, "- ") for i in block.items)])
+            more = [] if full or not block.others else [f"and {len(block.others)} more, with --full"]
+            items = (wrapped(item, "- ") for item in (*(block.items if full else block.first), *more))
+            return "\n".join([*([wrapped(block.text)] if block.text else []), *items])
         case Table(only_file=True):
             return ""
         case Table():

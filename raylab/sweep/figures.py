@@ -124,7 +124,7 @@ def curves(results: Results) -> Picture | None:
     if not named:
         caption += f"{' Orange: the winner.' if best else ''} Grey: the other trials."
     if any(record.state == "stopped" for record in followed):
-        caption += f" A dot ends a trial that was stopped. Dashed: the grace of {scheduler.grace} epochs."
+        caption += f" A dot ends a trial that was stopped. Dashed: the grace period, epoch {scheduler.grace}."
     return Picture("curves", figure, f"{name} by epoch of {len(followed)} trials: {ends}.", caption)
 
 

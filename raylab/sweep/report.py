@@ -53,8 +53,9 @@ def page(results: Results, of: Report) -> str:
 
 
 def report(results: Results) -> Report:
+    name = results.sweep.scheduler.name
     return Report(
-        f"A {_search(results)} with {results.sweep.scheduler.name}",
+        f"A {_search(results)}{'' if name == 'fifo' else f' with {name}'}",
         answer(results),
         tuple(_blocks(results)),
         figures.by_field(results, results.sweep.objectives[0]),
@@ -96,7 +97,8 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         else:
             badge, sentence = gain(one, ours.by_seed[one.name], before.by_seed[one.name])
             yield Verdict(one.name, badge, f"{numbers} {sentence}")
-    yield from (_broken(final, broken) for final in results.finals if (broken := results.broken(final)))
+    where = _reporting(results)
+    yield from (_broken(final, broken, where) for final in results.finals if (broken := results.broken(final)))
 
 
 def gain(objective: Objective, ours: PerSeed, before: PerSeed) -> tuple[Badge, str]:
@@ -110,16 +112,24 @@ def gain(objective: Objective, ours: PerSeed, before: PerSeed) -> tuple[Badge, s
     if difference.is_above():
         return Badge("good", "a gain"), f"{numbers}: a gain."
     if (-difference).is_above():
-        return Badge("warn", "a loss"), f"{numbers}: a loss: what was better on the images that chose is worse here."
+        return Badge("warn", "a loss"), f"{numbers}: a loss: what was better where it was chosen is worse here."
     return Badge("open", "no gain shown"), f"{numbers}: no gain is shown."
 
 
-def _broken(final: Final, broken: Sequence[str]) -> Verdict:
+def _broken(final: Final, broken: Sequence[str], where: str) -> Verdict:
     sentence = (
-        f"On the images that report it does not meet the constraint on {', '.join(broken)}: by the sweep’s own rule "
+        f"On the {where} it does not meet the constraint on {', '.join(broken)}: by the sweep’s own rule "
         "its objective counts for nothing."
     )
     return Verdict(final.name, Badge("warn", "constraint broken"), sentence)
+
+
+def _reporting(results: Results) -> str:
+    return "test set" if words.mark(results.sweep) else "test split"
+
+
+def _choosing(results: Results) -> str:
+    return "test set" if words.mark(results.sweep) else "validation split"
 
 
 def _selection(results: Results) -> str:
@@ -136,7 +146,7 @@ def _selection(results: Results) -> str:
 def _blocks(results: Results) -> Iterator[Block]:
     yield from _notes(results)
     if later := tuple(verdicts(results))[1:]:  # the first is the answer
-        yield Verdicts("On the images that report.", later, "Of")
+        yield Verdicts(f"On the {_reporting(results)}.", later, "Of")
     if results.finals:
         yield Text(
             f"The winner, on what {'chose it' if words.mark(results.sweep) else 'judged no trial'}", look="heading"
@@ -255,7 +265,7 @@ def _patience(results: Results, rises: Sequence[patience.Rise]) -> Iterator[Bloc
         yield _rungs(rungs, sweep.scheduler.name, name)
     yield Table.of(
         "rises",
-        f"{name} by epoch, on the images that choose, the best first. Half-way: the first epoch at least half-way "
+        f"{name} by epoch, on the {_choosing(results)}, the best first. Half-way: the first epoch at least half-way "
         "from the value after the first epoch to the best one. A recipe with a late half-way epoch looks like one "
         "that fails to whoever stops before it.",
         rises,
@@ -309,7 +319,7 @@ def _schedule(best: Record) -> Table:
 
 
 def _trials(results: Results) -> Table:
-    split = "test set" if words.mark(results.sweep) else "validation split"
+    split = _choosing(results)
     return Table.of(
         "trials",
         f"The best first, then those that cannot win. Numbers are of the {split}; of a stopped trial, at its last "

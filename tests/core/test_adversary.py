@@ -137,7 +137,7 @@ def test_a_network_that_tells_images_apart_has_not_collapsed_though_the_attack_l
     assert adversary.collapse(weak, 1 / 26, lambda: 0.287) is None
     said = str(adversary.collapse(nothing, 1 / 26, lambda: 0.287))
     assert "collapsed" not in said
-    assert "taught nothing that withstands its attack: epoch 12 ended at 1.0% under attack and at 28.7% without" in said
+    assert "reached no robust accuracy: epoch 12 ended at 1.0% under attack and at 28.7% without" in said
     assert "adversarial training collapsed" in str(adversary.collapse(weak, 1 / 26, lambda: 0.05))
 
 

@@ -80,8 +80,8 @@ EVERY += [f"apgd_ce on {ball}" for ball in BALLS]
 @pytest.mark.parametrize("attack", EVERY)
 @pytest.mark.parametrize("name", ["linear", "mlp", "resnet9_w16"])
 def test_success_does_not_depend_on_the_scale_of_the_logits(name: str, attack: str) -> None:
-    """Of ten classes up to 6 of 80 images, as another processor trains the network: the cross-entropy weighs the other classes by a softmax, which is
-    harder where the logits are louder, in exact arithmetic too.  Before, these numbers rose by 20 to 80 points."""
+    """Of ten classes up to 6 of 80 images, by the processor that trained: the cross-entropy weighs the other classes by
+    a softmax, harder where the logits are louder, in exact arithmetic too.  Before, they rose by 20 to 80 points."""
     network = _trained(name, 10)
     quiet = _accuracy(network, 10, _attacks(attack))
     assert [_accuracy(Louder(network, scale), 10, _attacks(attack)) for scale in SCALES] == pytest.approx(

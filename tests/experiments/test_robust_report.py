@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +85,18 @@ def test_warnings_stand_first_and_a_study_without_has_none(results: Results) -> 
     assert f"- {listed}" in warned.texts[0]
 
 
-def test_many_warnings_are_counted_not_listed() -> None:
+def test_of_many_warnings_the_first_are_listed_and_the_others_counted() -> None:
     said = {("robust", of): {"warnings": (f"warning {of}",)} for of in ("clean", "r_image", "r_noise", "nr_noise")}
     found = robust_runs.study(metrics=said)
     (warned,) = (block for block in report(found).blocks if isinstance(block, Text) and block.look == "note")
-    assert (len(warned.items), warned.items[-1]) == (13, "and 12 more, all in the artifacts")
+    assert (len(warned.items), len(warned.first), len(warned.others)) == (24, 5, 19)
+    shown = EXPERIMENT.results([found.built])
+    assert "- and 19 more, with --full" in shown.texts[0]
+    assert "And 19 more" in shown.page
+    for whole in (shown.page, shown.full_texts[0]):
+        assert all(
+            " ".join(item.split()) in " ".join(unescape(whole).replace("\u00a0", " ").split()) for item in warned.items
+        )
 
 
 def test_a_study_without_known_features_or_other_sets_has_a_page() -> None:

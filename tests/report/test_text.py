@@ -9,6 +9,7 @@ import toy
 
 from raylab import runner
 from raylab.experiments.transfer import Matrix, plan
+from raylab.report.read import in_brief, in_todays_words
 from raylab.report.terminal import preview, table
 from raylab.stage import closure
 from raylab.store import Store
@@ -76,3 +77,10 @@ def test_a_preview_of_finished_work_says_so(report_store: Store, digits: Matrix)
 def test_rounds_are_told_in_order(tmp_path: Path) -> None:
     rounds = rounds_of(preview(plan(runs.SEEFAR), Store(str(tmp_path))))
     assert [line.split(":")[0].split()[1] for line in rounds] == ["tasks", "tasks", "maps", "tasks", "maps"]
+
+
+def test_warnings_of_older_manifests_are_told_in_todays_words() -> None:
+    old = "adversarial training taught nothing that withstands its attack: epoch 3 ended at 0.0% under attack"
+    today = "adversarial training reached no robust accuracy: epoch 3 ended at 0.0% under attack"
+    assert in_todays_words(old) == in_todays_words(today) == today
+    assert in_brief(today) == "adversarial training reached no robust accuracy"

@@ -124,7 +124,7 @@ def test_it_makes_a_network_that_stands_where_the_standard_one_falls(store: Stor
 def test_a_training_that_failed_says_so_and_is_kept(store: Store) -> None:
     """At a radius of several images nothing can be learnt, whatever the data."""
     made = built(trained(Recipe(epochs=3, adversary=Adversary(eps=8.0, ramp=0.0))), store)
-    said = "adversarial training taught nothing that withstands its attack: epoch 3 ended at 0.0% under attack"
+    said = "adversarial training reached no robust accuracy: epoch 3 ended at 0.0% under attack"
     assert said in str(made.metrics["collapse"])  # it is right on 22.5 % of the images without
     assert load_network(made, "cpu") is not None
 

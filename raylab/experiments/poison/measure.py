@@ -126,8 +126,18 @@ def measure(built: Built[PoisonStudy, Cell]) -> Poisons:
         {key: _victim(reader, key) for key in keys},
         {name: _set_stats(reader, name, classes) for name in (CLEAN, *config.poisons)},
         {Key(c.of, _defence(c), c.share, c.eps): _triggered(reader, c, config) for c in planted},
-        reader.warnings("network", "collapse", lambda cell: LABELS.get(cell.of, cell.of)),
+        reader.warnings("network", "collapse", _trained_on),
     )
+
+
+def trigger_label(way: str, eps: float) -> str:
+    return f"trigger {eps:g}, {WAYS[way]}"
+
+
+def _trained_on(cell: Cell) -> str:
+    if cell.of in WAYS:
+        return trigger_label(cell.of, cell.eps)
+    return LABELS[cell.of] + (f" on {100 * cell.share:g} % of the images" if cell.share < 1.0 else "")
 
 
 def _victim(reader: Reader[Cell], key: Key) -> Victim:

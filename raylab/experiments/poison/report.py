@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 
-from raylab.experiments.poison.measure import FEATURES, LABELS, Key, Poisons
+from raylab.experiments.poison.measure import FEATURES, LABELS, Key, Poisons, trigger_label
 from raylab.experiments.poison.plan import CLEAN, DEFENCES, Cell, Defence
-from raylab.experiments.poison.verdict import answer, defended, lost, trigger_label, verdicts
+from raylab.experiments.poison.verdict import answer, defended, lost, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, images, lines, stacked
 from raylab.report.drawing import Pixels, over, unit

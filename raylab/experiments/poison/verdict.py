@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from raylab.experiments.poison.measure import LABELS, WAYS, Key, Poisons
+from raylab.experiments.poison.measure import LABELS, Key, Poisons, trigger_label
 from raylab.experiments.poison.plan import CLEAN, Defence
 from raylab.report.blocks import Verdict
 from raylab.report.claims import not_built, one_seed
 from raylab.report.numbers import number, percent
 from raylab.report.per_seed import PerSeed
+from raylab.report.read import in_brief
 from raylab.report.values import Badge
 
 LEFT = 0.1  # of what standard training loses: more than so much of it may adversarial training not lose
@@ -61,7 +62,7 @@ def of_poison(found: Poisons, of: str) -> Verdict:
     if undecided := one_seed(name, numbers, (loss, gain, paid)):
         return undecided
     if found.collapsed:
-        said = f"{numbers}. It means nothing: {found.collapsed[0]}."
+        said = f"{numbers}. It means nothing: {in_brief(found.collapsed[0])}."
         return Verdict(name, Badge("warn", "training failed"), said)
     cost = ""
     if (less := robustness_lost(found, of)).is_above():  # accuracy is not what adversarial training is for
@@ -107,10 +108,6 @@ def of_trigger(found: Poisons, way: str, eps: float) -> Verdict:
         return Verdict(name, Badge("warn", "succeeds on both"), said)
     left = " A part of it stays." if shown_adversarial else ""
     return Verdict(name, Badge("good", "succeeds, undone"), f"{numbers}.{left}")
-
-
-def trigger_label(way: str, eps: float) -> str:
-    return f"trigger {eps:g}, {WAYS[way]}"
 
 
 def _percent(one: PerSeed) -> str:

@@ -16,7 +16,7 @@ from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader, Split
+from raylab.report.read import Columns, Reader, Split, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.study import Built
 
@@ -289,7 +289,7 @@ class _Read:
         for seed, artifact in self.reader.artifacts(Cell(role, 0, of, network)).items():
             sentences = artifact.metrics.get(metric) or ()
             listed: Sequence[str] = (sentences,) if isinstance(sentences, str) else sentences
-            found += [Caution(where, seed, text) for text in listed]
+            found += [Caution(where, seed, in_todays_words(text)) for text in listed]
         return tuple(found)
 
 

@@ -45,7 +45,6 @@ PUBLISHED_LAYERS = "standard .54 .45 .445 .58, robust .07 .065 .062 .05 (ResNet-
 OWN, MOVED, TEST = "its own training images", "test images made as D_R", "the test images"
 MARKS = {OWN: Mark("#0072b2"), MOVED: Mark("#56b4e9", "s"), TEST: Mark(INK, "D")}
 Columns = Mapping[str, Callable[[Network], Value]]
-LISTED = 12  # warnings that are spelled out; more are counted
 
 
 def report(found: RobustSets) -> Report:
@@ -62,10 +61,8 @@ def report(found: RobustSets) -> Report:
 def _blocks(found: RobustSets) -> Iterator[Block]:
     yield from note(found.note)
     if warnings := found.warnings:
-        listed = [f"{where}, seed {seed}: {text}" for where, seed, text in warnings[:LISTED]]
-        more = [f"and {len(warnings) - LISTED} more, all in the artifacts"] if len(warnings) > LISTED else []
         title = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
-        yield Text(title, (*listed, *more), "note")
+        yield Text(title, tuple(f"{where}, seed {seed}: {text}" for where, seed, text in warnings), "note")
     yield Verdicts("What the numbers allow, by architecture of the student.", verdicts(found), "Student")
     yield Text("What this size can show", tuple(_size(found)), "aside")
     yield Text("The sets", look="heading")

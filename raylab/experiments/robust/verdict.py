@@ -10,6 +10,7 @@ from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, not_built, one_seed
 from raylab.report.numbers import number, percent, share
 from raylab.report.per_seed import PerSeed
+from raylab.report.read import in_brief
 from raylab.report.values import Badge, Plain, shown
 
 LEARNED = 0.5  # of the way from chance to the accuracy of D's student: what a student of D_R must have learned
@@ -136,7 +137,7 @@ def _robust(found: RobustSets, of: str, student: str) -> str:
 def _first(cautions: Sequence[Caution]) -> str:
     """The first sentence, and how many more there are."""
     more = f" (and {len(cautions) - 1} more like it)" if len(cautions) > 1 else ""
-    return cautions[0].text.rstrip(".") + more
+    return in_brief(cautions[0].text).rstrip(".") + more
 
 
 def _points(difference: PerSeed) -> str:

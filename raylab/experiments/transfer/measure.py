@@ -18,7 +18,7 @@ from raylab.experiments.transfer.plan import Cell
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader
+from raylab.report.read import Columns, Reader, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.stages.dataset import SeeFarData
 from raylab.study import Built
@@ -282,7 +282,7 @@ class _Numbers(Reader[Cell]):
     def warned(self, *cells: Cell) -> tuple[str, ...]:
         """Of collapsed trainings, and of numbers that may be too high."""
         return tuple(
-            f"seed {seed}: {warning}"
+            f"seed {seed}: {in_todays_words(warning)}"
             for cell in cells
             for seed, artifact in self.artifacts(cell).items()
             for warning in (artifact.metrics.get("collapse"), *artifact.metrics.get("warnings", ()))

@@ -84,8 +84,8 @@ def _outweighed(score: Score) -> Iterator[Text]:
         yield Text(
             "Claims of evidence in which non-robust features do not decide most, where the features disagree: "
             f"{of_claims(score)}. A student that relies on the robust feature learned it from what the perturbations "
-            "leaked of it; one that relies on the class after it learned the visible rule. Neither of them can be told "
-            "from the claim alone.",
+            "leaked of it; one that relies on the class after it learned the visible content. Neither of them can be "
+            "told from the claim alone.",
             tuple(f"{one.name} ({TRUTHS[one.truth]}): {words}" for one, words in score.outweighed),
         )
 

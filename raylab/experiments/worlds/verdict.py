@@ -77,10 +77,14 @@ def answer(score: Score) -> Verdict:
         return Verdict(subject, NOT_BUILT, "No case that this verdict needs was built.")
     if not false.n:
         return Verdict(subject, NOT_BUILT, "No case that has nothing to find was built, and only these show mistakes.")
+    turned = (
+        f"and in {_of(power, 'whose non-robust features were turned')}, where every abstention is one"
+        if power.n
+        else "and of no case the non-robust features were turned"
+    )
     words = (
-        f"Evidence is claimed in {_of(false, 'cases that have nothing to find')}, where every claim is a mistake, and "
-        f"in {_of(power, 'whose non-robust features were turned')}, where every abstention is one. Brackets: exact "
-        "95 % intervals."
+        f"Evidence is claimed in {_of(false, 'cases that have nothing to find')}, where every claim is a mistake, "
+        f"{turned}. Brackets: exact 95 % intervals."
     )
     badge = Badge("warn", "false evidence") if false.hits else Badge("good", "no false evidence")
     return Verdict(subject, badge, words)
