@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # What takes from a tenth of a second to seconds to import, and is for those who compute, draw or publish.
-HEAVY = frozenset({"torch", "ray", "mlflow", "sklearn", "pandas"})
+HEAVY = frozenset({"torch", "ray", "mlflow", "sklearn", "pandas", "matplotlib", "scipy", "jinja2"})
 # Runs a job as `python jobs/<name>.py ...` does, then tells on the last line what it has imported.
 RUN = """
 import runpy, sys

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from raylab.report.later import Figure, mpl
 
 INK, SOFT, LINE = "#1b2733", "#5b6875", "#c9d1d9"  # text, lesser text, rules
 # Okabe and Ito's colours without their yellow (too pale for a point on white), then three that keep apart from them.
