@@ -32,6 +32,7 @@ from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.redaction import redacted
 from raylab.remote import check_reachable
+from raylab.report import kept
 from raylab.report.experiment import AnyExperiment, Results
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
@@ -105,7 +106,7 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     """
     if not studies:
         return
-    results = experiment.results([study for _, study in studies])
+    results = kept.results(experiment, [study for _, study in studies], home() / "cache" / "reports")
     problems = list[str]()
 
     def attempt(what: str, write: Callable[[], object]) -> object:
