@@ -32,6 +32,7 @@ from raylab.objections import reason
 from raylab.progress import Progress
 from raylab.redaction import redacted
 from raylab.remote import check_reachable
+from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
@@ -108,7 +109,8 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     measurable = [(run, one) for run, one in studies if one.is_measurable]
     if not measurable:
         return
-    results, attempt = experiment.results([study for _, study in studies]), Attempts()
+    results = kept.results(experiment, [study for _, study in studies], home() / "cache" / "reports")
+    attempt = Attempts()
     html = results.page.encode()
     page = attempt("the page", partial(site.keep_report, experiment.name, html, results.tables))
     for (run, of), one in zip(measurable, results.publications, strict=True):
@@ -222,7 +224,7 @@ def _ready(
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
             print(f"{where}{note}", file=sys.stderr, flush=True)
-            problems += [f"{site_origin}: {line}" for line in _obstacles(site)]
+            problems += [f"{site_origin}: {line}" for line in _obstacles(site, _idle(studies, site.store))]
     except (StoreError, ValueError) as error:
         problems.append(f"{site_origin}: {error}")
     if problems or site is None:
@@ -240,10 +242,21 @@ def _site(file: SiteFile, dry_run: bool, work: str) -> Site:
     return Site(file, store, _backend(file, work), _tracker(file), reports)
 
 
-def _obstacles(site: Site) -> Iterator[str]:
+def _idle(studies: Sequence[AnyStudy], store: Store) -> bool:
+    """Whether all results are there, so that no backend will be asked for anything. A store that is far away is not
+    looked through twice; and a sweep, whose plan is no plain dict, asks for more than its stages."""
+    plans = [study.cells for study in studies]
+    if not store.is_local or not all(isinstance(plan, dict) for plan in plans):
+        return False
+    with suppress(StoreError):  # of which its own check tells
+        return not runner.missing((stage for plan in plans for stage in plan.values()), store)
+    return False
+
+
+def _obstacles(site: Site, idle: bool = False) -> Iterator[str]:
     """What would fail hours later."""
     checks = [site.store.check_writable, site.check_reports, site.check_space, site.tracker.check]
-    checks += [check] if (check := getattr(site.backend, "check", None)) else []
+    checks += [check] if (check := getattr(site.backend, "check", None)) and not idle else []
     for check in checks:
         try:
             check()

@@ -65,6 +65,9 @@ ONLY_IN = {
         *(f"raylab.core.{name}" for name in ("later", "blocks", "compiled", "last_relu", "networks", "squares")),
         "raylab.api",  # functions on tensors: who imports it has torch
     ),
+    "matplotlib": ("raylab.report.later",),
+    "scipy": ("raylab.report.later",),
+    "jinja2": ("raylab.report.later",),
     "torchvision": ("raylab.core.torchvision_compat", "raylab.core.torchvision_bodies"),
 }
 

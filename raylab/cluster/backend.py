@@ -1,4 +1,4 @@
-"""The backend that runs on Ray. Ray starts when there is something to build, not before."""
+"""The backend that runs on Ray. Ray is imported and started when there is something to build, not before."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from raylab import provenance
 from raylab.backend import BackendAbsent, OnOutcome
-from raylab.cluster import preflight
-from raylab.cluster.connect import connect
 from raylab.search import Body, OnEnded, Search
 from raylab.site import SiteFile
 from raylab.stage import Stage
@@ -26,6 +24,8 @@ class RayBackend:
     def check(self) -> None:
         """Refuse what the machine or the cluster cannot give. Raises preflight.SiteError; without RAY_ADDRESS nothing
         is started for it."""
+        from raylab.cluster import preflight
+
         if os.environ.get("RAY_ADDRESS"):
             try:
                 self._connect()
@@ -37,7 +37,7 @@ class RayBackend:
 
     def run_tasks(self, name: str, stages: Sequence[Stage], store: Store, on_outcome: OnOutcome) -> None:
         self._connect()
-        from raylab.cluster import sweep  # Tune costs seconds to import: only where a task is to run
+        from raylab.cluster import preflight, sweep  # Tune costs seconds to import: only where a task is to run
 
         share = preflight.gpu_share(self.site.trials.gpus)
         sweep.run_tasks(name, stages, store, provenance.collect(), self.site.trials, share, on_outcome)
@@ -45,6 +45,7 @@ class RayBackend:
     def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
         self._connect()
         from raylab.cluster import map as mapping
+        from raylab.cluster import preflight
 
         mapping.map_shards(
             shards,
@@ -58,7 +59,7 @@ class RayBackend:
 
     def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
         self._connect()
-        from raylab.cluster import tune_sweep
+        from raylab.cluster import preflight, tune_sweep
 
         share = preflight.gpu_share(self.site.trials.gpus)
         tune_sweep.run_trials(search, body, store, self.site.trials, share, on_ended, on_line, self.work or "a sweep")
@@ -69,6 +70,8 @@ class RayBackend:
         tune_sweep.forget(search, store)
 
     def _connect(self) -> None:
+        from raylab.cluster.connect import connect
+
         try:
             connect(self.site.cpus, self.gpus, self.work)
         except ConnectionError as error:

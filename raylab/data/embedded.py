@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,15 @@ def seefar(seed: int = 0, train_rows: int = 3000, test_rows: int = 1000, **world
 
 def _digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # (1797, 8, 8) in 0..16, (1797,)
     (path,) = bundled("data", ("digits.csv.gz",))
-    with gzip.open(path) as rows:
-        table = np.loadtxt(rows, dtype=np.uint8, delimiter=",")
+    table = _table(path)
     pixels, labels = table[:, :-1], table[:, -1]
     found = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
     if found != DIGITS_SHA256:
         raise DataError(f"scikit-learn's digits: sha256 {DIGITS_SHA256}, got {found}; install another release")
     return pixels.reshape(-1, 8, 8), labels
+
+
+@lru_cache(maxsize=1)  # a plan asks for every seed
+def _table(path: Path) -> NDArray[np.uint8]:  # (1797, 65): 64 pixels and the label
+    with gzip.open(path) as rows:
+        return np.loadtxt(rows, dtype=np.uint8, delimiter=",")

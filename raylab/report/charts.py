@@ -11,15 +11,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
 
 from raylab.core.statistics import Estimate
 from raylab.report.drawing import Pixels, bar, brief, calm, show
+from raylab.report.later import Axes, Figure, Line2D, Patch, Rectangle, mpl
 from raylab.report.numbers import ABSENT, number, percent, share
 from raylab.report.per_seed import PerSeed, bounds_of
 from raylab.report.picture import INK, LINE, SOFT, Picture, contrast_ink, style

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from raylab.core.statistics import Estimate
+from raylab.report.later import Axes
 from raylab.report.picture import LINE
 
 Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]

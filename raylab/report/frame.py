@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from raylab.report import numbers
+from raylab.report.later import jinja2, markupsafe
 from raylab.report.picture import Picture
 
 HERE = Path(__file__).parent
@@ -19,10 +17,10 @@ def render(template: str, **context: object) -> str:
 
     `parts.html` has the macros that pages share: badge, figure, how it was made.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_finalize,
@@ -35,7 +33,7 @@ def render(template: str, **context: object) -> str:
         "coefficient": numbers.coefficient,
         "data_uri": _data_uri,
     }
-    css = Markup((HERE / "page.css").read_text(encoding="utf-8"))
+    css = markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8"))
     return environment.get_template(template).render(css=css, **context)
 
 
@@ -53,7 +51,7 @@ def fill(page: str, place: str, html: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    return numbers.unbroken(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return numbers.unbroken(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
 
 
 def _data_uri(picture: Picture) -> str:

@@ -45,9 +45,9 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from raylab.core.statistics import ANYTHING, Estimate, Examples, Range
+from raylab.report.later import special
 
 TAIL = 0.025  # on either side: intervals are of 95 %
 BLEND = 1.75

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from raylab.report.later import Figure, mpl
 
 INK, SOFT, LINE = "#1b2733", "#5b6875", "#c9d1d9"  # text, lesser text, rules
 # Okabe and Ito's colours without their yellow (too pale for a point on white), then three that keep apart from them.
@@ -41,6 +40,8 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "image.composite_image": False,  # small images stay small: the viewer enlarges them
+    "figure.autolayout": False,  # whatever a matplotlibrc says: figures are laid out when they are made, and once
+    "figure.constrained_layout.use": False,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -63,12 +64,14 @@ class Picture:
     caption: str
 
     def __post_init__(self) -> None:
-        """Lay out once: a second pass would move things by a hair, and with them every byte."""
+        """Lay out once: a second pass would move things by a hair, and with them every byte. Without an engine: for
+        one that does nothing ("none") matplotlib draws twice, once to lay out.
+        """
         with style():
             engine = self.figure.get_layout_engine()
             if engine is not None:
                 engine.execute(self.figure)
-                self.figure.set_layout_engine("none")
+                self.figure.set_layout_engine(None)
 
     @property
     def width(self) -> int:

@@ -8,11 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-
 from raylab.report.drawing import calm
+from raylab.report.later import Axes, Figure, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from raylab.report.picture import COLOURS, SOFT, Picture, style
 from raylab.space import Distribution
 from raylab.sweep import words

@@ -90,3 +90,12 @@ def test_impossible_options_of_seefar_are_refused(options: dict[str, object], me
 def test_embedded_content_names_generator_and_version() -> None:
     assert data.content("seefar", None, "train") == "raylab seefar 1"
     assert data.content("digits", None, "test").startswith("scikit-learn digits sha256 87ff")
+
+
+def test_a_plan_of_many_seeds_reads_the_digits_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded._table.cache_clear()
+    read: list[object] = []
+    monkeypatch.setattr(embedded.gzip, "open", lambda path, given=embedded.gzip.open: read.append(path) or given(path))
+    for seed in range(20):
+        data.describe("digits", None, {"seed": seed})
+    assert len(read) == 1

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
 from raylab import columns
 from raylab.artifact import Artifact
@@ -17,6 +14,7 @@ from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
 from raylab.experiments.errors.plan import Cell
 from raylab.report.charts import images
 from raylab.report.drawing import Pixels, brief, calm, unit
+from raylab.report.later import Axes, Figure, ListedColormap
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
 from raylab.report.values import Plain, shown

@@ -6,9 +6,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from raylab.columns import Batch
 from raylab.experiments.fourier import published
@@ -19,6 +16,7 @@ from raylab.experiments.fourier.published import CIFAR, IMAGENET_SIDE, NAMES, NO
 from raylab.experiments.fourier.verdict import OTHERS
 from raylab.report.charts import Mark, dots, images, lines, spoken
 from raylab.report.drawing import Pixels, over, unit
+from raylab.report.later import Axes, AxesImage, Figure
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, Picture, style

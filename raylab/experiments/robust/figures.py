@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from raylab.artifact import Artifact
 from raylab.core import invert
@@ -13,6 +11,7 @@ from raylab.experiments.robust.measure import LABELS, Network, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, Cell
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, bar, calm, over, unit
+from raylab.report.later import Figure, Line2D
 from raylab.report.picture import INK, LINE, SOFT, Picture, style
 from raylab.report.scoreboard.protocol import NORMS
 

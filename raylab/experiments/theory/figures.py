@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
 
 from raylab.core import gaussian, seeding, synthetic, two_layer
 from raylab.core.statistics import Estimate
 from raylab.experiments.theory.measure import Worlds
 from raylab.report.charts import Mark, dots, spoken
 from raylab.report.drawing import bar, calm
+from raylab.report.later import Axes, Ellipse, Figure
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
 

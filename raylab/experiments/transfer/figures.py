@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, points
 from raylab.experiments.transfer.plan import Cell
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, calm, magnification, unit
+from raylab.report.later import Figure, Line2D, MaxNLocator
 from raylab.report.numbers import coefficient
 from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
 from raylab.report.scoreboard.protocol import NORMS

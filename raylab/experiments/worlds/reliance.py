@@ -24,8 +24,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from raylab.report.later import stats
 from raylab.report.numbers import share
 
 TOGETHER = 0.05  # chance that any of a study's comparisons with chance is wrong, if all of them should find nothing

@@ -1,0 +1,57 @@
+"""Reports that are kept: a report is a pure function of code and artifacts, and measuring and drawing take seconds.
+
+What was last shown of the same studies is in one file, sealed with a checksum and marked with the sha256 of all that
+decides it. A file that is damaged, or marked otherwise, is made again; all of them may be removed at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter
+
+from raylab import code
+from raylab.files import replace_file
+from raylab.identity import fingerprint, short
+from raylab.report.experiment import AnyExperiment, Results
+from raylab.sealed import seal, unseal
+from raylab.study import AnyBuilt
+from raylab.tracking import Publication
+
+MADE_WITH = ("jinja2", "matplotlib", "numpy", "pyarrow", "scipy")  # other versions may draw or round differently
+_SHOWN = TypeAdapter(
+    tuple[str, dict[str, bytes], tuple[str, ...], tuple[str, ...], tuple[Publication, ...]],  # the fields of Results
+    config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"),
+)
+
+
+def results(experiment: AnyExperiment, built: Sequence[AnyBuilt], folder: Path) -> Results:
+    """As `experiment.results`, but without evidence: only the scoreboard wants it, and asks for it there."""
+    path = folder / f"{experiment.name}-{short(fingerprint(tuple(one.key for one in built)))}.json"
+    of = _all_that_decides(experiment, built)
+    with suppress(OSError, ValueError, KeyError, TypeError):  # absent, or of another format: it can be made again
+        kept, sealed = unseal(path.read_bytes())
+        if sealed and kept["of"] == of:
+            return Results(*_SHOWN.validate_json(kept["shown"]))
+    made = experiment.results(built)._replace(evidence=())
+    shown = _SHOWN.dump_json((made.page, dict(made.tables), *made[2:-1])).decode()
+    with suppress(OSError):  # where it cannot be kept, the next run takes longer
+        replace_file(str(path), seal({"of": of, "shown": shown}))
+    return made
+
+
+def _all_that_decides(experiment: AnyExperiment, built: Sequence[AnyBuilt]) -> str:
+    """The sha256 of the code with what it runs on, and of each study's config, cells and manifests: these have the
+    digests of the parts, and where and when they were made, which reports say too."""
+    found = sha256(json.dumps([code.digest(), platform.python_version(), *map(metadata.version, MADE_WITH)]).encode())
+    for one in built:
+        found.update(repr((experiment.name, one.key, one.config, one.missing)).encode())
+        for cell, artifact in one.artifacts.items():
+            found.update(json.dumps([repr(cell), artifact.folder, artifact.manifest], sort_keys=True).encode())
+    return found.hexdigest()
