@@ -125,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     listing = of_store("ls", _ls, "list the runs of a store, or its artifacts of one kind")
     listing.add_argument("kind", nargs="?", help="such as constructed, network, evaluation; all")
     of_store("show", _show, "what an artifact is, and what it was made from").add_argument("key", metavar="KEY")
+    export = of_store("export", _export, "write a data set as files that others read without raylab, beside its card")
+    export.add_argument("key", metavar="KEY")
+    export.add_argument("--format", required=True, metavar="FORMAT", help="torch, npz, huggingface or webdataset")
+    export.add_argument("--to", required=True, metavar="FOLDER", help="a new folder")
+    export.add_argument("--pixels", default="float32", help="float32 (default), or uint8, which rounds to 8 bits")
     table = of_store("table", _table, "a table of all runs of an experiment, as CSV")
     table.add_argument("experiment", metavar="EXPERIMENT")
     table.add_argument("--study", metavar="STUDY", help="of one study alone")
@@ -166,6 +171,14 @@ def _show(arguments: argparse.Namespace) -> None:
         **{name: made[name] for name in ("inputs", "config", "metrics", "provenance")},
     }
     print(config.as_yaml(told), end="")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from raylab.api.store import open_store
+
+    opened = open_store(arguments.store)
+    for path in opened.export(arguments.key, arguments.to, arguments.format, arguments.pixels):
+        print(f"{path.stat().st_size:>13,} bytes  {path}")
 
 
 def _table(arguments: argparse.Namespace) -> None:
