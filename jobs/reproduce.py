@@ -6,22 +6,14 @@ python jobs/reproduce.py suite=small only="[controls]"     # a suite in parts: o
 ray job submit --working-dir . -- python jobs/reproduce.py suite=full --site configs/site/cluster-gpu.yaml
 """
 
-from functools import partial
-from pathlib import Path
-
 from raylab.stop import importing
 
 with importing():
-    from raylab import cli, scoreboard, suites
-    from raylab.suites import Reproduce
-
-CONFIGS = Path(__file__).parent.parent / "configs"
+    from raylab import entry
 
 
 def main() -> None:
-    with cli.job(Reproduce, partial(suites.plan, folder=CONFIGS), __doc__) as (studies, site):
-        for study in studies:
-            scoreboard.run(study.config, suites.parts(study.config, CONFIGS), site)
+    entry.reproduce(__doc__)
 
 
 if __name__ == "__main__":

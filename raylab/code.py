@@ -6,6 +6,8 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+CONFIGS = "configs"  # in a wheel a folder, in a checkout a link: what is asked for, and no code
+
 
 @lru_cache(maxsize=4)
 def digest(package: Path = Path(__file__).parent) -> str:
@@ -15,7 +17,7 @@ def digest(package: Path = Path(__file__).parent) -> str:
     """
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(package).parts[0] != CONFIGS:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             whole.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
     return whole.hexdigest()

@@ -16,8 +16,8 @@ from raylab.document import COMMAND_LINE, KEY, LONGEST_KEY, did_you_mean
 from raylab.site import SiteFile
 from raylab.study import Given
 
-# Of the checkout, wherever a command is given; a submitted job has them in its working directory.
-FOLDERS = (Path("configs"), Path(__file__).parent.parent / "configs")
+CONFIGS = (Path(__file__).parent / "configs").resolve()  # of the package; in a checkout a link to its own
+FOLDERS = (Path("configs"), CONFIGS)  # a submitted job has them in its working directory
 LONGEST_PATH = 4096  # characters that Linux takes
 SUFFIXES = (".yaml", ".yml")
 VALUE = re.compile(r"(?!-(?![\d.]))[^=]+")  # what a key may have been meant to hold: no option, but a number below zero

@@ -64,6 +64,11 @@ def to_yaml(config: BaseModel) -> str:
     return _dumped(as_dict(config), flow=None)
 
 
+def as_yaml(plain: Mapping[str, Any]) -> str:
+    """What JSON can say, as YAML."""
+    return _dumped(dict(plain), flow=None)
+
+
 def to_yaml_value(value: Any) -> str:
     """A value of a config on one line, as it stands in a file."""
     return _dumped(canonical(value), flow=True).removesuffix("...\n").strip()

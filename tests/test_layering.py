@@ -31,6 +31,8 @@ FLOORS = [
     ("raylab.mlflow_run", 3),
     ("raylab.api", 5),
     ("raylab.cli", 5),
+    ("raylab.entry", 5),
+    ("raylab.__main__", 5),
     ("raylab.command_line", 5),
     ("raylab.suites", 5),
     ("raylab.scoreboard", 5),

@@ -334,6 +334,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no tensor": ({"model": Says(lambda logits: (logits,))}, "gives a tuple, not a tensor; wrap it"),
     "a map of logits": ({"model": Says(lambda logits: logits[:, :, None])}, "not logits of shape"),
     "nan logits": ({"model": Says(lambda logits: logits * torch.nan)}, "the logits of Says are not finite"),
+    "statistics of the batch": (
+        {"model": nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), small())},
+        r"0 \(BatchNorm2d\) keeps no running statistics",
+    ),
     "a function": ({"model": lambda x: x}, "an nn.Module, got function"),
     "a double network": ({"model": small().double()}, r"call images.double\(\)"),
     "a half network": ({"model": small().half()}, r"call model.float\(\)"),
@@ -356,6 +360,8 @@ def test_what_the_field_gets_wrong_is_refused_with_a_remedy(function: Any, name:
 
 def test_what_only_one_function_can_be_asked_is_refused_too() -> None:
     model, dull = small(), nn.Sequential(small(), nn.Identity(), nn.ReLU())
+    smooth = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.Linear(8, 10))
+    assert len(raylab.invert(smooth, X, steps=2, identity_relu=False)) == len(X)
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: raylab.construct("dat", model, X, Y, eps=1.0), "aim: one of rand, other, det, own"),  # type: ignore[arg-type]
         (lambda: raylab.construct("det", model.double(), X.double(), Y, eps=1.0), "data sets are float32"),
@@ -368,6 +374,7 @@ def test_what_only_one_function_can_be_asked_is_refused_too() -> None:
         (lambda: raylab.invert(small(), X, starts="zeros"), 'starts: a tensor of images, "images" or "noise"'),  # type: ignore[arg-type]
         (lambda: raylab.invert(dull, X), "does not end with an nn.Linear"),
         (lambda: raylab.invert(small(), X, features=lambda x: x.mean()), "a row for each image"),
+        (lambda: raylab.invert(smooth, X), "identity_relu: .* there is none; set identity_relu=False"),
         (lambda: raylab.transfer(X, small(), Y, images=X[1:]), "images: those of source_images"),
     ]
     for call, said in cases:

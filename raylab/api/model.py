@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from raylab.core import last_relu
 from raylab.core.networks import Network, Normalise
 from raylab.core.objectives import Classifier, Features
 from raylab.worker import fix_numerics
@@ -71,6 +73,7 @@ def in_use(
         raise ValueError(f"model: an nn.Module, got {type(model).__name__}; wrap a function in one")
     device = _device(model, images)
     _check_precision(model, images)
+    _check_statistics(model)
     with ExitStack() as stack:
         for module in (model, *(other for other in others if isinstance(other, nn.Module))):
             stack.enter_context(_as_found(module))
@@ -119,6 +122,17 @@ def _check_rows(features: Features, example: Tensor) -> None:
         )
 
 
+def require_relu(network: WithFeatures, example: Tensor) -> None:
+    """Raises ValueError where there is no ReLU whose gradient could pass."""
+    try:
+        last_relu.let_through(network, example)
+    except ValueError as error:
+        raise ValueError(
+            "identity_relu: the gradient passes the last ReLU before the features, and there is none; set "
+            "identity_relu=False"
+        ) from error
+
+
 def _before(head: nn.Linear, network: nn.Module) -> Features:
     def features(x: Tensor) -> Tensor:
         met: list[Tensor] = []
@@ -162,6 +176,16 @@ def _check_precision(model: nn.Module, images: Tensor) -> None:
             remedy = {torch.float32: "images.float()", torch.float64: "images.double()"}
             what = remedy.get(parameter.dtype, "model.float(), for perturbations vanish in fewer digits")
             raise ValueError(f"model: {name} is {parameter.dtype}, the images are {images.dtype}; call {what}")
+
+
+def _check_statistics(model: nn.Module) -> None:
+    """Raises ValueError where a normalisation takes its statistics from the batch, in eval mode too."""
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ValueError(
+                f"model: {name} ({type(module).__name__}) keeps no running statistics, so that answers depend on the "
+                "other images of its batch; train it with track_running_stats=True"
+            )
 
 
 def _num_classes(model: nn.Module, x: Tensor) -> int:

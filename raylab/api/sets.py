@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from raylab import columns
 from raylab.api.images import check_images, check_labels, checked, configured
-from raylab.api.model import PROBED, FeaturesOf, in_use, with_features
+from raylab.api.model import PROBED, FeaturesOf, in_use, require_relu, with_features
 from raylab.artifact import Part, digest_of
 from raylab.columns import Batch, Column
 from raylab.core.balls import Norm
@@ -198,6 +198,8 @@ def invert(
     with in_use(model, images, features) as used:
         example = images[:PROBED].to(used.device)
         network = with_features(used.network, features, example)
+        if identity_relu:
+            require_relu(network, example)
         inverted = inversion.Inverted(config, seed, split, compute)
         made, digest = filed(partial(inversion.rebuilt, inverted, network, pool, used.device), rows, compute)
         with torch.no_grad():

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from raylab import kept_runs
+from raylab.api import export as exporting
+from raylab.api.card import card, class_names
+from raylab.api.export import Exported, Format
 from raylab.api.sets import Constructed, ImageSet, Inverted
 from raylab.artifact import Artifact, StoreError
+from raylab.columns import Batch
 from raylab.core.networks import Network
 from raylab.document import did_you_mean
 from raylab.identity import KEY_PREFIX, short
 from raylab.site import SiteFile
+from raylab.stages.images import to_tensor
 from raylab.stages.training import WEIGHTS, load_network
 from raylab.store import Store
 
@@ -128,6 +136,46 @@ class ReadStore:
         if WEIGHTS not in [part.name for part in artifact.parts]:
             raise StoreError(f"{artifact.label}: {_a(artifact)}, which is no network")
         return load_network(artifact, device)
+
+    def export(
+        self, key: str, folder: str | Path, format: Format = "npz", pixels: Literal["float32", "uint8"] = "float32"
+    ) -> list[Path]:
+        """The data set of a key as files that others read without raylab, beside a card that says what it is.
+
+        format: "torch" (the layout of MadryLab/constructed-datasets), "npz", "huggingface" or "webdataset".
+        pixels: "uint8" rounds the images to 8 bits first.
+
+        Raises ValueError where rounding would destroy the perturbation, or the folder holds something already.
+        """
+        artifact = self.artifact(key)
+        rows = dict(self.images(key).columns)
+        split = str(artifact.config.get("split", "train"))
+        rows["image"] = to_tensor(rows["image"], "cpu").numpy()
+        if pixels not in ("float32", "uint8"):
+            raise ValueError(f"pixels: float32 or uint8, got {pixels!r}")
+        if pixels == "uint8":
+            self._check_rounding(artifact, rows)
+            rows["image"] = exporting.rounded(rows["image"]) / np.float32(255)
+        kept = {name: column for name, column in rows.items() if name == "image" or column.ndim == 1}
+        said = card(artifact, self._found, split, pixels == "uint8")
+        exported = Exported(kept, split, class_names(artifact, self._found), said)
+        return exporting.write(exported, format, Path(folder).expanduser())
+
+    def _check_rounding(self, artifact: Artifact, rows: Batch) -> None:
+        """Of images that were pushed; others have no perturbation."""
+        clean = self._found(str(artifact.manifest["inputs"].get("data", "")))
+        if artifact.manifest["kind"] == "constructed" and clean is not None:
+            before = clean.batch()
+            order = np.argsort(before["id"])
+            places = order[np.searchsorted(before["id"], rows["id"], sorter=order)]
+            exporting.check_rounding(rows["image"], to_tensor(before["image"], "cpu").numpy()[places])
+
+    def _found(self, key: str) -> Artifact | None:
+        """None where the store has it not: it may have been tidied away."""
+        try:
+            return self.artifact(key)
+        except StoreError:
+            return None
 
 
 COLUMNS = ("key", "kind", "name", "rows", "bytes", "finished")
