@@ -59,7 +59,8 @@ def code(reference: str) -> dict[str, str]:
     """
     found, name = find(reference), reference.partition(":")[0]
     defining = str(found.__module__) if inspect.isroutine(found) or inspect.isclass(found) else name
-    names = dict.fromkeys(one for one in (name, defining) if one == defining or _is_own(one))
+    named = (*_with_packages(name), *_with_packages(defining))
+    names = dict.fromkeys(one for one in named if one == defining or _is_own(one))
     waiting = list(names)
     while waiting:
         for imported in _imports(waiting.pop()):
@@ -158,8 +159,13 @@ def _imports(name: str) -> Iterator[str]:
             parent = ".".join(filter(None, (base, node.module)))
             names = [parent, *(f"{parent}.{alias.name}" for alias in node.names)]
         for found in names:
-            steps = found.split(".")
-            yield from (".".join(steps[: end + 1]) for end in range(len(steps)))
+            yield from _with_packages(found)
+
+
+def _with_packages(name: str) -> Iterator[str]:
+    """A module's name after those of the packages that it lies in, which are imported with it."""
+    steps = name.split(".")
+    yield from (".".join(steps[: end + 1]) for end in range(len(steps)))
 
 
 @lru_cache(maxsize=256)  # a plan asks for one factory as often as it has networks

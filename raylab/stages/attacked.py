@@ -7,7 +7,8 @@ import torch
 from raylab.artifact import Artifact
 from raylab.core.compiled import Compiled, Precision, compiled
 from raylab.core.networks import Network
-from raylab.stage import Reduced
+from raylab.stage import Reduced, Stage
+from raylab.stages.architecture import Factory
 
 PRECISIONS: dict[Reduced, Precision] = {"folded_float32": "float32", "bfloat16": "bfloat16"}
 EXAMPLES = 4  # images on which a network and what became of it are compared
@@ -21,3 +22,14 @@ def attacked(network: Network, artifact: Artifact, precision: Reduced | None) ->
     shape = tuple(artifact.config["images"]["shape"])
     example = torch.rand(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
     return compiled(network, example.to(next(network.parameters()).device), PRECISIONS[precision])
+
+
+def check_precision(precision: Reduced | None, *models: Stage) -> None:
+    """Raises ValueError where a network of one's own would be compiled: what is known of it is its call alone."""
+    for model in models:
+        own = getattr(model.config, "network", None)
+        if precision is not None and isinstance(own, Factory):
+            raise ValueError(
+                f"compute.precision: {own.factory} is a network of your own, which is attacked as it is, got "
+                f"{precision}; remove it"
+            )

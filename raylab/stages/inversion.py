@@ -23,7 +23,7 @@ from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
 from raylab.stages import architecture
 from raylab.stages.architecture import Factory
-from raylab.stages.attacked import attacked
+from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
@@ -156,6 +156,7 @@ def invert(
         got = "none" if start is None else start.label
         needed = "a training set to start from" if start is None else "no set of start images"
         raise ValueError(f"invert: start: {inversion.start} needs {needed}, got {got}")
+    check_precision(compute.precision, model)
     network = getattr(model.config, "network", None)
     if not isinstance(network, str | Factory):
         raise ValueError(f"invert: a trained network to invert, got {model.label}")

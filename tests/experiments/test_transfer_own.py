@@ -13,6 +13,7 @@ import torch
 from raylab.config import ConfigError, load, to_yaml
 from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
 from raylab.label import Label
+from raylab.stage import Compute
 from raylab.stages.architecture import Factory
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.training import Training
@@ -64,6 +65,11 @@ def test_controls_and_learning_rates_name_it_by_its_label(weights: str) -> None:
     assert isinstance(trained, Training)
     assert trained.recipe.lr == 0.5
     assert {cell.source for cell in cells if cell.control == "untrained"} == {name}
+
+
+def test_it_is_attacked_as_it_is_and_never_compiled(weights: str) -> None:
+    with pytest.raises(ValueError, match=r"own_factories:small is a network of your own.*got bfloat16; remove it"):
+        plan(config(weights, compute=Compute(precision="bfloat16")))
 
 
 BAD = {
