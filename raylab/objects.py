@@ -71,24 +71,21 @@ def code(reference: str) -> dict[str, str]:
 
 
 def differing(known: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong here with modules whose sha256 is known, a line each."""
+    """What is wrong here with modules whose sha256 is known, a line each. None is imported that has not been: a source
+    may name one that it can do without."""
+    _look_here()
     for name, digest in known.items():
-        try:
-            _imported(name, name)
-            here = _digest(name, name)
-        except ValueError as error:
-            yield str(error)
-            continue
-        if here != digest:
-            where = getattr(sys.modules[name], "__file__", None)
-            yield f"module {name} ({where}) is another one here: sha256 {here[:12]}, known is {digest[:12]}"
+        spec = _spec(name)
+        if spec is None:
+            yield f"no module {name} in {os.getcwd()} or elsewhere on the path; install it"
+        elif (here := _digest(name, name)) != digest:
+            yield f"module {name} ({spec.origin}) is another one here: sha256 {here[:12]}, known is {digest[:12]}"
 
 
 def _imported(name: str, reference: str) -> ModuleType:
     if name == "__main__":
         raise ValueError(f"{reference}: workers cannot import __main__; move it into a module of its own")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)
+    here = _look_here()
     try:
         return _module(name)
     except ModuleNotFoundError as error:
@@ -100,6 +97,13 @@ def _imported(name: str, reference: str) -> ModuleType:
         raise ValueError(f"{reference}: importing {name} fails: no module {error.name}; install it") from error
     except Exception as error:  # whatever somebody's module does
         raise ValueError(f"{reference}: importing {name} fails: {type(error).__name__}: {error}") from error
+
+
+def _look_here() -> str:
+    """The working directory, which is from now on a place of modules."""
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
+    return here
 
 
 def _module(name: str) -> ModuleType:
@@ -120,7 +124,7 @@ def _spec(name: str) -> ModuleSpec | None:
         return sys.modules[name].__spec__
     try:
         return importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # of a name in a module that is no package
+    except Exception:  # of a name in a module that is no package, and whatever importing a package raises
         return None
 
 

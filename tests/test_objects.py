@@ -108,3 +108,10 @@ def test_a_module_that_is_absent_on_a_worker_is_named() -> None:
     (line,) = objects.differing({"mine_nowhere": "0" * 64})
     assert "no module mine_nowhere" in line
     assert "install it" in line
+
+
+def test_a_module_that_a_source_can_do_without_is_compared_and_never_imported(write: Write) -> None:
+    write(mine_h="def make():\n    import mine_optional", mine_optional="raise ImportError('of another system')")
+    known = objects.code("mine_h:make")
+    assert set(known) == {"mine_h", "mine_optional"}
+    assert list(objects.differing(known)) == []

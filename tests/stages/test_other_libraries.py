@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from raylab.core import torchvision_compat
 from raylab.data import checkpoints
 from raylab.label import Label
 from raylab.stages import architecture
@@ -26,6 +27,7 @@ TINY: dict[str, Any] = {
 
 
 def read_back(library: str, factory: str, arguments: dict[str, Any], folder: Path) -> None:
+    torchvision_compat.load()  # which they import, beside whatever torch there is
     pytest.importorskip(library, reason=f"networks of {library}, an optional library")
     own = OwnNetwork(factory=factory, arguments=arguments)
     made, images = architecture.of(Label("own", own), CIFAR)
