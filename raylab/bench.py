@@ -18,6 +18,7 @@ from raylab.stages.evaluation import evaluate
 from raylab.stages.images import ImageSpec
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
+from raylab.stages.own import loaded
 from raylab.stages.patterns import patterned, universal_patterns
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Robustness, robustness
@@ -94,6 +95,10 @@ class Bench:
             rows=self.data.rows["train"] if rows is None else rows,
             name=f"train {called or f'{role} {network}'}{f' on {of}' if of else ''} seed {self.seed}",
         )
+
+    def source(self, network: str, recipe: Recipe, role: str = "source") -> Stage:
+        """A network that is attacked: trained on the clean images, or with weights of one's own."""
+        return loaded(network, self.data) or self.train(network, recipe, role)
 
     def construct(
         self,

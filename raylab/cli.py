@@ -37,7 +37,8 @@ from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview
 from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
-from raylab.stage import Stage
+from raylab.stage import Stage, closure
+from raylab.stages import architecture
 from raylab.stop import STOPPED, interruptible
 from raylab.store import Store
 from raylab.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
@@ -224,7 +225,9 @@ def _ready(
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
             print(f"{where}{note}", file=sys.stderr, flush=True)
-            problems += [f"{site_origin}: {line}" for line in _obstacles(site, _idle(studies, site.store))]
+            modules = architecture.modules_of(closure(stage for study in studies for stage in study.cells.values()))
+            idle = _idle(studies, site.store)
+            problems += [f"{site_origin}: {line}" for line in _obstacles(site, modules, idle)]
     except (StoreError, ValueError) as error:
         problems.append(f"{site_origin}: {error}")
     if problems or site is None:
@@ -253,10 +256,15 @@ def _idle(studies: Sequence[AnyStudy], store: Store) -> bool:
     return False
 
 
-def _obstacles(site: Site, idle: bool = False) -> Iterator[str]:
-    """What would fail hours later."""
-    checks = [site.store.check_writable, site.check_reports, site.check_space, site.tracker.check]
-    checks += [check] if (check := getattr(site.backend, "check", None)) and not idle else []
+def _obstacles(site: Site, modules: Mapping[str, str], idle: bool = False) -> Iterator[str]:
+    """What would fail hours later. `modules`: those that every worker must have, with their sha256."""
+    checks: list[Callable[[], object]] = [
+        site.store.check_writable,
+        site.check_reports,
+        site.check_space,
+        site.tracker.check,
+    ]
+    checks += [partial(check, modules)] if (check := getattr(site.backend, "check", None)) and not idle else []
     for check in checks:
         try:
             check()

@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from raylab.label import Label
+
 
 class _AddedLater:
     """A mark on a field whose default is None."""
@@ -29,10 +31,12 @@ KEY_PREFIX = 12  # hex digits of a key in paths and messages: 48 bits, unique fa
 
 def canonical(value: object, path: str = "value") -> Any:
     """The JSON value of models, dataclasses, tuples, str-keyed mappings and scalars; fields of a model that are
-    declared with ``exclude=True`` say where, not what, and are left out.
+    declared with ``exclude=True`` say where, not what, and are left out; a label is what it stands for.
 
     Raises TypeError or ValueError naming the offending path.
     """
+    if isinstance(value, Label):
+        return canonical(value.meaning, path)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

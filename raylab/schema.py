@@ -83,7 +83,7 @@ def place_of(annotation: Any, values: Any, error: ErrorDetails) -> Place:
     place: list[str | int] = []
     tagged = False  # the step that names the model of a union has been seen
     for step in error["loc"]:
-        if not tagged and isinstance(values, dict) and len(models(annotation)) > 1:
+        if not tagged and isinstance(values, dict) and _is_union(annotation):
             tagged = True
             continue
         if isinstance(values, dict) or (isinstance(values, tuple) and isinstance(step, int)):
@@ -131,6 +131,11 @@ def written(value: BaseModel, kept: Sequence[str] = ()) -> dict[str, Any]:
         except ValidationError:
             continue  # it cannot do without
     return short
+
+
+def _is_union(annotation: Any) -> bool:
+    """Whether pydantic names the model of a value among several types: a model or None is no choice to it."""
+    return bool(models(annotation)) and len([one for one in _alternatives(annotation) if one is not type(None)]) > 1
 
 
 def _alternatives(annotation: Any) -> Sequence[Any]:

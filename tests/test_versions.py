@@ -28,12 +28,21 @@ CODE = {
         "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", *NETWORKS,
         *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
         "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "worker.py",
+        "stages/architecture.py", "objects.py",
     ],
     "phased_network": [
         "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
         *NETWORKS, *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
         "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
-        "core/objectives.py", "worker.py",
+        "core/objectives.py", "worker.py", "stages/architecture.py", "objects.py",
+    ],
+    "imported": [
+        "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
+        "data/checkpoints.py", "data/tensors.py",
+    ],
+    "checked": [
+        "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
+        "core/evaluate.py", "worker.py",
     ],
     "released": [
         "stages/released.py", "stages/images.py", *NETWORKS, *BODIES, "core/torchvision_bodies.py",

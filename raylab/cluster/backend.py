@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raylab import provenance
 from raylab.backend import BackendAbsent, OnOutcome
@@ -21,9 +21,9 @@ class RayBackend:
         `work`: what Ray calls the job."""
         self.site, self.gpus, self.work = site, gpus, work
 
-    def check(self) -> None:
-        """Refuse what the machine or the cluster cannot give. Raises preflight.SiteError; without RAY_ADDRESS nothing
-        is started for it."""
+    def check(self, modules: Mapping[str, str] | None = None) -> None:
+        """Refuse what the machine or the cluster cannot give; `modules`: those that workers must have, with their
+        sha256. Raises preflight.SiteError; without RAY_ADDRESS nothing is started for it."""
         from raylab.cluster import preflight
 
         if os.environ.get("RAY_ADDRESS"):
@@ -31,7 +31,7 @@ class RayBackend:
                 self._connect()
             except BackendAbsent as error:
                 raise preflight.SiteError(str(error)) from error
-            preflight.check_cluster(self.site)
+            preflight.check_cluster(self.site, modules or {})
         else:
             preflight.check_machine(self.site, self.gpus)
 

@@ -43,8 +43,9 @@ def check_machine(site: SiteFile, gpus: int | None) -> None:
         raise SiteError("\n".join(problems))
 
 
-def check_cluster(site: SiteFile) -> None:
-    """Against the nodes of the cluster that is joined and what workers on them see. Raises SiteError, all at once."""
+def check_cluster(site: SiteFile, modules: Mapping[str, str] | None = None) -> None:
+    """Against the nodes of the cluster that is joined and what workers on them see, of `modules` too: name -> sha256.
+    Raises SiteError, all at once."""
     nodes = [node for node in ray.nodes() if node["Alive"]]
     problems = _loose_ends(site)
     if not site.autoscaling:  # nodes that come when they are asked for cannot be judged by those there are
@@ -53,7 +54,7 @@ def check_cluster(site: SiteFile) -> None:
         )
     with_gpus = bool(site.actors.gpus or site.trials.gpus)
     working = [node for node in nodes if node["Resources"].get("CPU", 0) > 0] or nodes  # a head may have no CPUs
-    seen = probe.ask(working, site.store_uri, with_gpus)
+    seen = probe.ask(working, site.store_uri, with_gpus, modules or {})
     problems += disagreements(site, probe.here(site.store_uri), seen)
     if problems:
         raise SiteError("\n".join(problems))
@@ -84,6 +85,11 @@ def _of(site: SiteFile, driver: Sight, sight: Sight | str) -> Iterator[str]:
     ]
     if others:
         yield f"packages: {', '.join(others)}; use one image (results depend on them)"
+    for module in sight.modules:
+        yield (
+            f"factories of your own: {module}; workers need the driver's modules: submit the folder that has them "
+            "(--working-dir), or install them in the image"
+        )
     if sight.store:
         yield (
             f"store: {sight.store}; every worker needs the same place and the right to write it: s3://bucket/raylab "

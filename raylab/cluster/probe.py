@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raylab import code, provenance
+from raylab import code, objects, provenance
 from raylab.artifact import StoreError
 from raylab.redaction import excerpt
 from raylab.store import Store
@@ -35,6 +35,7 @@ class Sight:
     store: str = ""  # why the store cannot be used from there
     free: Mapping[str, float] = field(default_factory=dict)  # folder -> bytes
     gpus: int | None = None  # that PyTorch can use; None: not asked
+    modules: tuple[str, ...] = ()  # what is wrong with the modules that were asked for
 
 
 def here(uri: str) -> Sight:
@@ -42,7 +43,9 @@ def here(uri: str) -> Sight:
     return Sight(code.digest(), _packages(), free=_free(uri))
 
 
-def ask(nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mapping[str, Sight | str]:
+def ask(
+    nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool, modules: Mapping[str, str] | None = None
+) -> Mapping[str, Sight | str]:
     """Node's name -> what a worker there sees, or why it cannot tell."""
     remote_look = ray.remote(look)
     with _note(uri) as note:
@@ -52,7 +55,7 @@ def ask(nodes: Sequence[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mappin
                 num_cpus=0,  # also where others are at work
                 max_retries=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-            ).remote(uri, note, with_gpus and node["Resources"].get("GPU", 0) >= 1): name_of(node)
+            ).remote(uri, note, with_gpus and node["Resources"].get("GPU", 0) >= 1, dict(modules or {})): name_of(node)
             for node in nodes
         }
         ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
@@ -72,7 +75,7 @@ def name_of(node: Mapping[str, Any]) -> str:
     return f"{node.get('NodeManagerHostname') or node.get('NodeManagerAddress')} ({node['NodeID'][:8]})"
 
 
-def look(uri: str, note: str, with_gpus: bool) -> dict[str, Any]:
+def look(uri: str, note: str, with_gpus: bool, modules: Mapping[str, str]) -> dict[str, Any]:
     """On a worker. Plain values go there and back, so that raylabs that differ can still tell of it."""
     return {
         "code": code.digest(),
@@ -80,6 +83,7 @@ def look(uri: str, note: str, with_gpus: bool) -> dict[str, Any]:
         "store": _store_obstacle(uri, note),
         "free": _free(uri),
         "gpus": _gpus() if with_gpus else None,
+        "modules": tuple(objects.differing(modules)),
     }
 
 

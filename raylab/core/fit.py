@@ -97,7 +97,7 @@ def fit(
     sizes = batch_sizes(len(ids), batch_size)
     _check(network, images, labels, ids, smallest_batch=min(sizes, default=0))
     _check_stop(stop, schedule)
-    device = network.head.weight.device
+    device = next(network.parameters()).device
     images, labels = images.to(device), labels.to(device)
     descent = _optimizer(optimizer, network, lr, momentum, nesterov, weight_decay)
     records = [] if resume is None else _restore(resume, network, descent, epochs)
@@ -255,7 +255,7 @@ def _check(
         raise ValueError(f"fit: images, labels and ids must be equally many and at least one, got {got}")
     if images.dtype not in (torch.uint8, torch.float32):
         raise ValueError(f"fit: images must be uint8, or float32 in [0, 1], got {images.dtype}; convert them")
-    low, high, num_classes = int(labels.min()), int(labels.max()), network.head.out_features
+    low, high, num_classes = int(labels.min()), int(labels.max()), network.num_classes
     if low < 0 or high >= num_classes:
         raise ValueError(f"fit: labels must lie in [0, {num_classes}), got {low} to {high}; build it for all classes")
     if smallest_batch < 2 and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules()):

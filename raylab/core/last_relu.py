@@ -58,6 +58,13 @@ def survey(name: str, shape: Shape) -> Penultimate:
     return Penultimate(size, seen.count)
 
 
+def survey_of(network: Featured, shape: Shape) -> Penultimate:
+    """The same of a network that is at hand, by one image through it."""
+    with torch.no_grad(), _Relus() as seen:
+        size = network.features(torch.zeros(1, *shape)).shape[1]
+    return Penultimate(size, seen.count)
+
+
 class _Relus(TorchFunctionMode):
     """Counts ReLUs in the order of execution; torchvision's networks have them as modules and as functions, and one
     module may be called several times."""

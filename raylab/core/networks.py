@@ -6,7 +6,7 @@ A network takes pixels in [0, 1] and normalises them itself, so that an attack a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,10 @@ class Network(nn.Module):
         self.normalise, self.body, self.head = normalise, body, head
         self.prefers_channels_last = prefers_channels_last
 
+    @property
+    def num_classes(self) -> int:
+        return self.head.out_features
+
     def features(
         self,
         x: Tensor,  # (B, C, H, W), in [0, 1]
@@ -51,6 +55,52 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits, (B, num_classes)."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+class Adopted(Network):
+    """A module from elsewhere behind a normalisation. It takes images and gives logits, or a value with `logits`.
+
+    In the layout of its own weights: a module that flattens its activations by `view` fails in another.
+    """
+
+    prefers_channels_last = False
+
+    def __init__(self, normalise: Normalise, body: nn.Module, num_classes: int) -> None:
+        nn.Module.__init__(self)
+        self.normalise, self.body, self.classes = normalise, body, num_classes
+
+    @property
+    def num_classes(self) -> int:
+        return self.classes
+
+    def features(self, x: Tensor) -> Tensor:
+        """The penultimate activations, (B, F): the input of the linear layer whose output is the logits.
+
+        Raises ValueError where no `nn.Linear` gives the logits.
+        """
+        seen: list[tuple[Tensor, Tensor]] = []
+
+        def note(layer: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+            del layer
+            seen.append((given[0], out))
+
+        hooks = [layer.register_forward_hook(note) for layer in self.body.modules() if isinstance(layer, nn.Linear)]
+        try:
+            logits = self(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        found = [given for given, out in seen if out is logits and given.ndim == 2]
+        if not found:
+            kind = type(self.body).__name__
+            raise ValueError(
+                f"features: a network that ends in a linear layer, got {kind}, whose logits no layer gives"
+            )
+        return found[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.body(self.normalise(x))
+        return out if isinstance(out, Tensor) else out.logits
 
 
 def build(
@@ -76,6 +126,28 @@ def build(
         # A convolution works in the format of its weights, so the images' own changes neither speed nor bits.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def adopt(
+    make: Callable[[], object],
+    shape: Shape,
+    num_classes: int,
+    mean: Sequence[float],  # C values, of pixels in [0, 1]
+    std: Sequence[float],  # C values, > 0
+    seed: int,
+) -> Adopted:
+    """The network that a function of somebody else makes, on the CPU, with torch's random numbers as `build` has them.
+
+    Raises ValueError where it makes no module.
+    """
+    _check_statistics("a network of your own", shape, mean, std)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seeding.derive(seed, "init"))
+        body = make()
+        normalise = Normalise(mean, std)
+    if not isinstance(body, nn.Module):
+        raise ValueError(f"a torch.nn.Module is needed, got {type(body).__name__}")
+    return Adopted(normalise, body.float(), num_classes)
 
 
 def _check_statistics(name: str, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 
 from raylab.core.architectures import NETWORKS
 from raylab.core.construct import Kind
+from raylab.label import Label
 from raylab.radius import Radius
 from raylab.stages.construction import Attack
+from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.robustness import Robustness
 
@@ -26,9 +28,62 @@ def _network(name: str) -> str:
     return name
 
 
+def _label(own: OwnNetwork) -> Label:
+    """Its name for tables, which is no built-in network's."""
+    if own.name in NETWORKS:
+        raise ValueError(f"name: {own.name} is a built-in network, got it for {own.factory}; give another name")
+    return Label(own.label, own)
+
+
+def _untrained(own: OwnNetwork) -> OwnNetwork:
+    if own.weights is not None:
+        raise ValueError("weights: this network is trained here, from scratch; remove weights and accuracy")
+    return own
+
+
+def _meant(value: Any) -> Any:
+    return value.meaning if isinstance(value, Label) else value
+
+
+def _written(value: Any) -> Any:
+    """As the tracker's params have it: whole, without what is left at its default."""
+    return _meant(value).model_dump(mode="json", exclude_defaults=True)
+
+
+def _form(value: Any) -> str:
+    return "own" if isinstance(value, dict | OwnNetwork | Label) else "name"
+
+
+def check_networks(config: BaseModel) -> None:
+    """Raises ValueError where one label stands for two architectures, which tables could not tell apart, or where
+    `network_lr` names a network that is neither built in nor the config's own."""
+    known: dict[str, tuple[Any, ...]] = {}
+    for label in _labels(config):
+        own: OwnNetwork = label.meaning
+        made = (own.factory, own.arguments)
+        if known.setdefault(label, made) != made:
+            raise ValueError(f"two networks are called {label}; give each a `name` of its own")
+    there = {*NETWORKS, *known}
+    for name in getattr(config, "network_lr", {}):
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"network_lr: no network of that name, got {name!r}{meant}")
+
+
+def _labels(value: Any) -> Iterator[Label]:
+    if isinstance(value, Label):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from (label for name in type(value).model_fields for label in _labels(getattr(value, name)))
+    elif isinstance(value, tuple):
+        yield from (label for one in value for label in _labels(one))
+
+
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
-        raise ValueError(f"each at most once, got {list(values)}")
+        remedy = "; give networks of your own a `name` each" if any(isinstance(one, Label) for one in values) else ""
+        raise ValueError(f"each at most once, got {list(values)}{remedy}")
     return values
 
 
@@ -69,12 +124,22 @@ def _listed(value: Any) -> Any:
     )
 
 
-NetworkName = Annotated[str, AfterValidator(_network), Field(description="Architecture.")]
+if TYPE_CHECKING:  # text for all who use it: the name of a built-in network, or the label of one's own
+    NetworkName = str
+    SourceName = str
+else:
+    _Name = Annotated[str, AfterValidator(_network), Tag("name")]
+    _Own = Annotated[OwnNetwork, BeforeValidator(_meant), PlainSerializer(_written)]
+    _Untrained = Annotated[_Own, AfterValidator(_untrained), AfterValidator(_label), Tag("own")]
+    _Any = Annotated[_Own, AfterValidator(_label), Tag("own")]
+    NetworkName = Annotated[_Name | _Untrained, Discriminator(_form), Field(description="Architecture.")]
+    SourceName = Annotated[_Name | _Any, Discriminator(_form), Field(description="Architecture, or own weights.")]
 Distinct, Increasing = AfterValidator(_distinct), AfterValidator(_increasing)
 Names = Annotated[tuple[NetworkName, ...], Field(min_length=1), Distinct]
+Sources = Annotated[tuple[SourceName, ...], Field(min_length=1), Distinct]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), Distinct]
 Radii = Annotated[tuple[Radius, ...], Field(min_length=1), Increasing]
-NetworkRates = dict[NetworkName, Annotated[float, Field(gt=0, le=100)]]
+NetworkRates = dict[str, Annotated[float, Field(gt=0, le=100)]]  # by name or label; `check_networks` asks which
 StandardRecipe = Annotated[Recipe, AfterValidator(_standard)]
 AdversarialRecipe = Annotated[Recipe, AfterValidator(_adversarial)]
 Seeds = Annotated[

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from raylab.artifact import Artifact
 from raylab.core.later import compiled, networks, torch
-from raylab.stage import Reduced
+from raylab.stage import Reduced, Stage
+from raylab.stages.architecture import Factory
 
 PRECISIONS: dict[Reduced, compiled.Precision] = {"folded_float32": "float32", "bfloat16": "bfloat16"}
 EXAMPLES = 4  # images on which a network and what became of it are compared
@@ -20,3 +21,14 @@ def attacked(
     shape = tuple(artifact.config["images"]["shape"])
     example = torch.rand(EXAMPLES, *shape, generator=torch.Generator().manual_seed(0))
     return compiled.compiled(network, example.to(next(network.parameters()).device), PRECISIONS[precision])
+
+
+def check_precision(precision: Reduced | None, *models: Stage) -> None:
+    """Raises ValueError where a network of one's own would be compiled: what is known of it is its call alone."""
+    for model in models:
+        own = getattr(model.config, "network", None)
+        if precision is not None and isinstance(own, Factory):
+            raise ValueError(
+                f"compute.precision: {own.factory} is a network of your own, which is attacked as it is, got "
+                f"{precision}; remove it"
+            )

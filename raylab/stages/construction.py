@@ -22,7 +22,7 @@ from raylab.core.objectives import Classifier
 from raylab.core.pgd import descend
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
-from raylab.stages.attacked import attacked
+from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
@@ -185,6 +185,7 @@ def construct(
     """
     if ensemble and aim == "untargeted":
         raise ValueError("construct: an ensemble is spared by attacks with a target, got untargeted; choose a target")
+    check_precision(compute.precision, model, *ensemble)
     if model in ensemble:
         raise ValueError(f"construct: the ensemble holds the source {model.label}, which cannot be misled and spared")
     construction = Construction(aim, attack, images.num_classes, seed, split, compute)

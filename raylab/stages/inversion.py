@@ -17,12 +17,13 @@ from raylab.config import Config
 from raylab.core import invert as inverting
 from raylab.core import seeding
 from raylab.core.invert import StepSchedule
-from raylab.core.later import last_relu
 from raylab.core.objectives import Featured
 from raylab.identity import ADDED_LATER
 from raylab.radius import Radius
 from raylab.stage import Compute, Metrics, Stage
-from raylab.stages.attacked import attacked
+from raylab.stages import architecture
+from raylab.stages.architecture import Factory
+from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 
@@ -155,12 +156,14 @@ def invert(
         got = "none" if start is None else start.label
         needed = "a training set to start from" if start is None else "no set of start images"
         raise ValueError(f"invert: start: {inversion.start} needs {needed}, got {got}")
+    check_precision(compute.precision, model)
     network = getattr(model.config, "network", None)
-    if not isinstance(network, str):
+    if not isinstance(network, str | Factory):
         raise ValueError(f"invert: a trained network to invert, got {model.label}")
-    features = last_relu.survey(network, images.shape)
+    features = architecture.survey(network, images)
     if inversion.identity_relu and features.num_relus == 0:
-        raise ValueError(f"identity_relu: {network} has no ReLU before its head; set identity_relu: false")
+        called = network if isinstance(network, str) else network.factory
+        raise ValueError(f"identity_relu: {called} has no ReLU before its head; set identity_relu: false")
     inverted = Inverted(inversion, seed, split, compute)
     body = InvertBody(inverted, features.size, int(np.prod(images.shape)))
     inputs = {"data": data, "model": model} | ({} if start is None else {"start": start})

@@ -99,6 +99,8 @@ def layer_robustness(
     """
     if config.rows > rows:
         raise ValueError(f"layer robustness: rows at most the {rows} images of {data.label}, got {config.rows}")
+    if architecture not in layers.LAYERS:
+        raise ValueError(f"layers: it is not known which layers {architecture} has; set layers: null")
     radius = config.eps or eps
     BALLS[norm](radius)  # raises on a bad radius
     identity = Layered(architecture, norm, radius, config.steps, config.starts, config.rows, compute.batch_rows, seed)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.artifact import Artifact
-from raylab.core import adversary, architectures
+from raylab.core import adversary
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.later import networks, torch
 from raylab.stage import Metrics, Stage, TaskContext
+from raylab.stages import architecture
+from raylab.stages.architecture import Architecture
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.recipe import Recipe
 
@@ -30,7 +32,7 @@ OnEpoch = Callable[[Epoch, Callable[[], State]], None]
 class Training:
     """The identity of a trained network, beside its data."""
 
-    network: str
+    network: Architecture
     recipe: Recipe
     images: ImageSpec
     seed: int
@@ -54,8 +56,7 @@ class TrainBody:
             labels = targets(t.labels, labels, ids, t.images.num_classes, t.labels_seed, "train")
         # A control without perturbation is trained on the very examples that its set was cut to.
         rows = _kept(t, context.inputs["kept_as"].without_images() if "kept_as" in context.inputs else data)
-        network = networks.build(t.network, t.images.shape, t.images.num_classes, t.images.mean, t.images.std, t.seed)
-        network = network.to(context.device)
+        network = architecture.build(t.network, t.images, t.seed).to(context.device)
         reported = context.reporter.resume()
 
         def on_epoch(epoch: Epoch, state: Callable[[], State]) -> None:
@@ -120,19 +121,19 @@ def train(
     rows: int,
     name: str,
 ) -> Stage:
-    """A network trained on `data`, with its own labels, or with those of a construction on the images as they are.
+    """A network trained from scratch on `data`: its own labels, or those of a construction on the images as they are.
 
     `keep` selects examples of a constructed set: of `data`, or for a control of `kept_as`, which has the same ids.
     "top" is the share `keep_share` of them with the largest margin, "bottom" is the rest.
 
     Raises ValueError where no network of that name can take the images, or the share is not in (0, 1).
     """
-    architectures.check(network, images.shape, images.num_classes)
+    made, images = architecture.trainable(network, images)
     by_margin = keep in ("top", "bottom")
     if by_margin and not 0.0 < keep_share < 1.0:
         raise ValueError(f"keep_share: a share in (0, 1) of the examples, got {keep_share}; keep: all takes every one")
     training = Training(
-        network, recipe, images, seed, labels, labels_seed if labels else 0, keep, keep_share if by_margin else None
+        made, recipe, images, seed, labels, labels_seed if labels else 0, keep, keep_share if by_margin else None
     )
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
@@ -150,10 +151,8 @@ def train(
 def load_network(artifact: Artifact, device: str) -> networks.Network:
     """The network of an artifact: on `device`, in eval mode, with frozen parameters, ready to be attacked."""
     config = artifact.config
-    images = config["images"]
-    network = networks.build(
-        config["network"], tuple(images["shape"]), images["num_classes"], images["mean"], images["std"], seed=0
-    )
+    images: dict[str, Any] = {n: tuple(of) if isinstance(of, list) else of for n, of in config["images"].items()}
+    network = architecture.build(config["network"], ImageSpec(**images), seed=0)
     network.load_state_dict(_unpack(artifact.read(WEIGHTS)))
     return network.to(device).eval().requires_grad_(False)
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from raylab.artifact import CorruptArtifact
 from raylab.core import evaluate as measures
-from raylab.core.later import networks, torch
+from raylab.core.later import torch
 from raylab.identity import fingerprint
 from raylab.search import PROGRESS, TrialReporter
 from raylab.space import Point
 from raylab.stage import Stage
+from raylab.stages import architecture
 from raylab.stages.images import to_tensor
 from raylab.store import Store
 from raylab.sweep.config import Objective
@@ -112,7 +113,7 @@ class Judge:
 
     def _value(self, packed: bytes) -> float:
         t = self.training
-        network = networks.build(t.network, t.images.shape, t.images.num_classes, t.images.mean, t.images.std, 0)
+        network = architecture.build(t.network, t.images, 0)
         weights = torch.load(io.BytesIO(packed), weights_only=True, map_location=self.device)["network"]
         network.load_state_dict(weights)
         network = network.to(self.device).eval().requires_grad_(False)

@@ -35,8 +35,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch, *resources: Mapping[str, float]) -> l
     dead = {"Alive": False, "NodeID": "dead", "Resources": {"CPU": 1000.0, "GPU": 1000.0, "memory": 1e15}}
     asked: list[str] = []
 
-    def ask(them: list[Mapping[str, Any]], uri: str, with_gpus: bool) -> Mapping[str, Sight]:
-        del with_gpus
+    def ask(them: list[Mapping[str, Any]], uri: str, *_: object) -> Mapping[str, Sight]:
         asked[:] = [node["NodeManagerHostname"] for node in them]
         return {name: probe.here(uri) for name in asked}
 
@@ -169,6 +168,10 @@ FAULTS: dict[str, tuple[Sight | str, str]] = {
     "store": (replace(DRIVER, store="cannot be written (AccessDenied)"), r"AccessDenied.*s3://bucket.*credentials"),
     "space": (replace(DRIVER, free={"/tmp": 0.25 * GB}), r"/tmp has 0.2 GB, free_gb asks for 1; remove"),
     "gpus": (replace(DRIVER, gpus=0), r"PyTorch there finds none; use the image with CUDA"),
+    "modules": (
+        replace(DRIVER, modules=("module mine is another one here",)),
+        "factories of your own: module mine is another one here; .*submit",
+    ),
     "silent": ("no answer within 120 s", r"did not run there \(no answer within 120 s\); is raylab"),
 }
 

@@ -14,8 +14,10 @@ from raylab.experiments.fields import (
     NetworkRates,
     Radii,
     Seeds,
+    SourceName,
     StandardRecipe,
     StudyName,
+    check_networks,
     same_norm,
 )
 from raylab.radius import Radius
@@ -54,7 +56,7 @@ class ControlStudy(Config):
 
     study: StudyName = "seefar"
     data: DataConfig = SeeFarData(name="seefar")  # where the images come from
-    source: NetworkName = "mlp"  # architecture whose perturbations are learnt from
+    source: SourceName = "mlp"  # architecture whose perturbations are learnt from
     student: NetworkName = "mlp"  # architecture that learns from the sets
     kinds: Kinds = ("rand", "det")  # constructed sets: targets drawn at random, or the next class
     seeds: Seeds = (0, 1, 2)
@@ -76,6 +78,7 @@ class ControlStudy(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ControlStudy:
+        check_networks(self)
         same_norm(self.attack, {"robust.adversary": self.robust.adversary})
         if "other" in self.kinds:
             raise ValueError("kinds: rand and det, got other, which stands in the row of D_other by margin; remove it")

@@ -56,7 +56,7 @@ class _SeedPlan:
     def __init__(self, config: ControlStudy, seed: int) -> None:
         self.config, self.seed = config, seed
         self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
-        self.source = self.bench.train(config.source, config.train, "source")
+        self.source = self.bench.source(config.source, config.train)
         self.robust = self.bench.train(config.source, config.robust, "robust")
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:

@@ -14,8 +14,10 @@ from raylab.experiments.fields import (
     NetworkName,
     Radii,
     Seeds,
+    SourceName,
     StandardRecipe,
     StudyName,
+    check_networks,
     same_norm,
 )
 from raylab.stage import Compute
@@ -52,7 +54,7 @@ class PoisonStudy(Config):
 
     study: StudyName = "seefar"
     data: DataConfig = SeeFarData(name="seefar")  # where the images come from
-    source: NetworkName = "mlp"  # architecture that the poisons are made with
+    source: SourceName = "mlp"  # architecture that the poisons are made with
     victim: NetworkName = "mlp"  # architecture that is trained on them
     # Which of P1 to P5, p1 among them.
     poisons: Annotated[tuple[PoisonName, ...], Field(min_length=1), Distinct] = POISONS
@@ -71,6 +73,7 @@ class PoisonStudy(Config):
 
     @model_validator(mode="after")
     def _check(self) -> PoisonStudy:
+        check_networks(self)
         same_norm(self.attack, {"robust.adversary": self.robust.adversary, "robustness": self.robustness})
         if "p1" not in self.poisons:
             raise ValueError(f"poisons: p1 is what the question is about, got {list(self.poisons)}; add it")

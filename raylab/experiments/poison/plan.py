@@ -66,7 +66,7 @@ class _SeedPlan:
         self.bench = Bench.open(config.data, seed, config.compute)
         self.clean = self.bench.data.train
         # As in the transfer matrix and the controls: with their attack and recipe, P1 is made of their very D_det.
-        self.source = self.bench.train(config.source, config.train, "source", called=f"{config.source} source")
+        self.source = self.bench.source(config.source, config.train)
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench

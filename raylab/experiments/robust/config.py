@@ -14,8 +14,10 @@ from raylab.experiments.fields import (
     NetworkName,
     NetworkRates,
     Seeds,
+    SourceName,
     StandardRecipe,
     StudyName,
+    check_networks,
 )
 from raylab.radius import Radius
 from raylab.stage import Compute
@@ -43,7 +45,7 @@ class RobustFeatures(Config):
     study: StudyName = "seefar"
     data: DataConfig = SeeFarData(name="seefar", train_rows=2000, test_rows=1000)  # where the images come from
     # Its penultimate layer must be narrower than the image: otherwise an inversion returns the image.
-    source: NetworkName = "mlp_bottleneck16"
+    source: SourceName = "mlp_bottleneck16"
     # Constructed sets, beside D; released ones lie in the data root of cifar10.
     sets: Annotated[tuple[SetName, ...], Distinct] = SETS[:6]
     # A checkpoint of MadryLab/robustness below the data root, as the robust source: cifar_l2_0_5.pt. None: train one.
@@ -76,6 +78,7 @@ class RobustFeatures(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RobustFeatures:
+        check_networks(self)
         for name, start in (("from_image", "image"), ("from_noise", "noise")):
             if getattr(self, name).start != start:
                 raise ValueError(f"{name}.start is {start}, got {getattr(self, name).start}; remove it")

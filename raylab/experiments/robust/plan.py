@@ -58,7 +58,7 @@ class _SeedPlan:
     def __init__(self, config: RobustFeatures, seed: int) -> None:
         self.config, self.seed = config, seed
         self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
-        self.standard = self.bench.train(config.source, config.train, STANDARD)
+        self.standard = self.bench.source(config.source, config.train, STANDARD)
         self.robust = self._released() or self.bench.train(config.source, config.adversarial, ADVERSARIAL)
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:

@@ -7,7 +7,16 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
-from raylab.experiments.fields import Kinds, Names, NetworkName, NetworkRates, Seeds, StandardRecipe, StudyName
+from raylab.experiments.fields import (
+    Kinds,
+    Names,
+    NetworkRates,
+    Seeds,
+    Sources,
+    StandardRecipe,
+    StudyName,
+    check_networks,
+)
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData
@@ -58,8 +67,8 @@ class Controls(Config):
     leakage: Leakage | None = Leakage()
     # Epochs of the source of random labels: fitting noise takes longer.
     random_label_epochs: Annotated[int, Field(ge=1, le=100_000)] = 60
-    sources: tuple[NetworkName, ...] | None = None  # sources that have controls; None: all
-    targets: tuple[NetworkName, ...] | None = None  # students that have controls; None: all
+    sources: tuple[str, ...] | None = None  # sources that have controls; None: all
+    targets: tuple[str, ...] | None = None  # students that have controls; None: all
 
     def beside(self, source: str, target: str) -> bool:
         """Whether this pair has the controls with a source of their own."""
@@ -99,7 +108,7 @@ class TransferMatrix(Config):
 
     study: StudyName = "digits"
     data: DataConfig = DigitsData()  # where the images come from
-    sources: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
+    sources: Sources = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
     targets: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures of the students
     kinds: Kinds = ("rand", "det")  # constructed sets: a target drawn from all or the other classes, or the next class
     seeds: Seeds = (0, 1, 2)
@@ -119,6 +128,7 @@ class TransferMatrix(Config):
 
     @model_validator(mode="after")
     def _check(self) -> TransferMatrix:
+        check_networks(self)
         for name in ("sources", "targets"):
             extra = set(getattr(self.controls, name) or ()) - set(getattr(self, name))
             if extra:

@@ -9,6 +9,7 @@ from raylab.experiments.transfer.measure import Matrix
 from raylab.experiments.transfer.verdict import FLIPS
 from raylab.report.numbers import share
 from raylab.report.per_seed import student
+from raylab.stages.own import weights_of
 
 # Images of the whole set.
 FULL_TRAIN = {"cifar10": 50_000, "cifar10_1": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
@@ -33,6 +34,11 @@ def limits(matrix: Matrix) -> Iterator[str]:
         yield (
             f"The whole data set has {full:,} training images, and this run uses {share(train / full, 0)} % of them: "
             "published numbers are not to be expected here."
+        )
+    if fixed := [name for name in c.sources if weights_of(name)]:
+        yield (
+            f"{', '.join(fixed)}: weights that were not trained here, the same in every seed. Their intervals are over "
+            "splits or worlds, targets and students, and say nothing of other networks trained alike."
         )
     yield from _of_rows(matrix)
 

@@ -67,7 +67,7 @@ class _SeedPlan:
         self.config, self.seed = config, seed
         self.bench = Bench.open(config.data, seed, config.compute, config.network_lr)
         self.standard = {name: self.bench.train(name, config.train, "standard") for name in config.targets}
-        self.sources = {name: self.bench.train(name, config.train, "source") for name in config.sources}
+        self.sources = {name: self.bench.source(name, config.train) for name in config.sources}
 
     def cells(self) -> Iterator[tuple[Cell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
@@ -88,7 +88,7 @@ class _SeedPlan:
         if c.controls.unperturbed:
             yield from self._unperturbed()
         for control in c.controls.of_sources:
-            for source in c.sources if c.controls.sources is None else c.controls.sources:
+            for source in _among(c.sources, c.controls.sources):
                 yield from self._control(source, control)
 
     def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
@@ -125,9 +125,7 @@ class _SeedPlan:
             yield Cell("source", seed, source, control=control), tested
             attacked = self._construct("untargeted", network, "test", f"untargeted test images of robust {source}")
             yield Cell("attacked", seed, source, "", "untargeted", control), attacked
-        yield from self._students(
-            source, network, c.targets if c.controls.targets is None else c.controls.targets, control
-        )
+        yield from self._students(source, network, _among(c.targets, c.controls.targets), control)
 
     def _students(
         self, source: str, network: Stage, targets: tuple[str, ...], control: str = ""
@@ -188,3 +186,8 @@ class _SeedPlan:
         name = f"random patterns seed {self.seed}"
         patterns = random_patterns(self.bench.images, attack.eps, attack.norm, seed, name)
         return self.bench.patterned(kind, patterns, None if kind == "rand" else selector, title)
+
+
+def _among(names: tuple[str, ...], chosen: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The networks that are chosen by name; None: all."""
+    return names if chosen is None else tuple(name for name in names if name in chosen)

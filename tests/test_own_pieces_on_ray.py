@@ -1,0 +1,65 @@
+"""A separate package's network in a matrix on Ray: workers find it, and compute what is computed without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import toy
+from own_pieces.networks import narrow
+
+from raylab import runner
+from raylab.cluster import preflight
+from raylab.cluster.backend import RayBackend
+from raylab.experiments.transfer import Controls, TransferMatrix, plan
+from raylab.runner import InlineBackend
+from raylab.site import Actors, SiteFile, Trials
+from raylab.stage import closure
+from raylab.stages.architecture import modules_of
+from raylab.stages.recipe import Recipe
+from raylab.store import Store
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
+FACTORY = {"factory": "own_pieces.networks:narrow"}
+
+
+def matrix(weights: Path) -> TransferMatrix:
+    torch.manual_seed(0)
+    torch.save(narrow().state_dict(), weights)
+    own = {**FACTORY, "weights": str(weights), "mean": 0.5, "std": 0.25, "accuracy": 0.1}  # it was not trained
+    return TransferMatrix.model_validate(
+        {
+            "data": {"name": "digits", "per_class": 10},
+            "sources": (own,),
+            "targets": (FACTORY,),
+            "kinds": ("det",),
+            "seeds": (0,),
+            "attack": {"steps": 2},
+            "train": Recipe(epochs=1),
+            "controls": Controls(unperturbed=False, random_labels=False, untrained=False, robust=None, leakage=None),
+            "robustness": None,
+            "neighbours": 0,
+        }
+    )
+
+
+def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> None:
+    cells = plan(matrix(tmp_path / "weights.pt"))
+    site = SiteFile(actors=Actors(max=2, gpus=0.0), trials=Trials(gpus=0.0), no_progress_seconds=60)
+    inline = runner.build(cells, Store(str(tmp_path / "inline")), InlineBackend(), toy.Recorder())
+    on_ray = runner.build(cells, Store(str(tmp_path / "ray")), RayBackend(site), toy.Recorder())
+    assert {cell: one.digest for cell, one in on_ray.items()} == {cell: one.digest for cell, one in inline.items()}
+
+
+def test_nodes_tell_before_anything_is_computed_of_modules_that_they_lack_or_have_otherwise(tmp_path: Path) -> None:
+    modules = modules_of(closure(plan(matrix(tmp_path / "weights.pt")).values()))
+    assert set(modules) == {"own_pieces", "own_pieces.networks"}
+    site = SiteFile(store=str(tmp_path), actors=Actors(gpus=0.0), trials=Trials(gpus=0.0), tracking="none")
+    preflight.check_cluster(site, modules)
+    with pytest.raises(preflight.SiteError) as refused:
+        preflight.check_cluster(site, {**modules, "own_pieces.networks": "0" * 64, "nobodys_networks": "1" * 64})
+    told = str(refused.value)
+    assert "own_pieces.networks" in told
+    assert "is another one here" in told
+    assert "no module nobodys_networks" in told
