@@ -16,7 +16,7 @@ from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader, Split, in_todays_words
+from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.study import Built
 
@@ -114,22 +114,14 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class RobustSets:
+class RobustSets(Findings[RobustFeatures, Cell]):
     """One study's result."""
 
-    built: Built[RobustFeatures, Cell]
-    note: str
-    class_names: tuple[str, ...]
-    training_rows: int
     networks: tuple[Network, ...]  # students by architecture, then those that were trained adversarially
     standard: PerSeed  # accuracy of D_NR's source
     standard_collapse: tuple[Caution, ...]
     inverted: tuple[Inverted, ...]
     layers: Layers | None  # None: not asked, or nothing of it was built
-
-    @property
-    def config(self) -> RobustFeatures:
-        return self.built.config
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -181,15 +173,11 @@ class RobustSets:
 def measure(built: Built[RobustFeatures, Cell]) -> RobustSets:
     """All numbers, from the results of single examples."""
     config = built.config
-    data = next(artifact for cell, artifact in built.artifacts.items() if cell.role == "data")
     read = _Read(built)
     places = [(of, student) for student in config.students for of in _sets(config)]
     places += [(ADVERSARIAL, name) for name in dict.fromkeys((config.source, *config.references))]
     return RobustSets(
-        built,
-        str(data.metrics["note"]),
-        tuple(data.metrics["class_names"]),
-        data.rows,
+        *begun(built),
         tuple(read.network(*place) for place in places),
         read.reader.right(Cell("test", 0, STANDARD, config.source)),
         read.cautions("network", STANDARD, config.source, "collapse"),
@@ -203,7 +191,7 @@ class _Read:
 
     def __init__(self, built: Built[RobustFeatures, Cell]) -> None:
         self.built, self.config = built, built.config
-        self.reader = Reader(built.artifacts, self.config.seeds, self.config.data.images_of)
+        self.reader = reader_of(built)
 
     def network(self, of: str, name: str) -> Network:
         c = self.config
