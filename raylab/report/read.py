@@ -32,7 +32,7 @@ def in_brief(warning: str) -> str:
     return warning.partition(": epoch ")[0]
 
 
-class Reader(Generic[CellT]):
+class CellReader(Generic[CellT]):
     """Of one study. A cell that is asked for may have any seed: the answer is of all seeds that have it."""
 
     def __init__(
@@ -143,6 +143,6 @@ def begun(built: Built[Given, Cell]) -> tuple[Built[Given, Cell], str, tuple[str
     return built, str(data.metrics["note"]), tuple(data.metrics["class_names"]), data.rows
 
 
-def reader_of(built: Built[Any, Cell]) -> Reader[Cell]:
+def reader_of(built: Built[Any, Cell]) -> CellReader[Cell]:
     """Of a study whose config has `seeds` and one data set, `data`."""
-    return Reader(built.artifacts, built.config.seeds, built.config.data.images_of)
+    return CellReader(built.artifacts, built.config.seeds, built.config.data.images_of)

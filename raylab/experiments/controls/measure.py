@@ -13,7 +13,7 @@ from raylab.experiments.controls.plan import Cell
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Findings, Reader, begun, reader_of
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
 from raylab.study import Built
 
@@ -72,7 +72,7 @@ class OverRadius:
 class MeasuredControls(Findings[ControlStudy, Cell]):
     """One study's result."""
 
-    reader: Reader[Cell]
+    reader: CellReader[Cell]
     sources: Mapping[str, PerSeed]  # test accuracy
     collapsed: tuple[str, ...]
     curve: Mapping[str, OverRadius]  # by source, "standard" and "robust"; empty: not asked

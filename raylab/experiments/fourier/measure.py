@@ -17,7 +17,7 @@ from raylab.experiments.fourier.plan import Cell
 from raylab.experiments.fourier.published import INVISIBLE
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Findings, Reader, begun, reader_of
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.stages.heat_map import BANDS
 from raylab.study import Built
 
@@ -160,7 +160,7 @@ def _by_radius(
     return found
 
 
-def _corruptions(reader: Reader[Cell], config: Fourier) -> list[Change]:
+def _corruptions(reader: CellReader[Cell], config: Fourier) -> list[Change]:
     """Means over severities, and each severity by itself."""
     pairs = config.corruptions.variants() if config.corruptions else []
     places: dict[str, list[int]] = {}
@@ -169,12 +169,12 @@ def _corruptions(reader: Reader[Cell], config: Fourier) -> list[Change]:
     return [_change(reader, Cell("changed", 0), what, 0, of) for what, of in places.items()]
 
 
-def _noise(reader: Reader[Cell], config: Fourier) -> list[Change]:
+def _noise(reader: CellReader[Cell], config: Fourier) -> list[Change]:
     pairs = config.noise.variants() if config.noise else []
     return [_change(reader, Cell("noise", 0), what, level, [place]) for place, (what, level) in enumerate(pairs)]
 
 
-def _change(reader: Reader[Cell], cell: Cell, what: str, level: int, variants: list[int]) -> Change:
+def _change(reader: CellReader[Cell], cell: Cell, what: str, level: int, variants: list[int]) -> Change:
     def by_network(value: Callable[[str, list[int], Columns], Floats], within: Range) -> dict[str, PerSeed]:
         return {name: reader.rows(cell, partial(value, name, variants), within=within) for name in NETWORKS}
 

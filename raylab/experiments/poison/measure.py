@@ -15,7 +15,7 @@ from raylab.experiments.poison.config import PoisonStudy
 from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Cell, Defence
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Findings, Reader, begun, reader_of
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
 from raylab.study import Built
 
@@ -68,7 +68,7 @@ class SetStats:
 
 
 @dataclass(frozen=True)
-class Triggered:
+class TriggerRates:
     """Test images of other classes with the trigger."""
 
     rate: PerSeed  # attack success rate: the network calls them the trigger's target
@@ -84,7 +84,7 @@ class Poisons(Findings[PoisonStudy, Cell]):
     source: PerSeed
     victims: Mapping[Key, Victim]
     sets_seen: Mapping[str, SetStats]
-    triggered: Mapping[Key, Triggered]
+    triggered: Mapping[Key, TriggerRates]
     collapsed: tuple[str, ...]
 
     @property
@@ -126,7 +126,7 @@ def _trained_on(cell: Cell) -> str:
     return LABELS[cell.of] + (f" on {100 * cell.share:g} % of the images" if cell.share < 1.0 else "")
 
 
-def _victim(reader: Reader[Cell], key: Key) -> Victim:
+def _victim(reader: CellReader[Cell], key: Key) -> Victim:
     place = Cell("victim", 0, *key)
     shown = place._replace(role="usage")
     return Victim(
@@ -139,7 +139,7 @@ def _victim(reader: Reader[Cell], key: Key) -> Victim:
     )
 
 
-def _set_stats(reader: Reader[Cell], of: str, classes: int) -> SetStats:
+def _set_stats(reader: CellReader[Cell], of: str, classes: int) -> SetStats:
     sets, read = reader.metrics(Cell("set", 0, of)), Cell("oracles", 0, of)
     oracles = {
         "robust feature kept": lambda rows: rows["shape_read"] == rows["shape_class"],
@@ -155,14 +155,14 @@ def _set_stats(reader: Reader[Cell], of: str, classes: int) -> SetStats:
     )
 
 
-def _triggered(reader: Reader[Cell], cell: Cell, config: PoisonStudy) -> Triggered:
+def _triggered(reader: CellReader[Cell], cell: Cell, config: PoisonStudy) -> TriggerRates:
     target = config.trigger.target if config.trigger else 0
 
     def rate(of: Cell) -> PerSeed:
         return reader.share(of, lambda rows: rows["prediction"] == target, lambda rows: rows["label"] != target)
 
     sets = reader.metrics(cell._replace(role="set", defence=""))
-    return Triggered(
+    return TriggerRates(
         rate(cell),
         rate(cell._replace(of=CLEAN)),
         sum(one["poisoned"] for one in sets),

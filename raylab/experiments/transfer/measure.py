@@ -18,7 +18,7 @@ from raylab.experiments.transfer.plan import Cell
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Findings, Reader, begun, in_todays_words
+from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.stages.dataset import SeeFarData
 from raylab.study import Built
@@ -176,7 +176,7 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
     )
 
 
-class _Numbers(Reader[Cell]):
+class _Numbers(CellReader[Cell]):
     """Of one matrix."""
 
     def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:
