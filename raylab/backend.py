@@ -12,7 +12,7 @@ from raylab.store import Store
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkOutcome:
     """The end of one task (`shard` is None) or of one shard."""
 
     stage: Stage
@@ -21,7 +21,7 @@ class Outcome:
     error: str | None = None
 
 
-OnOutcome = Callable[[Outcome], None]
+OnOutcome = Callable[[WorkOutcome], None]
 
 
 class BackendFailed(Exception):
@@ -51,7 +51,7 @@ class Listener(Protocol):
     def start(self, stages: Sequence[Stage], units: int) -> None:
         """A round starts: its stages and its number of tasks or shards."""
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: WorkOutcome) -> None:
         """A task or a shard has ended."""
 
     def built(self, artifact: Artifact) -> None:

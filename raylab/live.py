@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from raylab.artifact import Artifact
-from raylab.backend import Listener, Outcome
+from raylab.backend import Listener, WorkOutcome
 from raylab.redaction import excerpt
 from raylab.stage import Stage
 from raylab.store import Store
@@ -20,7 +20,7 @@ SHARE = 20  # and so many times what the last one took: at most 5 % of the time
 UNFINISHED = "not finished yet"
 
 
-class Measured(Protocol):
+class MeasuredChildren(Protocol):
     """What is measured of a study so far, as children of its run."""
 
     def __call__(self, built: Built[Any, Any]) -> Sequence[Record]: ...
@@ -32,7 +32,7 @@ class Live:
     def __init__(
         self,
         studies: Sequence[tuple[AnyStudy, Run]],
-        children: Measured,
+        children: MeasuredChildren,
         store: Store,
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
@@ -51,7 +51,7 @@ class Live:
     def start(self, stages: Sequence[Stage], units: int) -> None:
         self.listener.start(stages, units)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: WorkOutcome) -> None:
         self.listener.outcome(outcome)
 
     def built(self, artifact: Artifact) -> None:

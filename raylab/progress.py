@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from raylab.artifact import Artifact
-from raylab.backend import Outcome
+from raylab.backend import WorkOutcome
 from raylab.redaction import excerpt
 from raylab.stage import Stage, is_task, rounds
 
@@ -125,7 +125,7 @@ class Progress:
             shards = "" if is_task(stages[0]) else f" ({counted(units, 'shard')})"
             self._write(f"{self._head}{shards}")
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: WorkOutcome) -> None:
         self._done += 1
         if outcome.error is None:
             self._pace.ended(self.clock())

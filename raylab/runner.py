@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from raylab import code, provenance
 from raylab.artifact import Artifact, StoreError
-from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, Outcome
+from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
 from raylab.core.later import torch
 from raylab.identity import fingerprint
 from raylab.redaction import redacted
@@ -78,7 +78,7 @@ class InlineBackend:
 
 def attempt_task(
     worker: Worker, stage: Stage, reporter: Reporter | None = None, verdict: Verdict = lambda _: True
-) -> Outcome:
+) -> WorkOutcome:
     """Run one task; an exception that is a verdict on the stage becomes an outcome."""
     try:
         worker.run_task(stage, reporter or Silent())
@@ -86,20 +86,20 @@ def attempt_task(
         if not verdict(error):
             raise
         worker.remember(stage, error, describe(error))
-        return Outcome(stage, error=describe(error))
-    return Outcome(stage)
+        return WorkOutcome(stage, error=describe(error))
+    return WorkOutcome(stage)
 
 
-def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = lambda _: True) -> Outcome:
+def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = lambda _: True) -> WorkOutcome:
     """Compute one shard, likewise; an exception is no mark against the shard's next try."""
     try:
-        return Outcome(stage, index, worker.run_shard(stage, index))
+        return WorkOutcome(stage, index, worker.run_shard(stage, index))
     except Exception as error:
         worker.store.forget_attempts(stage, index)
         if not verdict(error):
             raise
         worker.remember(stage, error, f"shard {index}: {describe(error)}")
-        return Outcome(stage, index, error=describe(error))
+        return WorkOutcome(stage, index, error=describe(error))
 
 
 def describe(error: BaseException) -> str:
@@ -218,7 +218,7 @@ def _build_tasks(
 ) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
 
-    def on_outcome(outcome: Outcome) -> None:
+    def on_outcome(outcome: WorkOutcome) -> None:
         listener.outcome(outcome)
         if outcome.error is not None:
             failed[outcome.stage] = outcome.error
@@ -261,7 +261,7 @@ def _build_maps(
         finished.append(stage)
         built(artifact)
 
-    def on_outcome(outcome: Outcome) -> None:
+    def on_outcome(outcome: WorkOutcome) -> None:
         listener.outcome(outcome)
         stage = outcome.stage
         if outcome.part is None or outcome.shard is None:

@@ -27,13 +27,13 @@ from raylab.runner import BuildFailed
 from raylab.site import Site
 from raylab.store import Store
 from raylab.study import AnyBuilt, together
-from raylab.suites import NOT_ASKED, Part, Reproduce
+from raylab.suites import NOT_ASKED, Reproduce, SuitePart
 from raylab.tracking import Record, Run
 
-Studies = Sequence[tuple[Part, AnyBuilt]]
+Studies = Sequence[tuple[SuitePart, AnyBuilt]]
 
 
-def run(config: Reproduce, parts: Sequence[Part], site: Site) -> None:
+def run(config: Reproduce, parts: Sequence[SuitePart], site: Site) -> None:
     """Raises BuildFailed where something could not be built, and NotShown where something could not be written, after
     everything that is there has been shown."""
     wanted = together(part.study for part in parts if part.wanted)
@@ -89,7 +89,7 @@ def _by_experiment(studies: Studies) -> dict[Name, list[AnyBuilt]]:
     return {name: of for name in EXPERIMENTS if (of := [built for part, built in here if part.name == name])}
 
 
-def _is_shown(part: Part, built: AnyBuilt) -> bool:
+def _is_shown(part: SuitePart, built: AnyBuilt) -> bool:
     return built.is_measurable if part.wanted else not built.missing
 
 

@@ -42,7 +42,7 @@ class Reproduce(Config):
         return self.suite
 
 
-class Entry(Config):
+class SuiteEntry(Config):
     """One study: a config of a job."""
 
     experiment: Name
@@ -53,11 +53,11 @@ class Entry(Config):
 class SuiteFile(Config):
     """What a suite adds to those before it."""
 
-    entries: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    entries: Annotated[tuple[SuiteEntry, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
-class Part:
+class SuitePart:
     """A study of a suite."""
 
     name: Name
@@ -81,15 +81,15 @@ class Part:
         return self.study.built(here, {cell: missing.get(cell, NOT_ASKED) for cell in found if cell not in here})
 
 
-def parts(config: Reproduce, folder: Path) -> list[Part]:
+def parts(config: Reproduce, folder: Path) -> list[SuitePart]:
     """In the order of the files. Raises ValueError with every problem of every config, absent data among them."""
-    found: list[Part] = []
+    found: list[SuitePart] = []
     problems: list[str] = []
     for name in SUITES[: SUITES.index(config.suite) + 1]:
         for entry in load(SuiteFile, folder / "reproduce" / f"{name}.yaml").entries:
             wanted = not config.only or entry.experiment in config.only
             try:
-                found.append(Part(entry.experiment, _study(entry, folder), wanted))
+                found.append(SuitePart(entry.experiment, _study(entry, folder), wanted))
             except (ConfigError, ValueError) as error:
                 if wanted:  # what is not asked for need not have its data here
                     problems += [f"{entry.experiment} {entry.config}: {line}" for line in str(error).splitlines()]
@@ -110,7 +110,7 @@ def plan(config: Reproduce, folder: Path) -> dict[tuple[str, Any], Stage]:
     return together(part.study for part in parts(config, folder) if part.wanted)
 
 
-def _study(entry: Entry, folder: Path) -> AnyStudy:
+def _study(entry: SuiteEntry, folder: Path) -> AnyStudy:
     experiment = EXPERIMENTS[entry.experiment]
     source = folder / entry.config if entry.config else "{}"
     config = load(experiment.config, source, entry.changes, entry.config or "embedded default")

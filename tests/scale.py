@@ -23,7 +23,7 @@ import numpy as np
 import toy
 
 from raylab import provenance, runner
-from raylab.backend import OnOutcome, Outcome
+from raylab.backend import OnOutcome, WorkOutcome
 from raylab.columns import to_parquet, to_table
 from raylab.runner import attempt_shard, attempt_task
 from raylab.stage import Metrics, Stage, TaskContext
@@ -91,7 +91,7 @@ class FakeActors:
         self._all(attempt_shard, shards, store, on_outcome)
 
     def _all(self, attempt, units: Sequence[tuple], store: Store, on_outcome: OnOutcome) -> None:  # type: ignore[no-untyped-def]
-        ended: SimpleQueue[Outcome] = SimpleQueue()
+        ended: SimpleQueue[WorkOutcome] = SimpleQueue()
         known, own = provenance.collect(), threading.local()
 
         def open_worker() -> None:

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from raylab.experiments.worlds import Worlds, cases
+from raylab.experiments.worlds import WorldStudy, cases
 from raylab.stages.recipe import Recipe
 
 
-def shrink(config: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+def shrink(config: WorldStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the cases of a config those with 100 training images and one epoch."""
     small = {
         name: case.model_copy(

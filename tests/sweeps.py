@@ -26,7 +26,7 @@ from raylab.store import Store
 from raylab.sweep import report
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
-from raylab.sweep.results import Results
+from raylab.sweep.results import SweepResults
 from raylab.sweep.run import run
 from raylab.sweep.space import Prepared
 from raylab.tracking import NullTracker, Tracker
@@ -158,11 +158,11 @@ def prepared(**changes: Any) -> Prepared:
     return prepare(sweep(**changes), CONFIGS)
 
 
-def page(results: Results) -> str:
+def page(results: SweepResults) -> str:
     return report.page(results, report.report(results))
 
 
-def text(results: Results) -> str:
+def text(results: SweepResults) -> str:
     """Everything that a terminal may show."""
     return terminal.as_text(report.report(results), full=True)
 

@@ -17,7 +17,7 @@ import pytest
 from toy import NumbersBody, faulty, numbers, squares
 
 from raylab.artifact import Artifact
-from raylab.backend import Outcome
+from raylab.backend import WorkOutcome
 from raylab.progress import Pace, Progress, doing, duration, rate, shortened
 from raylab.runner import BuildFailed, InlineBackend, build
 from raylab.stage import Stage
@@ -60,7 +60,7 @@ def test_a_log_gets_a_line_a_round_and_calm_ones_between(tmp_path: Path) -> None
     progress.start(stages, 36)
     for stage in stages:  # one every 4 s
         clock.now += 4.0
-        progress.outcome(Outcome(stage))
+        progress.outcome(WorkOutcome(stage))
         progress.built(an_artifact(tmp_path))
     progress.end()
     lines = stream.getvalue().splitlines()
@@ -80,7 +80,7 @@ def test_quick_rounds_get_no_line_between() -> None:
     progress.begin(0, stages)
     progress.start(stages, 100)
     for stage in stages:
-        progress.outcome(Outcome(stage))
+        progress.outcome(WorkOutcome(stage))
     assert len(stream.getvalue().splitlines()) == 2
 
 
@@ -117,7 +117,7 @@ def test_a_failure_is_one_line_when_it_happens(kind: type[io.StringIO], tmp_path
 
 def test_a_long_error_and_its_line_breaks_still_make_one_line() -> None:
     stream, stage = io.StringIO(), numbers(1)
-    Progress(stream).outcome(Outcome(stage, 7, error="first\n" + "x" * 1000))
+    Progress(stream).outcome(WorkOutcome(stage, 7, error="first\n" + "x" * 1000))
     (line,) = stream.getvalue().splitlines()
     assert line.startswith(f"failed: {stage.label}, shard 7: first xxx")
     assert len(line) < 400
@@ -129,7 +129,7 @@ def test_a_terminal_gets_one_bar_a_round_with_what_is_left_in_all(tmp_path: Path
     progress.begin(0, stages)
     progress.start(stages, 3)
     for stage in stages:
-        progress.outcome(Outcome(stage))
+        progress.outcome(WorkOutcome(stage))
         progress.built(an_artifact(tmp_path))
     progress.end()
     text = stream.getvalue()
@@ -157,7 +157,7 @@ def on_a_terminal(columns: int) -> list[str]:
         progress.start(ROUND, len(ROUND))
         for stage in ROUND[:5]:
             clock.now += 4.0
-            progress.outcome(Outcome(stage))
+            progress.outcome(WorkOutcome(stage))
             assert progress._bar is not None
             progress._bar.refresh()
         progress.end()
@@ -242,9 +242,9 @@ def test_a_task_that_fails_at_once_is_no_measure_of_the_others() -> None:
     progress.begin(0, stages)
     progress.start(stages, 9)
     for stage in stages[:3]:
-        progress.outcome(Outcome(stage, error="ValueError: at once"))
+        progress.outcome(WorkOutcome(stage, error="ValueError: at once"))
     clock.now = 100.0
-    progress.outcome(Outcome(stages[3]))
+    progress.outcome(WorkOutcome(stages[3]))
     assert stream.getvalue().splitlines()[-1] == "[1/1] training 9 networks: 4 done, 5 left"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from raylab import columns
 from raylab.artifact import Artifact
-from raylab.backend import Outcome
+from raylab.backend import WorkOutcome
 from raylab.columns import Batch
 from raylab.config import Config
 from raylab.stage import Compute, Metrics, Stage, TaskContext
@@ -132,7 +132,7 @@ class Recorder:
     """A listener that remembers."""
 
     missing: list[Stage] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[WorkOutcome] = field(default_factory=list)
     built_labels: list[str] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     ended: int = 0
@@ -145,7 +145,7 @@ class Recorder:
         del stages
         self.rounds.append(units)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: WorkOutcome) -> None:
         self.outcomes.append(outcome)
 
     def built(self, artifact: Artifact) -> None:

@@ -16,7 +16,7 @@ import ray.data
 from ray import cloudpickle
 from ray.data import ActorPoolStrategy
 
-from raylab.backend import BackendFailed, OnOutcome, Outcome
+from raylab.backend import BackendFailed, OnOutcome, WorkOutcome
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST
 from raylab.progress import doing, shortened
@@ -94,7 +94,7 @@ def map_shards(
         if row is None:
             return
         for key, index, part, error in cloudpickle.loads(row["ended"]):
-            on_outcome(Outcome(by_key[key], index, part, error))
+            on_outcome(WorkOutcome(by_key[key], index, part, error))
 
 
 def _room(actors: Actors, gpus: float) -> int:

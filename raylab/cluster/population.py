@@ -18,7 +18,7 @@ NUMBER = "trial"  # in a trial's config, beside the fields of its point
 RETURNED = "returned"  # in the last numbers of a trial, after which nothing can be changed
 
 
-class Population(PopulationBasedTraining):  # type: ignore[misc]  # Ray's types are skipped
+class SynchronousPopulation(PopulationBasedTraining):  # type: ignore[misc]  # Ray's types are skipped
     """Synchronous, for trials that are compared must have been trained equally long, whichever worker started late."""
 
     def __init__(self, scheduler: Scheduler, space: Mapping[str, Distribution], max_concurrent: int | None) -> None:

@@ -16,7 +16,7 @@ from ray import cloudpickle, tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from raylab.artifact import CorruptArtifact
-from raylab.backend import OnOutcome, Outcome
+from raylab.backend import OnOutcome, WorkOutcome
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST, trainable
@@ -63,7 +63,7 @@ class _Told:
     def tell(self, key: str, error: str | None) -> None:
         if key in self.stages and key not in self.keys:  # others belong to an earlier plan, restored with it
             self.keys.add(key)
-            self.on_outcome(Outcome(self.stages[key], error=error))
+            self.on_outcome(WorkOutcome(self.stages[key], error=error))
 
 
 class _Callback(TrialProgressCallback):  # type: ignore[misc]  # Ray's types are skipped

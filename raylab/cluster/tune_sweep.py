@@ -29,7 +29,7 @@ from ray.tune.search import Searcher
 
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
-from raylab.cluster.population import NUMBER, RETURNED, Population
+from raylab.cluster.population import NUMBER, RETURNED, SynchronousPopulation
 from raylab.cluster.trainable import LONGEST, trainable
 from raylab.files import told
 from raylab.identity import short
@@ -295,5 +295,5 @@ def _scheduler(search: Search, max_concurrent: int | None) -> TrialScheduler:
                 min_time_slice=math.inf,
             )
         case "pbt":
-            return Population(scheduler, search.space, max_concurrent)
+            return SynchronousPopulation(scheduler, search.space, max_concurrent)
     return FIFOScheduler()

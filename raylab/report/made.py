@@ -12,7 +12,7 @@ from raylab.config import Config, to_yaml
 
 
 @dataclass(frozen=True)
-class Content:
+class DataContent:
     """One data set, by its bytes."""
 
     name: str
@@ -40,7 +40,7 @@ class Made:
     first: str  # ISO times of the first and last artifact
     last: str
     work: tuple[Work, ...]
-    contents: tuple[Content, ...]
+    contents: tuple[DataContent, ...]
 
 
 def made(
@@ -54,7 +54,7 @@ def made(
     times = sorted(str(o["finished"]) for o in origins if o.get("finished"))
     newest = newest_provenance(cells.values())
     listed = {a.key: a for role in sets for cell, a in cells.items() if cell.role == role}
-    contents = [Content(str(a.manifest["name"]), a.rows, a.digest) for a in listed.values()]
+    contents = [DataContent(str(a.manifest["name"]), a.rows, a.digest) for a in listed.values()]
     return Made(
         to_yaml(config),
         _counted(_commit(o) for o in origins),

@@ -4,6 +4,7 @@ seeds, which every table shows as absent and no verdict takes for a number."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from raylab.artifact import Artifact
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion, sampled
 from raylab.report import hits
 from raylab.report.per_seed import PerSeed
+from raylab.study import Built, Cell, Given
 
 Columns = Mapping[str, NDArray[Any]]
 ByRow = Callable[[Columns], Any]  # of a table of examples: a boolean, or a number, for each
@@ -30,7 +32,7 @@ def in_brief(warning: str) -> str:
     return warning.partition(": epoch ")[0]
 
 
-class Reader(Generic[CellT]):
+class CellReader(Generic[CellT]):
     """Of one study. A cell that is asked for may have any seed: the answer is of all seeds that have it."""
 
     def __init__(
@@ -115,3 +117,32 @@ class Reader(Generic[CellT]):
         if artifact.key not in self._columns:
             self._columns[artifact.key] = artifact.without_images()
         return self._columns[artifact.key]
+
+
+@dataclass(frozen=True)
+class Findings(Generic[Given, Cell]):
+    """How the result of a study begins whose numbers are all of one data set."""
+
+    built: Built[Given, Cell]
+    note: str  # what must be said beside every number of this data
+    class_names: tuple[str, ...]
+    training_rows: int
+
+    @property
+    def config(self) -> Given:
+        return self.built.config
+
+    @property
+    def chance(self) -> float:
+        return 1 / len(self.class_names)
+
+
+def begun(built: Built[Given, Cell]) -> tuple[Built[Given, Cell], str, tuple[str, ...], int]:
+    """The fields of `Findings`, from the first training set that is there (`Built.is_measurable`)."""
+    data = next(artifact for cell, artifact in built.artifacts.items() if getattr(cell, "role", "") == "data")
+    return built, str(data.metrics["note"]), tuple(data.metrics["class_names"]), data.rows
+
+
+def reader_of(built: Built[Any, Cell]) -> CellReader[Cell]:
+    """Of a study whose config has `seeds` and one data set, `data`."""
+    return CellReader(built.artifacts, built.config.seeds, built.config.data.images_of)

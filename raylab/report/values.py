@@ -64,7 +64,7 @@ class Plain(NamedTuple):
     decimals: int = 2
 
 
-class Digits(NamedTuple):
+class Significant(NamedTuple):
     """A number that is no share, with so many digits that count; one that was sampled with four decimals, ± two digits
     of its standard error."""
 
@@ -87,8 +87,8 @@ class Spanned(NamedTuple):
 
 
 Value = (
-    PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Digits | Singles | Badge | int | str
-    | None
+    PerSeed | Estimate | Coefficient | Plain | Spanned | Fixed | Share | Rate | Significant | Singles | Badge
+    | int | str | None
 )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def shown(value: Value) -> str:
             return share(value.value, value.decimals)
         case Rate():
             return str(value)
-        case Digits():
+        case Significant():
             return _in_digits(value.of, value.digits)
         case Singles():
             return " ".join(share(one.mean) for one in value.of.values()) or ABSENT
@@ -143,7 +143,7 @@ def fields(name: str, value: Value) -> dict[str, object]:
             low, high = value.interval
             numbers_of = {"": value.share, " low": low, " high": high}
             return {**{f"{name}{what}": _digits(of) for what, of in numbers_of.items()}, f"{name} n": value.n}
-        case Digits():
+        case Significant():
             return _of_estimate(name, value.of, 12) if isinstance(value.of, Estimate) else {name: _digits(value.of, 12)}
         case Singles():
             return {f"{name} seed {seed}": _digits(one.mean) for seed, one in value.of.items()}

@@ -14,8 +14,8 @@ from raylab.report.picture import COLOURS, SOFT, Picture, style
 from raylab.space import Distribution
 from raylab.sweep import words
 from raylab.sweep.config import Objective
-from raylab.sweep.records import Record, plain
-from raylab.sweep.results import Results
+from raylab.sweep.records import TrialRecord, plain
+from raylab.sweep.results import SweepResults
 
 BLUE, RED, *_ = COLOURS
 COLUMNS = 3
@@ -27,7 +27,7 @@ STYLES: dict[str, tuple[str, dict[str, Any]]] = {
 NAMED_CURVES = 10  # with more, only the best and the others are told apart
 
 
-def by_field(results: Results, objective: Objective) -> Picture | None:
+def by_field(results: SweepResults, objective: Objective) -> Picture | None:
     """The objective against each field that is swept."""
     records = [record for record in results.records if not math.isnan(record.value(objective.name))]
     if not records:
@@ -56,11 +56,11 @@ def by_field(results: Results, objective: Objective) -> Picture | None:
 
 
 def _field(
-    axes: Axes, path: str, one: Distribution, records: list[Record], objective: Objective, best: Record | None
+    axes: Axes, path: str, one: Distribution, records: list[TrialRecord], objective: Objective, best: TrialRecord | None
 ) -> None:
     listed = [_written(value) for value in one.values]
 
-    def place(record: Record) -> Any:
+    def place(record: TrialRecord) -> Any:
         return listed.index(_written(record.point[path])) if listed else record.point[path]
 
     for name, (_, look) in STYLES.items():
@@ -86,7 +86,7 @@ def _field(
     calm(axes)
 
 
-def curves(results: Results) -> Picture | None:
+def curves(results: SweepResults) -> Picture | None:
     """The objective after every epoch, and the accuracy on the training set beside it."""
     followed = [record for record in results.records if record.curve]
     if not followed:
@@ -125,7 +125,7 @@ def curves(results: Results) -> Picture | None:
     return Picture("curves", figure, f"{name} by epoch of {len(followed)} trials: {ends}.", caption)
 
 
-def front(results: Results) -> Picture | None:
+def front(results: SweepResults) -> Picture | None:
     """Two objectives against each other, with the front."""
     if not results.front or len(results.sweep.objectives) < 2:
         return None
@@ -168,12 +168,12 @@ def _written(value: Any) -> str:
     return json.dumps(plain(value), sort_keys=True)
 
 
-def _point(record: Record) -> str:
+def _point(record: TrialRecord) -> str:
     shown = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in record.point.values())
     return ", ".join(f"{path.rsplit('.', 1)[-1]} {value}" for path, value in zip(record.point, shown, strict=True))
 
 
-def _judged_on(results: Results) -> str:
+def _judged_on(results: SweepResults) -> str:
     return "the test images" if words.mark(results.sweep) else "the validation split"
 
 

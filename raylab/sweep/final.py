@@ -11,12 +11,12 @@ from raylab.report.per_seed import PerSeed
 from raylab.site import Site
 from raylab.stage import closure
 from raylab.sweep.measure import over, seed_by_seed
-from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, Final, Results, best_for
+from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, FinalResult, SweepResults, best_for
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Needs, Prepared, measured
 
 
-def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
+def finals(prepared: Prepared, results: SweepResults, site: Site) -> Iterator[FinalResult]:
     """Measured on images that judged no trial, and on the whole test set. Raises BuildFailed."""
     sweep, best = prepared.sweep, results.best
     assert sweep.final is not None
@@ -53,7 +53,7 @@ def finals(prepared: Prepared, results: Results, site: Site) -> Iterator[Final]:
         made_from = closure(stage for of in needs[name, "whole"].values() for stage in of.values())
         passes = sum(stage.passes for stage in made_from)
         held_out, whole = by_seed(name, "held_out"), by_seed(name, "whole")
-        yield Final(name, point, _means(held_out), _means(whole), passes, held_out or whole)
+        yield FinalResult(name, point, _means(held_out), _means(whole), passes, held_out or whole)
 
 
 def _means(by_seed: Mapping[str, PerSeed]) -> dict[str, Estimate]:

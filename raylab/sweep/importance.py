@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.optuna_space import distribution, written
 from raylab.sweep.config import Objective
-from raylab.sweep.results import Results
+from raylab.sweep.results import SweepResults
 
 LEAST = 8  # finished trials: a forest over fewer says nothing
 
 
-def importances(results: Results, objective: Objective) -> dict[str, float]:
+def importances(results: SweepResults, objective: Objective) -> dict[str, float]:
     """Share by field, the largest first; empty where there are too few trials, nothing varies, or trials changed on
     their way: their last values are not what made them."""
     space = results.sweep.space

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raylab.sweep.records import Record
-from raylab.sweep.results import Results
+from raylab.sweep.records import TrialRecord
+from raylab.sweep.results import SweepResults
 
 
 @dataclass(frozen=True)
 class Rise:
     """The objective of one trial by epoch, in three numbers; epochs count from 1."""
 
-    record: Record
+    record: TrialRecord
     half: int  # the first epoch at least half-way from the value after the first epoch to the best one
     best: float
     at: int  # the first epoch with the best value
@@ -26,18 +26,18 @@ class Rung:
 
     epoch: int
     reached: int  # trials that were trained so far
-    stopped: tuple[Record, ...]
+    stopped: tuple[TrialRecord, ...]
     better: int  # of the stopped ones, those that were better there than some trial that went on
     bar: float  # the worst value there of a trial that went on; nan where none did
 
 
-def rises(results: Results) -> list[Rise]:
+def rises(results: SweepResults) -> list[Rise]:
     """Of the trials with a curve, in the order of their numbers."""
     sign = _sign(results)
     return [_rise(record, sign) for record in results.records if record.curve]
 
 
-def _rise(record: Record, sign: float) -> Rise:
+def _rise(record: TrialRecord, sign: float) -> Rise:
     values = [sign * row[0] for row in record.curve]
     best = max(values)
     half = (values[0] + best) / 2
@@ -45,7 +45,7 @@ def _rise(record: Record, sign: float) -> Rise:
     return Rise(record, first, sign * best, values.index(best) + 1, sign * values[-1])
 
 
-def rungs(results: Results) -> list[Rung]:
+def rungs(results: SweepResults) -> list[Rung]:
     """Where a scheduler ended trials. It compared each with those that had come so far by then, so a trial that came
     later may have been let through with less, or stopped with more."""
     sign, found = _sign(results), []
@@ -59,7 +59,7 @@ def rungs(results: Results) -> list[Rung]:
     return found
 
 
-def waits(results: Results, share: int) -> int | None:
+def waits(results: SweepResults, share: int) -> int | None:
     """The first epoch from which on the winner was always among the best one of `share` trials: a scheduler that keeps
     that many and looks one epoch earlier would have ended it. None where not every trial was followed to its end, or
     there are too few of them to keep two."""
@@ -77,5 +77,5 @@ def waits(results: Results, share: int) -> int | None:
     return needed if needed <= len(best.curve) else None
 
 
-def _sign(results: Results) -> float:
+def _sign(results: SweepResults) -> float:
     return 1.0 if results.sweep.objectives[0].direction == "max" else -1.0

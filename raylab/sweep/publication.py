@@ -12,8 +12,8 @@ from raylab.report import tracker
 from raylab.report.blocks import Report
 from raylab.space import Point
 from raylab.sweep.config import Sweep
-from raylab.sweep.records import Record as Trial
-from raylab.sweep.results import Results, said
+from raylab.sweep.records import TrialRecord as Trial
+from raylab.sweep.results import SweepResults, said
 from raylab.tracking import Param, Publication, Record
 
 
@@ -31,7 +31,7 @@ def parent(sweep: Sweep, key: str) -> Record:
     return Record(key, f"{sweep.study} {sweep.sampler} [{short(key)}]", params, tags=tags)
 
 
-def publication(results: Results, report: Report) -> Publication:
+def publication(results: SweepResults, report: Report) -> Publication:
     opened, best = parent(results.sweep, results.key), results.best
     tags = {**opened.tags, "mlflow.source.git.commit": results.commit}
     if best is not None:
@@ -39,7 +39,7 @@ def publication(results: Results, report: Report) -> Publication:
     return tracker.published(replace(opened, tags=tags), report, (*_trials(results), *_finals(results)))
 
 
-def _trials(results: Results) -> Iterator[Record]:
+def _trials(results: SweepResults) -> Iterator[Record]:
     best, front = results.best, {record.number for record in results.front}
     for trial in results.records:
         marks = {"raylab.best": "true"} if best is not None and trial.number == best.number else {}
@@ -56,7 +56,7 @@ def _trials(results: Results) -> Iterator[Record]:
         )
 
 
-def _metrics(results: Results, trial: Trial) -> Iterator[tuple[str, float]]:
+def _metrics(results: SweepResults, trial: Trial) -> Iterator[tuple[str, float]]:
     """Those of a finished trial: an early stop is no result."""
     if trial.state == "finished":
         group = "test" if results.sweep.selection.split == "test" else "validation"
@@ -65,14 +65,14 @@ def _metrics(results: Results, trial: Trial) -> Iterator[tuple[str, float]]:
     yield "cost/seconds", trial.seconds
 
 
-def _curves(results: Results, trial: Trial) -> Iterator[tuple[str, tuple[float, ...]]]:
+def _curves(results: SweepResults, trial: Trial) -> Iterator[tuple[str, tuple[float, ...]]]:
     if trial.curve:
         names = (f"by_epoch/{results.sweep.objectives[0].name}", "train/accuracy", "train/loss")
         for name, values in zip(names, zip(*trial.curve, strict=True), strict=True):
             yield name, tuple(values)
 
 
-def _finals(results: Results) -> Iterator[Record]:
+def _finals(results: SweepResults) -> Iterator[Record]:
     seeds = results.sweep.final.seeds if results.sweep.final else ()
     for final in results.finals:
         metrics = {f"test_split/{name}": one.mean for name, one in final.held_out.items()}
@@ -87,7 +87,7 @@ def _finals(results: Results) -> Iterator[Record]:
         )
 
 
-def _params(results: Results, point: Point) -> dict[str, Param]:
+def _params(results: SweepResults, point: Point) -> dict[str, Param]:
     """With the sweep: another one of this name may have a trial of the same number and point."""
     return {"sweep": short(results.key), **{path: _param(value) for path, value in point.items()}}
 

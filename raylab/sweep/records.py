@@ -24,7 +24,7 @@ Schedule = tuple[tuple[int, Point], ...]
 
 
 @dataclass(frozen=True)
-class Record:
+class TrialRecord:
     """One trial that has ended."""
 
     number: int
@@ -50,7 +50,7 @@ class Record:
 
 
 LONGEST = 300  # characters of what is wrong with a record
-_RECORD = TypeAdapter(Record)  # the types of what is read
+_RECORD = TypeAdapter(TrialRecord)  # the types of what is read
 
 
 class Records:
@@ -59,7 +59,7 @@ class Records:
     def __init__(self, store: Store, key: str) -> None:
         self.store, self.folder = store, f"{store.root}/sweeps/{short(key)}"
 
-    def read(self, number: int, point: Mapping[str, Any] | None = None) -> Record | None:
+    def read(self, number: int, point: Mapping[str, Any] | None = None) -> TrialRecord | None:
         """None where the trial has not ended, or was another one (of a sampler that went on from an older state).
 
         Raises CorruptArtifact where the record is not what was written.
@@ -77,10 +77,10 @@ class Records:
             raise CorruptArtifact(f"{self._path(number)}: not the record of a trial ({why}); {remedy}") from error
         return record if point is None or plain(record.point) == plain(point) else None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: TrialRecord) -> None:
         self.store.put_json(self._path(record.number), finite(asdict(record)))
 
-    def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, Record]:
+    def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, TrialRecord]:
         """Those of the first `count` trials that have ended; where their `points` are known, at these."""
         read = self.store.at_once(lambda number: self.read(number, points[number] if points else None), range(count))
         return {number: record for number, record in enumerate(read) if record is not None}
@@ -113,11 +113,11 @@ def finite(value: Any) -> Any:
     return [finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _from_json(read: dict[str, Any]) -> Record:
+def _from_json(read: dict[str, Any]) -> TrialRecord:
     curve = tuple(tuple(math.nan if v is None else v for v in row) for row in read.pop("curve", ()))
     read["numbers"]["violations"] = [math.nan if v is None else v for v in read["numbers"].get("violations", ())]
     schedule = tuple((int(until), point) for until, point in read.pop("schedule", ()))
     whole = {**read, "stages": tuple(read["stages"]), "curve": curve, "schedule": schedule}
-    if whole.keys() - {field.name for field in fields(Record)}:
+    if whole.keys() - {field.name for field in fields(TrialRecord)}:
         raise ValueError(f"it has the fields {sorted(whole)}")
     return _RECORD.validate_python(whole)

@@ -12,12 +12,12 @@ from raylab.report import html
 from raylab.report.blocks import Block, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each
 from raylab.report.made import Made
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge, Digits, Fixed, Plain, Value, shown
+from raylab.report.values import Badge, Fixed, Plain, Significant, Value, shown
 from raylab.sweep import figures, patience, words
 from raylab.sweep.config import Objective
 from raylab.sweep.importance import importances
-from raylab.sweep.records import Record
-from raylab.sweep.results import BEFORE, WINNER, Final, Results
+from raylab.sweep.records import TrialRecord
+from raylab.sweep.results import BEFORE, WINNER, FinalResult, SweepResults
 
 LISTED = 60  # rows of a table of trials that a page shows
 CAUSES = 10  # of failures, in a note
@@ -29,7 +29,7 @@ ENDINGS = {
 }
 
 
-def page(results: Results, of: Report) -> str:
+def page(results: SweepResults, of: Report) -> str:
     """The HTML of one sweep."""
     sweep = results.sweep
     bounds = [
@@ -52,7 +52,7 @@ def page(results: Results, of: Report) -> str:
     return html.of_sections(about, [html.Section(f"sweep-{short(results.key)}", results.key, of, made)])
 
 
-def report(results: Results) -> Report:
+def report(results: SweepResults) -> Report:
     name = results.sweep.scheduler.name
     return Report(
         f"A {_search(results)}{'' if name == 'fifo' else f' with {name}'}",
@@ -64,7 +64,7 @@ def report(results: Results) -> Report:
     )
 
 
-def answer(results: Results) -> Verdict:
+def answer(results: SweepResults) -> Verdict:
     sweep, best, first = results.sweep, results.best, results.sweep.objectives[0]
     fields = f"{len(sweep.space)} field{'s' * (len(sweep.space) != 1)}"
     opening = f"{len(results.records)} trials of a {_search(results)} over {fields}, {ENDINGS[sweep.scheduler.name]}."
@@ -79,7 +79,7 @@ def answer(results: Results) -> Verdict:
     return Verdict(sweep.study, judged.badge, f"{opening} {winner} {judged.sentence}".strip())
 
 
-def verdicts(results: Results) -> Iterator[Verdict]:
+def verdicts(results: SweepResults) -> Iterator[Verdict]:
     """The winner beside the config before the sweep, on what reports; and whether the final configs may count."""
     finals = {final.name: final for final in results.finals}
     if WINNER not in finals or BEFORE not in finals:
@@ -116,7 +116,7 @@ def gain(objective: Objective, ours: PerSeed, before: PerSeed) -> tuple[Badge, s
     return Badge("open", "no gain shown"), f"{numbers}: no gain is shown."
 
 
-def _broken(final: Final, broken: Sequence[str], where: str) -> Verdict:
+def _broken(final: FinalResult, broken: Sequence[str], where: str) -> Verdict:
     sentence = (
         f"On the {where} it does not meet the constraint on {', '.join(broken)}: by the sweep’s own rule "
         "its objective counts for nothing."
@@ -124,15 +124,15 @@ def _broken(final: Final, broken: Sequence[str], where: str) -> Verdict:
     return Verdict(final.name, Badge("warn", "constraint broken"), sentence)
 
 
-def _reporting(results: Results) -> str:
+def _reporting(results: SweepResults) -> str:
     return "test set" if words.mark(results.sweep) else "test split"
 
 
-def _choosing(results: Results) -> str:
+def _choosing(results: SweepResults) -> str:
     return "test set" if words.mark(results.sweep) else "validation split"
 
 
-def _selection(results: Results) -> str:
+def _selection(results: SweepResults) -> str:
     """Which images chose, and which report."""
     if results.sweep.selection.split == "test":
         return "The trials were judged on the test set itself, as this sweep asked by name (selection: {split: test})."
@@ -143,7 +143,7 @@ def _selection(results: Results) -> str:
     )
 
 
-def _blocks(results: Results) -> Iterator[Block]:
+def _blocks(results: SweepResults) -> Iterator[Block]:
     yield from _notes(results)
     if later := tuple(verdicts(results))[1:]:  # the first is the answer
         yield Verdicts(f"On the {_reporting(results)}.", later, "Of")
@@ -173,7 +173,7 @@ def _blocks(results: Results) -> Iterator[Block]:
     yield _cost(results)
 
 
-def _notes(results: Results) -> Iterator[Text]:
+def _notes(results: SweepResults) -> Iterator[Text]:
     if words.mark(results.sweep):
         chosen = (
             "The trials were judged on the test set itself: the winner’s numbers are too good by as much as the search"
@@ -196,7 +196,7 @@ def _notes(results: Results) -> Iterator[Text]:
         yield Text("Trials without numbers", tuple(items), "note")
 
 
-def _final_table(results: Results) -> Table:
+def _final_table(results: SweepResults) -> Table:
     sweep, mark = results.sweep, words.mark(results.sweep)
     assert sweep.final is not None
     return Table.of(
@@ -217,7 +217,7 @@ def _final_table(results: Results) -> Table:
     )
 
 
-def _costs(results: Results) -> Iterator[str]:
+def _costs(results: SweepResults) -> Iterator[str]:
     for final in results.finals:
         at = f"{words.point(final.point)}; " if final.point else ""
         yield f"{final.name}: {at}{final.passes:,} image passes."
@@ -230,7 +230,7 @@ def _costs(results: Results) -> Iterator[str]:
         )
 
 
-def _figures(results: Results) -> Iterator[Block]:
+def _figures(results: SweepResults) -> Iterator[Block]:
     objectives = results.sweep.objectives
     drawn = [figures.by_field(results, one) for one in objectives[1:]]
     drawn += [figures.front(results), figures.curves(results)]
@@ -241,12 +241,12 @@ def _figures(results: Results) -> Iterator[Block]:
         yield Text("No trial has numbers to draw.")
 
 
-def _front(results: Results) -> Table:
+def _front(results: SweepResults) -> Table:
     caption = "Pareto front: no other trial is better in one of these and as good in the others."
     return Table.of("front", caption, results.front, {**_at(results), **_numbers(results)}, limit=LISTED)
 
 
-def _patience(results: Results, rises: Sequence[patience.Rise]) -> Iterator[Block]:
+def _patience(results: SweepResults, rises: Sequence[patience.Rise]) -> Iterator[Block]:
     sweep, name = results.sweep, f"{results.sweep.objectives[0].name}{words.mark(results.sweep)}"
     wait = patience.waits(results, 3) if sweep.scheduler.name == "fifo" else None
     if wait == 1:
@@ -304,7 +304,7 @@ def _rungs(rungs: Sequence[patience.Rung], scheduler: str, name: str) -> Table:
     )
 
 
-def _schedule(best: Record) -> Table:
+def _schedule(best: TrialRecord) -> Table:
     return Table.of(
         "schedule",
         "Population based training changed trials on their way; the values of a trial in the tables are its last "
@@ -318,7 +318,7 @@ def _schedule(best: Record) -> Table:
     )
 
 
-def _trials(results: Results) -> Table:
+def _trials(results: SweepResults) -> Table:
     split = _choosing(results)
     return Table.of(
         "trials",
@@ -336,9 +336,9 @@ def _trials(results: Results) -> Table:
     )
 
 
-def _cost(results: Results) -> Table:
+def _cost(results: SweepResults) -> Table:
     """What was spent on what."""
-    by_state: dict[str, list[Record]] = {}
+    by_state: dict[str, list[TrialRecord]] = {}
     for record in results.records:
         by_state.setdefault(record.state, []).append(record)
     if len(by_state) > 1:
@@ -357,7 +357,7 @@ def _cost(results: Results) -> Table:
     )
 
 
-def _metrics(results: Results) -> Iterator[tuple[str, float]]:
+def _metrics(results: SweepResults) -> Iterator[tuple[str, float]]:
     if results.best is not None:
         for one in results.sweep.measures:
             yield f"best/{one.name}", results.best.value(one.name)
@@ -369,25 +369,25 @@ def _metrics(results: Results) -> Iterator[tuple[str, float]]:
             yield f"{final.name}/{name}", mean.mean
 
 
-def _search(results: Results) -> str:
+def _search(results: SweepResults) -> str:
     return f"{'TPE' if results.sweep.sampler == 'tpe' else results.sweep.sampler} search"
 
 
-def _ordered(results: Results) -> list[Record]:
+def _ordered(results: SweepResults) -> list[TrialRecord]:
     ranked = results.ranked
     return [*ranked, *(record for record in results.records if record not in ranked)]
 
 
-def _at(results: Results) -> words.Columns:
+def _at(results: SweepResults) -> words.Columns:
     """The columns of a trial's number and point."""
 
-    def value(path: str, record: Record) -> Value:
+    def value(path: str, record: TrialRecord) -> Value:
         return _value(record.point.get(path))
 
     return {"Trial": lambda record: record.number, **each(results.sweep.space, "{}", value)}
 
 
-def _numbers(results: Results) -> words.Columns:
+def _numbers(results: SweepResults) -> words.Columns:
     names = [one.name for one in results.sweep.measures]
     return each(names, f"{{}}{words.mark(results.sweep)}", lambda name, record: _fixed(record.value(name)))
 
@@ -399,5 +399,5 @@ def _fixed(value: float) -> Fixed | None:
 def _value(value: object) -> Value:
     """A swept field's."""
     if isinstance(value, float):
-        return Digits(value, 4)
+        return Significant(value, 4)
     return value if type(value) is int else words.value(value)

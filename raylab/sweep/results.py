@@ -18,7 +18,7 @@ from raylab.search import PROGRESS
 from raylab.space import Point
 from raylab.store import Store
 from raylab.sweep.config import Measure, Objective, Sweep
-from raylab.sweep.records import Record, Records
+from raylab.sweep.records import Records, TrialRecord
 
 WINNER, BEFORE = "winner", "before the sweep"
 LAST_VALUES = "winner's last values"  # of a winner with a schedule: its config, held from the first epoch
@@ -29,7 +29,7 @@ def best_for(control: Objective) -> str:
 
 
 @dataclass(frozen=True)
-class Final:
+class FinalResult:
     """One config over fresh seeds."""
 
     name: str
@@ -41,39 +41,39 @@ class Final:
 
 
 @dataclass(frozen=True)
-class Results:
+class SweepResults:
     """Everything that is shown."""
 
     sweep: Sweep
     key: str
-    records: tuple[Record, ...]  # by number
-    finals: tuple[Final, ...] = ()
+    records: tuple[TrialRecord, ...]  # by number
+    finals: tuple[FinalResult, ...] = ()
     best_config: str = ""  # YAML
     commit: str = "unknown"
     drawn_by_seed: bool = False  # each seed draws a split of its own into training and test images
 
     @property
-    def ranked(self) -> list[Record]:
+    def ranked(self) -> list[TrialRecord]:
         """Trials that ended with numbers and meet the constraints, the best first; of equals the earlier."""
         return _ranked([record for record in self.records if record.feasible], self.sweep.objectives[0])
 
     @property
-    def best(self) -> Record | None:
+    def best(self) -> TrialRecord | None:
         return next(iter(self.ranked), None)
 
-    def tuned(self, control: Objective) -> Record | None:
+    def tuned(self, control: Objective) -> TrialRecord | None:
         """The finished trial that is best for a control, whatever it is for the objective and the constraints."""
         return next(iter(_ranked([r for r in self.records if r.state == "finished"], control)), None)
 
     @property
-    def front(self) -> list[Record]:
+    def front(self) -> list[TrialRecord]:
         """Trials that no other one beats in an objective without losing in another: only with several."""
         if len(self.sweep.objectives) < 2:
             return []
         merits = {record.number: self._merits(record) for record in self.ranked}
         return [r for r in self.ranked if not any(dominates(m, merits[r.number]) for m in merits.values())]
 
-    def broken(self, final: Final) -> list[str]:
+    def broken(self, final: FinalResult) -> list[str]:
         """The constraints that a final config violates, on the images that report."""
         seen = final.held_out or final.whole
         return [one.name for one in self.sweep.constraints if one.violation(seen[one.name].mean) > 0]
@@ -103,14 +103,14 @@ class Results:
         controls = "" if tuned else "; no control was tuned"
         return f"{said}Not tuned: {', '.join(untouched)}{controls}."
 
-    def _merits(self, record: Record) -> tuple[float, ...]:
+    def _merits(self, record: TrialRecord) -> tuple[float, ...]:
         return tuple(
             record.value(one.name) if one.direction == "max" else -record.value(one.name)
             for one in self.sweep.objectives
         )
 
 
-def _ranked(records: list[Record], objective: Objective) -> list[Record]:
+def _ranked(records: list[TrialRecord], objective: Objective) -> list[TrialRecord]:
     sign = -1.0 if objective.direction == "max" else 1.0
     return sorted(
         records, key=lambda r: (math.isnan(r.value(objective.name)), sign * r.value(objective.name), r.number)
@@ -139,7 +139,7 @@ def frame(store: Store | str, key: str) -> Any:
     return pandas.DataFrame([row(record, judged_on) for record in records])
 
 
-def row(record: Record, judged_on: str) -> dict[str, Any]:
+def row(record: TrialRecord, judged_on: str) -> dict[str, Any]:
     """A trial as one flat line; `judged_on`: "half" of the test images, or all of the "test" set."""
     named = {name: value for name, value in record.numbers.items() if isinstance(value, int | float)}
     return {
@@ -158,7 +158,7 @@ def row(record: Record, judged_on: str) -> dict[str, Any]:
     }
 
 
-def best_yaml(results: Results, config: Config) -> str:
+def best_yaml(results: SweepResults, config: Config) -> str:
     """A config that the experiment's own job takes, with what it should give in its comment."""
     best, sweep = results.best, results.sweep
     assert best is not None

@@ -24,9 +24,9 @@ from raylab.sweep.final import finals
 from raylab.sweep.inline import InlineSearcher, check_inline
 from raylab.sweep.measure import drawn_by_seed
 from raylab.sweep.publication import parent, publication
-from raylab.sweep.records import Record, Records, epochs_of
+from raylab.sweep.records import Records, TrialRecord, epochs_of
 from raylab.sweep.report import page, report
-from raylab.sweep.results import Results, best_yaml
+from raylab.sweep.results import SweepResults, best_yaml
 from raylab.sweep.space import Needs, Prepared, watched
 from raylab.sweep.trial import TrialBody, name_of
 from raylab.sweep.words import line
@@ -36,7 +36,7 @@ LEFT_OUT = "the search ended without it"
 PASSES = 2  # of a search: a driver that was killed while Tune wrote its state may have lost a trial of Tune's
 
 
-def run(prepared: Prepared, site: Site) -> Results | None:
+def run(prepared: Prepared, site: Site) -> SweepResults | None:
     """None of a dry run. Raises BuildFailed where the final configs could not be built."""
     sweep = prepared.sweep
     check(prepared, site)
@@ -45,7 +45,7 @@ def run(prepared: Prepared, site: Site) -> Results | None:
         return None
     with site.tracker.job(f"sweeps/{sweep.study}", parent(sweep, prepared.key)) as tracked:
         records = search(prepared, site)
-        results = Results(sweep, prepared.key, records, commit=str(provenance.collect().get("commit", "unknown")))
+        results = SweepResults(sweep, prepared.key, records, commit=str(provenance.collect().get("commit", "unknown")))
         results = replace(results, drawn_by_seed=any(drawn_by_seed(stage) for stage in closure(prepared.values())))
         if sweep.final is not None and results.best is not None:
             results = replace(results, finals=tuple(finals(prepared, results, site)))
@@ -65,7 +65,7 @@ def check(prepared: Prepared, site: Site) -> None:
         check_inline(prepared.sweep.scheduler, bool(prepared.points))
 
 
-def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
+def search(prepared: Prepared, site: Site) -> tuple[TrialRecord, ...]:
     """The record of every trial, run or found. Raises BuildFailed where trials that a sampler should have proposed are
     not there."""
     sweep, store, count = prepared.sweep, site.store, prepared.sweep.count
@@ -105,7 +105,7 @@ def search(prepared: Prepared, site: Site) -> tuple[Record, ...]:
     return tuple(ended[number] for number in range(count))
 
 
-def _search(prepared: Prepared, done: Mapping[int, Record]) -> Search:
+def _search(prepared: Prepared, done: Mapping[int, TrialRecord]) -> Search:
     sweep = prepared.sweep
     return Search(
         key=prepared.key,
@@ -136,11 +136,11 @@ def _note(prepared: Prepared, records: Records, ended: Ended) -> None:
     seconds = round(float(ended.numbers.get("time_total_s", 0.0)), 3)
     epochs = epochs_of(ended.numbers)
     numbers = _told(sweep, ended.numbers)
-    records.write(Record(ended.number, ended.point, "stopped", numbers, "", epochs, seconds, (), curve))
+    records.write(TrialRecord(ended.number, ended.point, "stopped", numbers, "", epochs, seconds, (), curve))
 
 
-def _lost(sweep: Sweep, number: int, point: Point, cause: str, told: Numbers | None = None) -> Record:
-    return Record(number, point, "lost", _told(sweep, told or {}), cause, epochs_of(told or {}))
+def _lost(sweep: Sweep, number: int, point: Point, cause: str, told: Numbers | None = None) -> TrialRecord:
+    return TrialRecord(number, point, "lost", _told(sweep, told or {}), cause, epochs_of(told or {}))
 
 
 def _told(sweep: Sweep, numbers: Numbers) -> Numbers:
@@ -186,7 +186,7 @@ def made_from(needs: Needs) -> list[Stage]:
     return closure(stage for cells in needs.values() for stage in cells.values())
 
 
-def _best(prepared: Prepared, results: Results) -> dict[str, bytes]:
+def _best(prepared: Prepared, results: SweepResults) -> dict[str, bytes]:
     if results.best is None:
         return {}
     seeds = {"seeds": prepared.sweep.final.seeds} if prepared.sweep.final else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from raylab import runner
 from raylab.artifact import Artifact
-from raylab.backend import OnOutcome, Outcome
+from raylab.backend import OnOutcome, WorkOutcome
 from raylab.config import ConfigError
 from raylab.data.reader import DataError
 from raylab.identity import fingerprint
@@ -23,7 +23,7 @@ from raylab.store import Store
 from raylab.sweep.config import Sweep
 from raylab.sweep.follow import Judge, Lineage
 from raylab.sweep.measure import estimate
-from raylab.sweep.records import Record, Records, Schedule, epochs_of, plain, state_of
+from raylab.sweep.records import Records, Schedule, TrialRecord, epochs_of, plain, state_of
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Base, Needs, needed, recipe_of, watched
 from raylab.worker import Worker, fix_numerics
@@ -66,7 +66,7 @@ class TrialBody:
         state, said = state_of(numbers)
         seconds, curve = round(time.monotonic() - started, 3), tuple(lineage.curve)
         epochs = epochs_of(numbers) or len(curve)
-        records.write(Record(number, point, state, numbers, said, epochs, seconds, stages, curve, schedule))
+        records.write(TrialRecord(number, point, state, numbers, said, epochs, seconds, stages, curve, schedule))
         return numbers
 
     def _measure(self, needs: Needs, device: str, reporter: TrialReporter, lineage: Lineage) -> Numbers:
@@ -133,7 +133,7 @@ class _Quiet:
 
     def begin(self, present: int, missing: Sequence[Stage]) -> None: ...
     def start(self, stages: Sequence[Stage], units: int) -> None: ...
-    def outcome(self, outcome: Outcome) -> None: ...
+    def outcome(self, outcome: WorkOutcome) -> None: ...
     def built(self, artifact: Artifact) -> None: ...
     def end(self) -> None: ...
 

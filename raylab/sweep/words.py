@@ -12,7 +12,7 @@ from raylab.report.numbers import ABSENT
 from raylab.report.values import Value
 from raylab.search import PROGRESS, Ended
 from raylab.sweep.config import Sweep
-from raylab.sweep.records import Record
+from raylab.sweep.records import TrialRecord
 
 Columns = dict[str, Callable[[Any], Value]]
 
@@ -26,7 +26,7 @@ def cause(error: str) -> str:
     return excerpt(told, LONGEST)
 
 
-def state(record: Record) -> str:
+def state(record: TrialRecord) -> str:
     """In a word or three."""
     return "outside the constraints" if record.state == "finished" and not record.feasible else record.state
 

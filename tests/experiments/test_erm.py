@@ -22,7 +22,7 @@ from raylab.experiments.erm import EXPERIMENT, Cell, Erm, Planet, measure, plan
 from raylab.experiments.erm.measure import NetworkOnProbes
 from raylab.experiments.erm.report import report
 from raylab.experiments.erm.verdict import Expectation, answer, expectations, of_explanations, of_networks
-from raylab.experiments.worlds import Reliance, Worlds
+from raylab.experiments.worlds import Reliance, WorldStudy
 from raylab.identity import fingerprint
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
@@ -265,7 +265,9 @@ def test_digits_alone_have_a_page(silent: Planet) -> None:
 
 
 def test_worlds_that_were_judged_are_on_the_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = Worlds(split="held_out", first=500, without=1, having=1, seeds=2, test_rows=100, attack_steps=2, usage=True)
+    few = WorldStudy(
+        split="held_out", first=500, without=1, having=1, seeds=2, test_rows=100, attack_steps=2, usage=True
+    )
     shrink(few, monkeypatch)
     judged = built(config(data=None, worlds=few), store)
     results = EXPERIMENT.results([judged])

@@ -16,7 +16,7 @@ from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.robust import plan as robust_plan
 from raylab.experiments.transfer import TransferMatrix
-from raylab.experiments.worlds import Worlds
+from raylab.experiments.worlds import WorldStudy
 from raylab.stages.dataset import SeeFarData
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -90,7 +90,7 @@ def test_a_world_without_toogits_has_no_other_world_beside_it() -> None:
 
 
 def test_worlds_to_judge_are_part_of_the_plan() -> None:
-    judged = Worlds(split="held_out", without=1, having=1, seeds=2, usage=True)
+    judged = WorldStudy(split="held_out", without=1, having=1, seeds=2, usage=True)
     planned = plan(Erm(data=None, digits=None, worlds=judged))
     assert planned == worlds.plan(judged)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.experiments.errors import Cell, LearningFromErrors, plan
-from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, Toy, ToyProtocol
+from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, ToyPart, ToyProtocol
 from raylab.stage import Stage, closure
 from raylab.stages.dataset import DigitsData, PhotosData, SeeFarData
 
@@ -133,7 +133,7 @@ def test_parts_can_be_left_out_and_others_stay_what_they_are() -> None:
             lambda: ErrorsOnly(teachers=(ErrorsOnly().teachers[0],) * 2),
             r"each network at most once, got \['mlp', 'mlp'\]",
         ),
-        (lambda: Toy(protocols=(ToyProtocol(name="a", push="linf", amount=1),) * 2), "each name at most once"),
+        (lambda: ToyPart(protocols=(ToyProtocol(name="a", push="linf", amount=1),) * 2), "each name at most once"),
         (lambda: Cue(data=SeeFarData(name="seefar"), toogit=10), "less than or equal to 9"),
     ],
 )

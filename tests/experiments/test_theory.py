@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from raylab import runner
 from raylab.config import load
-from raylab.experiments.theory import EXPERIMENT, Cell, Theory, Worlds, measure, plan
+from raylab.experiments.theory import EXPERIMENT, Cell, Theory, TheoryWorlds, measure, plan
 from raylab.experiments.theory.figures import pictures
 from raylab.experiments.theory.plan import absent_images
 from raylab.experiments.theory.report import WORLDS, report
@@ -51,7 +51,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built[Theory, Cell]:
 
 
 @pytest.fixture(scope="module")
-def worlds(built: Built[Theory, Cell]) -> Worlds:
+def worlds(built: Built[Theory, Cell]) -> TheoryWorlds:
     return measure(built)
 
 
@@ -60,7 +60,7 @@ def results(built: Built[Theory, Cell]) -> Results:
     return EXPERIMENT.results([built])
 
 
-def comparisons(worlds: Worlds) -> list[Comparison]:
+def comparisons(worlds: TheoryWorlds) -> list[Comparison]:
     return [one for world in WORLDS.values() for part in world.parts for one in compared(worlds, part)]
 
 
@@ -88,28 +88,28 @@ def test_without_images_the_rest_runs_and_the_reason_is_told(monkeypatch: pytest
     assert "RAYLAB_DATA" in absent_images(config)
 
 
-def test_the_exact_rows_are_exact(worlds: Worlds) -> None:
+def test_the_exact_rows_are_exact(worlds: TheoryWorlds) -> None:
     computed = [one for one in compared(worlds, "gaussian") if one.ours.n == 0]
     assert {one.code for one in computed} == {"exact", "met"}
     assert {one.target.row for one in computed} >= {34, 35, 36, 37}
     assert len([one for one in computed if one.target.row == 35]) == 15  # five multipliers, ten variances
 
 
-def test_a_row_is_the_mean_over_the_tables_of_its_seeds(worlds: Worlds) -> None:
+def test_a_row_is_the_mean_over_the_tables_of_its_seeds(worlds: TheoryWorlds) -> None:
     by_hand = [read_quantities(worlds.built.artifacts[Cell("synthetic", seed)])["det 1.5"].mean for seed in (0, 1)]
     row = next(one for one in compared(worlds, "synthetic") if one.target.quantity == "D_det, 1.5η")
     assert row.ours.mean == pytest.approx(sum(by_hand) / 2)
     assert (row.ours.n, row.ours.seeds) == (800, 2)
 
 
-def test_the_closed_form_is_compared_at_each_seeds_own_label_sum(worlds: Worlds) -> None:
+def test_the_closed_form_is_compared_at_each_seeds_own_label_sum(worlds: TheoryWorlds) -> None:
     found = worlds.found("two_layer")
     for seed in (0, 1):
         excess = found["eps 0.01"][seed].mean - found["eps 0.01 expected"][seed].mean
         assert found["eps 0.01 excess"][seed].mean == pytest.approx(excess)
 
 
-def test_text_tables_page_and_record_tell_the_same_rows(worlds: Worlds, results: Results) -> None:
+def test_text_tables_page_and_record_tell_the_same_rows(worlds: TheoryWorlds, results: Results) -> None:
     listed = comparisons(worlds)
     (run,), (text,), (full,) = results.publications, results.texts, results.full_texts
     tables = {name: pd.read_csv(io.StringIO(run.files[f"tables/{name}.csv"].decode())) for name in ("worlds", *WORLDS)}
@@ -125,7 +125,7 @@ def test_text_tables_page_and_record_tell_the_same_rows(worlds: Worlds, results:
     assert run.parent.key == EXPERIMENT.opened(SMALL, "k" * 64).key
 
 
-def test_every_result_of_every_seed_is_a_run_that_its_params_tell_apart(worlds: Worlds, results: Results) -> None:
+def test_every_result_of_every_seed_is_a_run_that_its_params_tell_apart(worlds: TheoryWorlds, results: Results) -> None:
     (run,) = results.publications
     assert len(run.children) == len([cell for cell in worlds.built.artifacts if cell.role != "data"])
     assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
@@ -136,14 +136,14 @@ def test_every_result_of_every_seed_is_a_run_that_its_params_tell_apart(worlds: 
     assert first.places["raylab.artifact"] == worlds.built.artifacts[Cell("gaussian", 0)].folder
 
 
-def without(worlds: Worlds, *lost: str) -> Built[Theory, Cell]:
+def without(worlds: TheoryWorlds, *lost: str) -> Built[Theory, Cell]:
     cells = {cell: one for cell, one in worlds.built.artifacts.items() if cell.role not in lost}
     missing = {cell: "it failed" for cell in worlds.built.artifacts if cell.role in lost}
     return Built(SMALL, "k" * 64, cells, missing)
 
 
 @pytest.mark.parametrize("lost", list(WORLDS))
-def test_a_world_that_was_not_built_is_said_so(worlds: Worlds, lost: str) -> None:
+def test_a_world_that_was_not_built_is_said_so(worlds: TheoryWorlds, lost: str) -> None:
     found = measure(without(worlds, lost))
     for part in WORLDS[lost].parts:
         assert {(one.code, one.reason) for one in compared(found, part)} == {("not_run", "it failed")}
@@ -153,14 +153,14 @@ def test_a_world_that_was_not_built_is_said_so(worlds: Worlds, lost: str) -> Non
 
 
 @pytest.mark.parametrize("lost", [("usefulness", "squares", "two_layer"), ("gaussian", "synthetic"), tuple(WORLDS)])
-def test_what_is_there_is_shown(worlds: Worlds, lost: tuple[str, ...]) -> None:
+def test_what_is_there_is_shown(worlds: TheoryWorlds, lost: tuple[str, ...]) -> None:
     results = EXPERIMENT.results([without(worlds, *lost)])
     assert problems(results.page) == []
     assert "nan" not in results.full_texts[0]
     assert len(results.publications[0].children) == len([c for c in plan(SMALL) if c.role not in (*lost, "data")])
 
 
-def test_the_scoreboard_is_told_what_the_rows_ask_for_and_how_a_run_differs(worlds: Worlds) -> None:
+def test_the_scoreboard_is_told_what_the_rows_ask_for_and_how_a_run_differs(worlds: TheoryWorlds) -> None:
     found = list(evidence(worlds))
     assert {one.row for one in found} == {32, 34, 35, 36, 37, 39, 45}  # 38 is of MNIST alone
     lines = {line.row.row: line for line in scored(found)}  # refuses a name that its row does not have
@@ -178,7 +178,7 @@ def test_the_scoreboard_is_told_what_the_rows_ask_for_and_how_a_run_differs(worl
     assert own[0].ours.mean == pytest.approx(sum(by_hand) / 2)
 
 
-def test_the_default_numbers_are_at_the_published_protocol(worlds: Worlds) -> None:
+def test_the_default_numbers_are_at_the_published_protocol(worlds: TheoryWorlds) -> None:
     """Of rows 39 and 45, whose sizes are those of the default config."""
     default = Theory()
     config = SMALL.model_copy(update={"two_layer": default.two_layer, "synthetic": default.synthetic})

@@ -11,7 +11,7 @@ from raylab.experiments.theory.targets import Rule, Target
 from raylab.experiments.theory.verdict import Code, Comparison, answer, counts, unmatched, wanted
 from raylab.report.numbers import basis
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Digits, fields, shown
+from raylab.report.values import Significant, fields, shown
 
 NOTHING = PerSeed({}).mean
 EXACT = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
@@ -83,10 +83,10 @@ def test_verdicts_are_counted_and_the_answer_names_what_is_not_within() -> None:
 def test_numbers_are_written_as_people_read_them() -> None:
     assert wanted(Target("q", -0.99, 0.03, "s")) == "−0.99 ± 0.03"
     assert wanted(Target("q", 0.9, 0, "s", "at_most")) == "≤ 0.9"
-    assert shown(Digits(Estimate(0.99312, 0.00261, 1000, 5))) == "0.9931 ± 0.0026"
-    assert shown(Digits(Estimate(0.99299997, math.nan, 1000, 1))) == "0.9930"
-    assert shown(Digits(Estimate(2.25, 0.0, 0, 1))) == "2.25"
+    assert shown(Significant(Estimate(0.99312, 0.00261, 1000, 5))) == "0.9931 ± 0.0026"
+    assert shown(Significant(Estimate(0.99299997, math.nan, 1000, 1))) == "0.9930"
+    assert shown(Significant(Estimate(2.25, 0.0, 0, 1))) == "2.25"
     assert basis(Estimate(0.5, 0.1, 12_700, 1)) == "n = 12\u202f700, 1 seed"
     assert basis(Estimate(0.5, 0.1, 500, 3)) == "n = 500, 3 seeds"
-    assert fields("λ", Digits(233.41643552514867)) == {"λ": "233.416435525"}
+    assert fields("λ", Significant(233.41643552514867)) == {"λ": "233.416435525"}
     assert fields("x", EXACT.shown)["x high"] == fields("x", EXACT.shown)["x low"] == "1"

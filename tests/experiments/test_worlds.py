@@ -16,7 +16,7 @@ from scipy import stats
 from small_worlds import shrink
 
 from raylab import runner
-from raylab.experiments.worlds import EXPERIMENT, Score, Worlds, cases, plan, report
+from raylab.experiments.worlds import EXPERIMENT, Score, WorldStudy, cases, plan, report
 from raylab.experiments.worlds.measure import REGIONS, JudgedCase, Truth, WrongReliance, judge, truth_of
 from raylab.experiments.worlds.verdict import answer, by_rule
 from raylab.report.blocks import Report
@@ -29,7 +29,7 @@ from raylab.store import Store
 from raylab.study import Built, Study
 
 WORLD = SeeFarData(name="seefar")
-CASE = cases(Worlds())["having 0"]
+CASE = cases(WorldStudy())["having 0"]
 ORACLES = {"turned": rows.shares(0.95), "kept": rows.shares(0.99)}
 
 
@@ -39,7 +39,7 @@ def judged(truth: Truth, evidence: bool) -> JudgedCase:
 
 
 def score(*found: JudgedCase) -> Score:
-    return Score(Worlds(), found)
+    return Score(WorldStudy(), found)
 
 
 def table(shown: Report, name: str) -> list[dict[str, str]]:
@@ -118,10 +118,10 @@ USED = WrongReliance(
 @pytest.mark.parametrize(("first", "unseen"), [(0, (False, False)), (200, (True, False)), (300, (True, True))])
 def test_a_rule_is_said_to_be_fixed_before_the_cases_only_where_it_was(first: int, unseen: tuple[bool, ...]) -> None:
     one = replace(judged("turned", True), reliance=USED)
-    held_out = Score(Worlds(split="held_out", first=first), (one,))
+    held_out = Score(WorldStudy(split="held_out", first=first), (one,))
     assert tuple(rule.unseen for rule in by_rule(held_out)) == unseen
-    assert not any(rule.unseen for rule in by_rule(Score(Worlds(first=first), (one,))))
-    assert by_rule(Score(Worlds(split="held_out", first=first), (judged("turned", True),))) == ()
+    assert not any(rule.unseen for rule in by_rule(Score(WorldStudy(first=first), (one,))))
+    assert by_rule(Score(WorldStudy(split="held_out", first=first), (judged("turned", True),))) == ()
 
 
 def test_both_rules_have_their_rates_and_evidence_that_leaks_is_named() -> None:
@@ -153,7 +153,7 @@ def test_nothing_is_said_of_a_reliance_that_was_not_asked_for() -> None:
 def test_a_study_has_page_text_and_run_and_says_which_cases_were_not_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Worlds(without=1, having=1, seeds=2, test_rows=100, attack_steps=2, thresholds=True)
+    config = WorldStudy(without=1, having=1, seeds=2, test_rows=100, attack_steps=2, thresholds=True)
     shrink(config, monkeypatch)
     study = Study(config, plan(config))
     cells = runner.build(study.cells, Store(str(tmp_path / "store")), InlineBackend(), toy.Recorder())

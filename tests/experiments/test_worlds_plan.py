@@ -9,7 +9,7 @@ import pytest
 from raylab.core.flips import flippable
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import TransferMatrix
-from raylab.experiments.worlds.config import SplitName, Worlds
+from raylab.experiments.worlds.config import SplitName, WorldStudy
 from raylab.experiments.worlds.plan import DEAREST, RANGES, SAYS_NOTHING, Cell, cases, plan
 from raylab.stages.dataset import SeeFarData
 
@@ -20,7 +20,7 @@ def data(case: TransferMatrix) -> SeeFarData:
 
 
 def drawn(split: SplitName, count: int = 60) -> dict[str, TransferMatrix]:
-    return cases(Worlds(split=split, without=count, having=count))
+    return cases(WorldStudy(split=split, without=count, having=count))
 
 
 def test_the_held_out_split_shares_no_value_and_no_world_with_the_calibration() -> None:
@@ -35,7 +35,7 @@ def test_the_held_out_split_shares_no_value_and_no_world_with_the_calibration() 
 def test_a_case_depends_on_its_number_alone() -> None:
     few, many = drawn("held_out", 3), drawn("held_out", 9)
     assert {name: many[name] for name in few} == few
-    later = cases(Worlds(split="held_out", without=2, having=2, first=7))
+    later = cases(WorldStudy(split="held_out", without=2, having=2, first=7))
     assert later == {name: many[name] for name in ("without 7", "without 8", "having 7", "having 8")}
 
 
@@ -56,7 +56,7 @@ def test_worlds_without_have_no_toogit_that_tells_and_the_others_one_that_the_ra
 
 
 def test_the_plan_is_that_of_every_case() -> None:
-    config = Worlds(without=1, having=2, seeds=2)
+    config = WorldStudy(without=1, having=2, seeds=2)
     cells = plan(config)
     assert {cell.case for cell in cells} == {"without 0", "having 0", "having 1"}
     alone = transfer_matrix.plan(cases(config)["having 1"])
@@ -69,11 +69,14 @@ def test_the_plan_is_that_of_every_case() -> None:
 @pytest.mark.parametrize("changed", [{"seeds": 1}, {"without": 0}, {"split": "test"}])
 def test_what_cannot_be_judged_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changed))):
-        Worlds.model_validate(changed)
+        WorldStudy.model_validate(changed)
 
 
 def test_usage_adds_four_cells_a_world_and_changes_no_other() -> None:
-    plain, asked = plan(Worlds(without=1, having=1, seeds=2)), plan(Worlds(without=1, having=1, seeds=2, usage=True))
+    plain, asked = (
+        plan(WorldStudy(without=1, having=1, seeds=2)),
+        plan(WorldStudy(without=1, having=1, seeds=2, usage=True)),
+    )
     assert {cell: asked[cell].key for cell in plain} == {cell: stage.key for cell, stage in plain.items()}
     added = [cell.of for cell in asked if cell not in plain]
     assert sorted(cell.role for cell in added) == ["alone"] * 8 + ["oracles"] * 4 + ["usage"] * 4
@@ -82,7 +85,7 @@ def test_usage_adds_four_cells_a_world_and_changes_no_other() -> None:
 
 
 def test_toogits_alone_are_shown_to_the_very_networks_of_the_matrix() -> None:
-    asked = plan(Worlds(without=1, having=1, seeds=2, usage=True))
+    asked = plan(WorldStudy(without=1, having=1, seeds=2, usage=True))
     shown = {cell: stage for cell, stage in asked.items() if cell.role == "alone"}
     assert len(shown) == 8
     for (name, of), stage in shown.items():

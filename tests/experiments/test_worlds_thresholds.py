@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from rows import robust, shares, strong
 
-from raylab.experiments.worlds import Worlds
+from raylab.experiments.worlds import WorldStudy
 from raylab.experiments.worlds.matrix import RULE, Thresholds, TransferMatrix, code
 from raylab.experiments.worlds.measure import JudgedCase, Truth
 from raylab.experiments.worlds.thresholds import CARRIES, FLIPS, STANDS, best, tried
@@ -51,6 +51,6 @@ def test_the_grid_holds_the_rule_of_today_which_is_always_shown() -> None:
 
 
 def test_thresholds_are_never_chosen_on_held_out_worlds() -> None:
-    assert Worlds(thresholds=True).thresholds
+    assert WorldStudy(thresholds=True).thresholds
     with pytest.raises(ValidationError, match="for split calibration alone, got held_out"):
-        Worlds(split="held_out", thresholds=True)
+        WorldStudy(split="held_out", thresholds=True)

@@ -14,7 +14,7 @@ import pytest
 
 from raylab.config import load
 from raylab.report.scoreboard.page import job_of
-from raylab.report.scoreboard.rows import Criterion, Published, Row, Rows, all_rows, table
+from raylab.report.scoreboard.rows import Criterion, Published, Rows, TargetRow, all_rows, table
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE = sorted((ROOT / "raylab" / "experiments").glob("*/scoreboard.py"))
@@ -22,7 +22,7 @@ assert len(EVIDENCE) >= 7
 COMMANDS = {row.run.command: row.row for row in reversed(all_rows()) if job_of(row.run.command)}
 
 
-def names(row: Row) -> set[str]:
+def names(row: TargetRow) -> set[str]:
     return {*row.published, *row.criteria}
 
 

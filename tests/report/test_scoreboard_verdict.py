@@ -12,7 +12,7 @@ from scoreboard_lines import evidence, line
 from raylab.core.statistics import Estimate
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.rows import Criterion, Published, all_rows
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, Run, scored
+from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, MeasuredRun, scored
 
 # Row 46: "rand" within .80 to .92, "det" within .51 to .71, and the criterion "det above relabelled" at least 0.
 PUBLISHED = {"on": "the published world", "protocol": ""}
@@ -240,7 +240,7 @@ def test_every_verdict_has_words_and_a_meaning() -> None:
     assert all(MEANINGS.values())
 
 
-def drawn(seed: int) -> Run:
+def drawn(seed: int) -> MeasuredRun:
     """A run of up to four numbers, each with a tolerance, a criterion, or both; any protocol, any width."""
     rng = np.random.default_rng(seed)
     found = []
@@ -254,21 +254,21 @@ def drawn(seed: int) -> Run:
         other = "smaller" if rng.integers(2) else ""
         excuse = "too small" if rng.integers(4) == 0 else ""
         found.append(Measured(Evidence(1, str(place), ours, "it", other, excuse), published, criterion))
-    return Run("it", tuple(found))
+    return MeasuredRun("it", tuple(found))
 
 
 RUNS = [drawn(seed) for seed in range(600)]
 
 
-def wider(run: Run, by: float) -> Run:
+def wider(run: MeasuredRun, by: float) -> MeasuredRun:
     measured = []
     for one in run.measured:
         low, high = one.bounds
         measured.append(replace(one, evidence=one.evidence._replace(bounds=(low - by, high + by))))
-    return Run(run.on, tuple(measured))
+    return MeasuredRun(run.on, tuple(measured))
 
 
-def flipped(run: Run) -> Run:
+def flipped(run: MeasuredRun) -> MeasuredRun:
     """The same run under criteria that ask for the opposite."""
     measured = [
         replace(
@@ -278,7 +278,7 @@ def flipped(run: Run) -> Run:
         )
         for one in run.measured
     ]
-    return Run(run.on, tuple(measured))
+    return MeasuredRun(run.on, tuple(measured))
 
 
 def test_the_draws_reach_every_verdict() -> None:
@@ -310,4 +310,4 @@ def test_criteria_of_the_opposite_sign_turn_the_same_direction_into_a_contradict
 
 def test_no_order_of_evidence_changes_a_verdict() -> None:
     for run in RUNS[:200]:
-        assert Run(run.on, run.measured[::-1]).code == run.code
+        assert MeasuredRun(run.on, run.measured[::-1]).code == run.code

@@ -8,23 +8,23 @@ import pytest
 import sweeps
 
 from raylab.sweep.patience import rises, rungs, waits
-from raylab.sweep.records import Record, State
-from raylab.sweep.results import Results
+from raylab.sweep.records import State, TrialRecord
+from raylab.sweep.results import SweepResults
 
 LATE = (0.1, 0.1, 0.1, 0.5, 0.7)  # at chance for three epochs, and the best in the end
 EARLY = (0.3, 0.4, 0.45, 0.45, 0.4)
 MIDDLE = (0.2, 0.3, 0.3, 0.3, 0.3)
 
 
-def record(number: int, values: tuple[float, ...], state: State = "finished") -> Record:
+def record(number: int, values: tuple[float, ...], state: State = "finished") -> TrialRecord:
     curve = tuple((value, value, 1.0) for value in values)
-    return Record(number, {"students.det.lr": 10.0**-number, "students.det.epochs": 4}, state,
+    return TrialRecord(number, {"students.det.lr": 10.0**-number, "students.det.epochs": 4}, state,
                   {"D_det": values[-1], "violations": []}, epochs=len(values), curve=curve)  # fmt: skip
 
 
-def of(*records: Record, direction: str = "max", **changes: object) -> Results:
+def of(*records: TrialRecord, direction: str = "max", **changes: object) -> SweepResults:
     sweep = sweeps.sweep(objectives=[{**sweeps.OBJECTIVE, "direction": direction}], curves=True, final=None, **changes)
-    return Results(sweep, "a" * 64, records)
+    return SweepResults(sweep, "a" * 64, records)
 
 
 def test_the_winner_that_starts_late_is_waited_for_until_it_leads() -> None:

@@ -16,11 +16,11 @@ from raylab.artifact import CorruptArtifact
 from raylab.sealed import CHECKSUM
 from raylab.store import Store
 from raylab.sweep.follow import Book
-from raylab.sweep.records import Record, Records
+from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame
 from raylab.sweep.run import run
 
-RECORD = Record(
+RECORD = TrialRecord(
     3,
     {"train.lr": 0.1, "data.classes": [1, 2]},
     "finished",
@@ -58,7 +58,7 @@ def path_of(records: Records) -> Path:
     return Path(records.folder) / "trials" / "00003.json"
 
 
-def same(found: Record | None) -> bool:
+def same(found: TrialRecord | None) -> bool:
     return found is not None and repr(found) == repr(RECORD)  # nan is not equal to itself
 
 

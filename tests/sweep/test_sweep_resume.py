@@ -17,7 +17,7 @@ from raylab.stage import Stage
 from raylab.stages import dataset, training
 from raylab.store import Store
 from raylab.sweep.follow import Book
-from raylab.sweep.records import Record, Records
+from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame
 from raylab.sweep.run import run, search
 from raylab.sweep.space import recipe_of, watched
@@ -40,14 +40,14 @@ class Told(InlineBackend):
             if isinstance(told := self.ends(number), str):
                 on_ended(Ended(number, point, {}, told))
             elif told is not None:
-                Records(store, search.key).write(Record(number, point, "finished", {**told, "violations": []}))
+                Records(store, search.key).write(TrialRecord(number, point, "finished", {**told, "violations": []}))
 
     def forget_trials(self, search: Search, store: Store) -> None:
         del search, store
         self.forgotten += 1
 
 
-def states(records: tuple[Record, ...]) -> list[str]:
+def states(records: tuple[TrialRecord, ...]) -> list[str]:
     return [record.state for record in records]
 
 
@@ -120,7 +120,7 @@ def test_a_grid_whose_fields_change_places_is_run_as_its_own_and_takes_no_record
     assert one.key != other.key
     records = Records(Store(str(tmp_path / "store")), other.key)
     for number, point in enumerate(one.points):
-        records.write(Record(number, point, "finished", {"D_det": 0.5}))
+        records.write(TrialRecord(number, point, "finished", {"D_det": 0.5}))
     assert sorted(records.all(4)) == [0, 1, 2, 3]
     assert sorted(records.all(4, other.points)) == [0, 3]  # the corners that both orders count alike
     points = [record.point for record in search(other, sweeps.site(tmp_path))]
@@ -157,7 +157,7 @@ def test_each_record_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     search(prepared, site)
     reads, read = list[int](), Records.read
 
-    def counted(self: Records, number: int, *point: Any) -> Record | None:
+    def counted(self: Records, number: int, *point: Any) -> TrialRecord | None:
         reads.append(number)
         return read(self, number, *point)
 

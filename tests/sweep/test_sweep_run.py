@@ -18,12 +18,12 @@ from raylab.stages.half import Half, cut, half_of
 from raylab.store import Store
 from raylab.sweep.measure import is_test_data
 from raylab.sweep.records import Records
-from raylab.sweep.results import Results, dominates, frame
+from raylab.sweep.results import SweepResults, dominates, frame
 from raylab.sweep.run import run, search
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepResults]:
     folder = tmp_path_factory.mktemp("sweep")
     results = run(sweeps.prepared(), sweeps.site(folder))
     assert results is not None
@@ -44,7 +44,7 @@ def test_what_is_made_from_training_images_alone_is_the_jobs_own_artifact() -> N
     assert kinds == {"half", "evaluation"}
 
 
-def test_the_halves_of_a_set_share_no_example_and_lose_none(done: tuple[Path, Results]) -> None:
+def test_the_halves_of_a_set_share_no_example_and_lose_none(done: tuple[Path, SweepResults]) -> None:
     folder, _ = done
     data = next(stage for stage in closure(sweeps.prepared().values()) if is_test_data(stage))
     sides = {side: half_of(data, side, 0) for side in ("selection", "held_out")}  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def test_an_example_is_on_the_same_side_in_every_order_and_company() -> None:
     assert set(cut({"id": ids[::-1][:40]}, half)["id"]) == {i for i in cut({"id": ids}, half)["id"] if i >= 60}
 
 
-def test_every_trial_has_the_value_of_its_cell_on_the_half(done: tuple[Path, Results]) -> None:
+def test_every_trial_has_the_value_of_its_cell_on_the_half(done: tuple[Path, SweepResults]) -> None:
     folder, results = done
     store = Store(str(folder / "store"))
     assert [record.number for record in results.records] == list(range(6))
@@ -74,7 +74,9 @@ def test_every_trial_has_the_value_of_its_cell_on_the_half(done: tuple[Path, Res
         assert record.value("D_det") == pytest.approx(table.column("correct").to_numpy().mean())
 
 
-def test_the_config_that_comes_out_runs_with_its_job_and_gives_the_reported_number(done: tuple[Path, Results]) -> None:
+def test_the_config_that_comes_out_runs_with_its_job_and_gives_the_reported_number(
+    done: tuple[Path, SweepResults],
+) -> None:
     folder, results = done
     path = folder / "reports" / "sweeps" / "tiny" / "best.yaml"
     config = load(TransferMatrix, path)
@@ -87,7 +89,9 @@ def test_the_config_that_comes_out_runs_with_its_job_and_gives_the_reported_numb
     assert results.key[:12] in path.read_text()
 
 
-def test_the_winner_is_reported_on_the_other_half_with_seeds_that_no_trial_used(done: tuple[Path, Results]) -> None:
+def test_the_winner_is_reported_on_the_other_half_with_seeds_that_no_trial_used(
+    done: tuple[Path, SweepResults],
+) -> None:
     folder, results = done
     store = Store(str(folder / "store"))
     winner = next(final for final in results.finals if final.name == "winner")
@@ -99,7 +103,7 @@ def test_the_winner_is_reported_on_the_other_half_with_seeds_that_no_trial_used(
     assert [final.name for final in results.finals] == ["winner", "before the sweep"]
 
 
-def test_finals_are_compared_on_the_same_images_of_the_same_seeds(done: tuple[Path, Results]) -> None:
+def test_finals_are_compared_on_the_same_images_of_the_same_seeds(done: tuple[Path, SweepResults]) -> None:
     _, results = done
     winner, before = results.finals
     for seed in (7, 8):
@@ -113,7 +117,7 @@ def test_finals_are_compared_on_the_same_images_of_the_same_seeds(done: tuple[Pa
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(
-    done: tuple[Path, Results], capsys: pytest.CaptureFixture[str]
+    done: tuple[Path, SweepResults], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, results = done
     before = {path: path.stat().st_mtime_ns for path in (folder / "store").rglob("*") if path.name == "MANIFEST.json"}
@@ -162,12 +166,12 @@ def test_a_control_is_tuned_by_the_same_trials_and_reported_where_it_is_best(tmp
     assert "each at the best of the same trials for it: random labels." in " ".join(sweeps.text(results).split())
 
 
-def test_a_table_without_tuned_controls_says_so(done: tuple[Path, Results]) -> None:
+def test_a_table_without_tuned_controls_says_so(done: tuple[Path, SweepResults]) -> None:
     _, results = done
     assert "Not tuned: the config before the sweep; no control was tuned." in " ".join(sweeps.text(results).split())
 
 
-def test_a_constraint_decides_who_may_win(done: tuple[Path, Results], tmp_path: Path) -> None:
+def test_a_constraint_decides_who_may_win(done: tuple[Path, SweepResults], tmp_path: Path) -> None:
     _, free = done
     bound = sorted(record.value("D_det") for record in free.records)[2]
     limit = {"name": "not too good", "cell": sweeps.STUDENT, "at_most": bound}
@@ -190,7 +194,7 @@ def test_selection_on_the_test_set_is_marked_in_every_table(tmp_path: Path) -> N
     assert sweeps.sweep().selection.split == "half"  # unless it is asked for by name
 
 
-def test_what_fresh_seeds_do_not_promise_is_said_where_a_seed_draws_the_split(done: tuple[Path, Results]) -> None:
+def test_what_fresh_seeds_do_not_promise_is_said_where_a_seed_draws_the_split(done: tuple[Path, SweepResults]) -> None:
     folder, results = done
     for told in (sweeps.text(results), results_file(folder), sweeps.page(results)):
         flat = " ".join(told.replace("\n# ", " ").split())
@@ -201,7 +205,7 @@ def test_what_fresh_seeds_do_not_promise_is_said_where_a_seed_draws_the_split(do
     assert "trials of other seeds" not in sweeps.text(fixed) + sweeps.page(fixed)
 
 
-def test_the_front_holds_exactly_those_that_nobody_dominates(done: tuple[Path, Results]) -> None:
+def test_the_front_holds_exactly_those_that_nobody_dominates(done: tuple[Path, SweepResults]) -> None:
     _, results = done
     both = [sweeps.OBJECTIVE, {"name": "p1", "cell": sweeps.STUDENT, "metric": "p1", "direction": "min"}]
     records = tuple(
@@ -210,13 +214,13 @@ def test_the_front_holds_exactly_those_that_nobody_dominates(done: tuple[Path, R
             results.records, [(0.5, 0.5), (0.6, 0.6), (0.4, 0.6), (0.6, 0.5), (0.1, 0.1), (0.1, 0.2)], strict=True
         )
     )
-    several = Results(sweeps.sweep(objectives=both), results.key, records)
+    several = SweepResults(sweeps.sweep(objectives=both), results.key, records)
     assert {record.number for record in several.front} == {3, 4}
     assert dominates((1.0, 1.0), (1.0, 0.0))
     assert not dominates((1.0, 1.0), (1.0, 1.0))
 
 
-def test_one_call_gives_a_frame(done: tuple[Path, Results]) -> None:
+def test_one_call_gives_a_frame(done: tuple[Path, SweepResults]) -> None:
     folder, results = done
     found = frame(str(folder / "store"), results.key[:12])
     assert list(found["trial"]) == list(range(6))
@@ -263,7 +267,7 @@ def results_file(folder: Path) -> str:
     return (folder / "reports" / "sweeps" / "tiny" / "best.yaml").read_text()
 
 
-def _held_out(results: Results) -> list:  # type: ignore[type-arg]
+def _held_out(results: SweepResults) -> list:  # type: ignore[type-arg]
     from raylab.sweep.space import measured
 
     assert results.best is not None
@@ -280,7 +284,7 @@ class _Silent:
     def end(self) -> None: ...
 
 
-def test_records_of_another_point_are_not_taken_for_this_one(done: tuple[Path, Results]) -> None:
+def test_records_of_another_point_are_not_taken_for_this_one(done: tuple[Path, SweepResults]) -> None:
     folder, results = done
     records = Records(Store(str(folder / "store")), results.key)
     assert records.read(0, results.records[0].point) == results.records[0]

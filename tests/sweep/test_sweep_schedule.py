@@ -13,8 +13,8 @@ from raylab.stage import closure
 from raylab.sweep.follow import Lineage
 from raylab.sweep.importance import importances
 from raylab.sweep.measure import is_test_data
-from raylab.sweep.records import Record, Records
-from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, Final, Results, best_yaml
+from raylab.sweep.records import Records, TrialRecord
+from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, FinalResult, SweepResults, best_yaml
 from raylab.sweep.schedule import under
 from raylab.sweep.space import needed
 
@@ -28,13 +28,13 @@ A, B = (
 
 
 @pytest.fixture
-def results() -> Results:
+def results() -> SweepResults:
     records = tuple(
-        Record(n, B, "finished", {"D_det": 0.5 + n / 10, "violations": []}, epochs=8, schedule=((4, A), (8, B)))
+        TrialRecord(n, B, "finished", {"D_det": 0.5 + n / 10, "violations": []}, epochs=8, schedule=((4, A), (8, B)))
         for n in range(4)
     )
     finals = tuple(
-        Final(
+        FinalResult(
             name,
             point,
             {"D_det": Estimate(value, 0.01, 100, 2)},
@@ -44,7 +44,7 @@ def results() -> Results:
         )
         for name, point, value in ((WINNER, B, 0.81), (LAST_VALUES, B, 0.62), (BEFORE, {}, 0.43))
     )
-    return Results(sweeps.sweep(**sweeps.PBT), "a" * 64, records, finals)
+    return SweepResults(sweeps.sweep(**sweeps.PBT), "a" * 64, records, finals)
 
 
 def test_a_lineage_tells_whose_epochs_it_has() -> None:
@@ -73,7 +73,7 @@ def test_a_schedule_is_measured_by_the_same_cells_on_the_same_half() -> None:
     assert not any(is_test_data(stage) for stage in closure([after.inputs["model"]]))
 
 
-def test_a_schedule_comes_back_from_its_record(results: Results, tmp_path: object) -> None:
+def test_a_schedule_comes_back_from_its_record(results: SweepResults, tmp_path: object) -> None:
     from raylab.store import Store
 
     records = Records(Store(str(tmp_path)), results.key)
@@ -81,7 +81,7 @@ def test_a_schedule_comes_back_from_its_record(results: Results, tmp_path: objec
     assert records.read(2) == results.records[2]
 
 
-def test_the_winners_number_is_said_to_be_its_schedules_and_not_that_of_its_config(results: Results) -> None:
+def test_the_winners_number_is_said_to_be_its_schedules_and_not_that_of_its_config(results: SweepResults) -> None:
     text, html = " ".join(sweeps.text(results).split()), sweeps.page(results)
     for told in (text, html):
         assert "schedule" in told
@@ -96,6 +96,6 @@ def test_the_winners_number_is_said_to_be_its_schedules_and_not_that_of_its_conf
     assert "#   until epoch 4: students.det.lr=0.001" in out
 
 
-def test_last_values_explain_nothing(results: Results) -> None:
-    many = Results(results.sweep, results.key, results.records * 3)
+def test_last_values_explain_nothing(results: SweepResults) -> None:
+    many = SweepResults(results.sweep, results.key, results.records * 3)
     assert importances(many, results.sweep.objectives[0]) == {}

@@ -13,7 +13,7 @@ from raylab.experiments.controls.plan import Cell
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
 from raylab.study import Built
 
@@ -69,26 +69,14 @@ class OverRadius:
 
 
 @dataclass(frozen=True)
-class MeasuredControls:
+class MeasuredControls(Findings[ControlStudy, Cell]):
     """One study's result."""
 
-    built: Built[ControlStudy, Cell]
-    note: str
-    classes: int
-    training_rows: int
-    reader: Reader[Cell]
+    reader: CellReader[Cell]
     sources: Mapping[str, PerSeed]  # test accuracy
     collapsed: tuple[str, ...]
     curve: Mapping[str, OverRadius]  # by source, "standard" and "robust"; empty: not asked
     controls: tuple[Control, ...] = ()
-
-    @property
-    def config(self) -> ControlStudy:
-        return self.built.config
-
-    @property
-    def chance(self) -> float:
-        return 1 / self.classes
 
     @property
     def title(self) -> str:
@@ -126,15 +114,10 @@ class MeasuredControls:
 
 def measure(built: Built[ControlStudy, Cell]) -> MeasuredControls:
     """All numbers, from the results of single examples."""
-    config, cells = built.config, built.artifacts
-    data = next(artifact for cell, artifact in cells.items() if cell.role == "data")
-    reader: Reader[Cell] = Reader(cells, config.seeds, config.data.images_of)
+    config, reader = built.config, reader_of(built)
     asked = dict.fromkeys(cell.of for cell in built.planned if cell.role == "source")
     bare = MeasuredControls(
-        built,
-        str(data.metrics["note"]),
-        len(data.metrics["class_names"]),
-        data.rows,
+        *begun(built),
         reader,
         {name: reader.right(Cell("source", 0, name)) for name in ("standard", "robust", "bugs") if name in asked},
         reader.warnings("network", "collapse", lambda cell: cell.of),

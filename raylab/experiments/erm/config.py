@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.experiments.fields import Increasing, NetworkName, Radii, Seeds, StandardRecipe, StudyName
-from raylab.experiments.worlds import Worlds
+from raylab.experiments.worlds import WorldStudy
 from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
@@ -29,7 +29,7 @@ class Restricted(Config):
     inversion: Inversion = Inversion(start="image")
 
 
-class Digits(Config):
+class DigitsPanels(Config):
     """The panels of the story on digits, where nobody knows the non-robust features."""
 
     data: DigitsData = DigitsData()
@@ -104,8 +104,8 @@ class Erm(Config):
     # L2 radii of robust accuracy; the last is judged.
     eps: Radii = (0.4, 0.8)
     attacked_rows: Count = 300  # test images under attack, in `more_data` and `dimension`
-    digits: Digits | None = Digits()
-    worlds: Worlds | None = None  # the lab's verdict against the truth of many worlds: configs/erm/worlds.yaml
+    digits: DigitsPanels | None = DigitsPanels()
+    worlds: WorldStudy | None = None  # the lab's verdict against the truth of many worlds: configs/erm/worlds.yaml
     compute: Compute = Compute(batch_rows=500, shard_rows=10_000)
 
     @model_validator(mode="after")

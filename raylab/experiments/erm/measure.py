@@ -14,7 +14,7 @@ from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell
 from raylab.experiments.worlds import Conflict, Reliance, Score
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import ByRow, Reader
+from raylab.report.read import ByRow, CellReader
 from raylab.study import Built
 
 # Labels of the features, and their names in artifacts: See-Far's own.
@@ -56,7 +56,7 @@ class NetworkOnProbes:
         return self.non_robust - self.robust
 
 
-class Point(NamedTuple):
+class WorldPoint(NamedTuple):
     """A standard network of one world at one number of training images or pixels a side."""
 
     part: str  # of SIZES
@@ -86,7 +86,7 @@ class Planet:
     oracles: Mapping[str, PerSeed]  # by feature: share of clean test images that its oracle reads right
     det: Mapping[str, PerSeed]  # by OF_DET
     by_chance: Mapping[str, float]  # by feature: share of the energy of a random direction
-    points: tuple[Point, ...]
+    points: tuple[WorldPoint, ...]
     explained: Mapping[tuple[str, float], Mapping[str, PerSeed]]  # by network and sigma: energy shares by feature
     worlds: Score | None
     notes: tuple[str, ...]
@@ -95,7 +95,7 @@ class Planet:
     def config(self) -> Erm:
         return self.built.config
 
-    def of(self, part: str, world: str) -> list[Point]:
+    def of(self, part: str, world: str) -> list[WorldPoint]:
         return [point for point in self.points if (point.part, point.world) == (part, world)]
 
 
@@ -104,7 +104,9 @@ def measure(built: Built[Erm, Cell | worlds.Cell]) -> Planet:
     config = built.config
     cells = {cell: artifact for cell, artifact in built.artifacts.items() if isinstance(cell, Cell)}
     planned = [cell for cell in built.planned if isinstance(cell, Cell)]
-    reader = Reader(cells, config.seeds if config.data else (), config.data.images_of if config.data else _no_images)
+    reader = CellReader(
+        cells, config.seeds if config.data else (), config.data.images_of if config.data else _no_images
+    )
     here = {cell._replace(seed=0) for cell in planned}  # whatever the seed
     clean = Cell("oracles", "usage", 0, kind="test")
     lying = [Cell("perturbation", "usage", 0), *(Cell("explanation", "explain", 0, name) for name in EXPLAINED)]
@@ -133,7 +135,7 @@ def answers(planet: Planet, part: str, seed: int) -> SetAnswers | None:
     return SetAnswers(float(made.metrics["success"]), own, label)
 
 
-def _networks(reader: Reader[Cell], names: list[str]) -> dict[str, NetworkOnProbes]:
+def _networks(reader: CellReader[Cell], names: list[str]) -> dict[str, NetworkOnProbes]:
     found = {}
     for name in names:
         shown = {kind: Cell("usage", "usage", 0, name, kind) for kind in PROBES}
@@ -150,16 +152,16 @@ def _networks(reader: Reader[Cell], names: list[str]) -> dict[str, NetworkOnProb
     return found
 
 
-def _points(reader: Reader[Cell], config: Erm, here: set[Cell]) -> list[Point]:
+def _points(reader: CellReader[Cell], config: Erm, here: set[Cell]) -> list[WorldPoint]:
     found = [_point(reader, cell, config) for cell in here if cell.role == "test" and cell.part in SIZES]
     parts, kinds = list(SIZES), list(WORLDS)
     return sorted(found, key=lambda point: (parts.index(point.part), kinds.index(point.world), point.size))
 
 
-def _point(reader: Reader[Cell], place: Cell, config: Erm) -> Point:
+def _point(reader: CellReader[Cell], place: Cell, config: Erm) -> WorldPoint:
     shown = place._replace(role="usage")
     attacked = {seed: a.metrics for seed, a in reader.artifacts(place._replace(role="robust")).items()}
-    return Point(
+    return WorldPoint(
         place.part,
         place.kind,
         place.size,
@@ -179,7 +181,9 @@ def _lost(metrics: Mapping[str, Any], place: int) -> Estimate:
     return proportion(n - round(metrics["robust"][place] * metrics["n"]), n)
 
 
-def _explained(reader: Reader[Cell], config: Erm, here: set[Cell]) -> dict[tuple[str, float], Mapping[str, PerSeed]]:
+def _explained(
+    reader: CellReader[Cell], config: Erm, here: set[Cell]
+) -> dict[tuple[str, float], Mapping[str, PerSeed]]:
     cells = {name: Cell("explanation", "explain", 0, name) for name in EXPLAINED}
     return {
         (name, sigma): {feature: _energy(reader, cell, column, k) for feature, column in FEATURES.items()}
@@ -189,14 +193,14 @@ def _explained(reader: Reader[Cell], config: Erm, here: set[Cell]) -> dict[tuple
     }
 
 
-def _of_det(reader: Reader[Cell], role: str, metric: str) -> PerSeed:
+def _of_det(reader: CellReader[Cell], role: str, metric: str) -> PerSeed:
     if role == "oracles":
         n = "n_toogit_is_target" if metric == "toogit_is_target" else "n"
         return reader.counted(Cell(role, "usage", 0, kind="det"), metric, n)
     return _energy(reader, Cell(role, "usage", 0), metric)
 
 
-def _energy(reader: Reader[Cell], cell: Cell, metric: str, place: int = 0) -> PerSeed:
+def _energy(reader: CellReader[Cell], cell: Cell, metric: str, place: int = 0) -> PerSeed:
     """A number of the manifests that is no share of images: it has no standard error of its own."""
     found = {}
     for seed, artifact in reader.artifacts(cell).items():

@@ -15,7 +15,7 @@ from raylab.bench import PROBE_ROWS, Bench
 from raylab.core.seefar import PROBES
 from raylab.experiments import robust, worlds
 from raylab.experiments import transfer as transfer_matrix
-from raylab.experiments.erm.config import Digits, Dimension, Erm, Explain, MoreData, Restricted
+from raylab.experiments.erm.config import DigitsPanels, Dimension, Erm, Explain, MoreData, Restricted
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.transfer import Controls, TransferMatrix
 from raylab.stage import Compute, Stage
@@ -217,7 +217,7 @@ def silenced(data: SeeFarData) -> bool:
     return data.toogit_amplitude == 0.0 or data.toogit_reliability <= SILENT
 
 
-def _digits(part: Digits, compute: Compute) -> Cells:
+def _digits(part: DigitsPanels, compute: Compute) -> Cells:
     """D_det of digits and what a robust network says of it, as transfer_matrix has them."""
     seed, cell = part.seed, transfer_matrix.Cell
     matrix = TransferMatrix(

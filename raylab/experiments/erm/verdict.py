@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from raylab.experiments.erm.measure import LABELS, NON_ROBUST, ROBUST, SIZES, WORLDS, NetworkOnProbes, Planet, Point
+from raylab.experiments.erm.measure import (
+    LABELS,
+    NON_ROBUST,
+    ROBUST,
+    SIZES,
+    WORLDS,
+    NetworkOnProbes,
+    Planet,
+    WorldPoint,
+)
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS
 from raylab.experiments.erm.plan import silenced as says_nothing
 from raylab.report.blocks import Verdict
@@ -237,12 +246,14 @@ def _dimension(planet: Planet) -> Iterator[Expectation]:
     yield from _between_worlds(planet, part, ends)
 
 
-def _ends(planet: Planet, part: str) -> dict[str, tuple[Point, Point]]:
+def _ends(planet: Planet, part: str) -> dict[str, tuple[WorldPoint, WorldPoint]]:
     """By world, the smallest and the largest size."""
     return {world: (found[0], found[-1]) for world in WORLDS if (found := planet.of(part, world))}
 
 
-def _between_worlds(planet: Planet, part: str, ends: Mapping[str, tuple[Point, Point]]) -> Iterator[Expectation]:
+def _between_worlds(
+    planet: Planet, part: str, ends: Mapping[str, tuple[WorldPoint, WorldPoint]]
+) -> Iterator[Expectation]:
     """What separates the worlds at the largest size."""
     if len(ends) == 2:
         radius, (_, tells), (_, nothing) = planet.config.eps[-1], ends[TOOGITS], ends[NO_TOOGITS]

@@ -26,7 +26,7 @@ ROBUST = Recipe(
 )  # fmt: skip
 
 
-class Stopped(Config):
+class StoppedTeacher(Config):
     """An architecture of teachers, and how early each is stopped: with a few dozen steps errors are left."""
 
     network: NetworkName
@@ -43,11 +43,11 @@ class ErrorsOnly(Config):
 
     data: DataConfig = DigitsData()  # where the images come from
     # Architectures and how early each is stopped.
-    teachers: Annotated[tuple[Stopped, ...], Field(min_length=1)] = (
-        Stopped(network="mlp", recipe=Recipe(epochs=1, batch_size=96, lr=1e-3, schedule="constant")),
-        Stopped(network="cnn", recipe=Recipe(epochs=2, batch_size=64, lr=1e-3, schedule="constant")),
+    teachers: Annotated[tuple[StoppedTeacher, ...], Field(min_length=1)] = (
+        StoppedTeacher(network="mlp", recipe=Recipe(epochs=1, batch_size=96, lr=1e-3, schedule="constant")),
+        StoppedTeacher(network="cnn", recipe=Recipe(epochs=2, batch_size=64, lr=1e-3, schedule="constant")),
         # Learns more slowly, so it is stopped at the accuracy that the first has.
-        Stopped(network="mlp", name="mlp adversarial", recipe=ROBUST),
+        StoppedTeacher(network="mlp", name="mlp adversarial", recipe=ROBUST),
     )
     students: Names = ("mlp", "cnn")  # architectures
     student: Recipe = Recipe(epochs=40)
@@ -109,7 +109,7 @@ class Across(Config):
 
 
 class ToyProtocol(Config):
-    """How a point is pushed; the square, the networks and their training are those of `Toy`."""
+    """How a point is pushed; the square, the networks and their training are those of `ToyPart`."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,40}$")]  # of the protocol in tables
     push: Literal["linf", "minimal"]  # to the border of an Linf ball, or as little as flips the answer
@@ -117,7 +117,7 @@ class ToyProtocol(Config):
     push_steps: Annotated[int, Field(ge=1, le=10_000)] = 50  # of gradient descent on a point
 
 
-class Toy(Config):
+class ToyPart(Config):
     """Random points in the plane with random labels."""
 
     seeds: Annotated[int, Field(ge=2, le=10_000)] = 40  # how many repetitions
@@ -134,7 +134,7 @@ class Toy(Config):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Toy:
+    def _check(self) -> ToyPart:
         names = [protocol.name for protocol in self.protocols]
         if len(set(names)) < len(names):
             raise ValueError(f"protocols: each name at most once, got {names}")
@@ -155,7 +155,7 @@ class LearningFromErrors(Config):
     cue: Cue | None = Cue()
     tint: Tint | None = None  # needs photographs in colour, so a data root
     across: Across | None = Across()
-    toy: Toy | None = Toy()
+    toy: ToyPart | None = ToyPart()
     compute: Compute = Compute(batch_rows=500, shard_rows=10_000)
 
     @model_validator(mode="after")

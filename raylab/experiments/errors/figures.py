@@ -9,7 +9,7 @@ import numpy as np
 from raylab import columns
 from raylab.artifact import Artifact
 from raylab.columns import Batch
-from raylab.experiments.errors.config import Toy
+from raylab.experiments.errors.config import ToyPart
 from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
 from raylab.experiments.errors.plan import Cell
 from raylab.report.charts import images
@@ -26,7 +26,7 @@ READ_ROWS = 500  # of a set: the examples come from its first rows
 Labelled = Sequence[tuple[str, Pixels]]
 
 
-def toys(found: Errors, part: Toy) -> Picture:
+def toys(found: Errors, part: ToyPart) -> Picture:
     """Histograms of the points that are right, by protocol."""
     published = part.points == 32
     with style():
@@ -55,7 +55,7 @@ def toys(found: Errors, part: Toy) -> Picture:
     return Picture("toy", figure, f"Histograms by way of pushing. {numbers}.", caption)
 
 
-def planes(found: Errors, part: Toy) -> Picture | None:
+def planes(found: Errors, part: ToyPart) -> Picture | None:
     """Decision regions of teacher and student in the first world, whatever its score; None: it was not built."""
     name = part.protocols[0].name
     artifact = found.built.artifacts.get(Cell("toy", "toy", kind=name))

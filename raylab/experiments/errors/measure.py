@@ -13,7 +13,7 @@ from raylab.core.statistics import Estimate, sampled
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.plan import Cell
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Reader
+from raylab.report.read import CellReader
 from raylab.study import Built
 
 # Parts of a config, in the order of a report.
@@ -142,10 +142,12 @@ def measure(built: Built[LearningFromErrors, Cell]) -> Errors:
     c = built.config
     given = {"rounds": c.errors, "curve": c.errors} | {part: getattr(c, part) for part in PARTS if part != "toy"}
     readers = {  # one a part, for each has images of its own
-        name: Reader(built.artifacts, c.seeds, part.data.images_of) for name, part in given.items() if part is not None
+        name: CellReader(built.artifacts, c.seeds, part.data.images_of)
+        for name, part in given.items()
+        if part is not None
     }
 
-    def planned(role: str, part: str = "") -> Iterable[tuple[Learner, Reader[Cell]]]:
+    def planned(role: str, part: str = "") -> Iterable[tuple[Learner, CellReader[Cell]]]:
         cells = (cell for cell in built.planned if cell.role == role and part in ("", cell.part))
         return {Learner(cell.part, *cell[3:]): readers[cell.part] for cell in cells}.items()
 
@@ -165,13 +167,13 @@ def place(role: str, key: Learner) -> Cell:
     return Cell(role, key.part, 0, *key[1:])
 
 
-def _domain(reader: Reader[Cell], key: Learner) -> Domain:
+def _domain(reader: CellReader[Cell], key: Learner) -> Domain:
     data = reader.artifacts(place("data", key)).values()
     found = (Domain(str(a.metrics["note"]), a.rows, tuple(map(str, a.metrics["class_names"]))) for a in data)
     return next(found, Domain())
 
 
-def _teacher(reader: Reader[Cell], key: Learner) -> Teacher:
+def _teacher(reader: CellReader[Cell], key: Learner) -> Teacher:
     stops = {
         seed: StopPoint(float(network.config["recipe"]["stop_at_accuracy"]), **network.metrics["stopped"])
         for seed, network in reader.artifacts(place("network", key)).items()
@@ -180,7 +182,7 @@ def _teacher(reader: Reader[Cell], key: Learner) -> Teacher:
     return Teacher(reader.right(place("teacher", key)), fit, stops)
 
 
-def _student(reader: Reader[Cell], key: Learner) -> Student:
+def _student(reader: CellReader[Cell], key: Learner) -> Student:
     sets = _sets(reader.cells, reader.seeds, key)
     entropy = {seed: Estimate(float(made.metrics["entropy"]), np.nan, made.rows, 1) for seed, made in sets.items()}
     sizes = tuple(made.rows for made in sets.values()) or ((key.size,) if key.size else ())
@@ -193,7 +195,7 @@ def _sets(cells: Mapping[Cell, Artifact], seeds: Sequence[int], key: Learner) ->
     return {seed: cells[of] for seed, of in places.items() if of in cells}
 
 
-def _agreement(reader: Reader[Cell], key: Learner) -> PerSeed:
+def _agreement(reader: CellReader[Cell], key: Learner) -> PerSeed:
     """Of a student with its teacher, by test image."""
     part = "errors" if key.part in ("rounds", "curve") else key.part
     teachers, found = reader.artifacts(Cell("teacher", part, 0, key.teacher)), {}
@@ -206,7 +208,7 @@ def _agreement(reader: Reader[Cell], key: Learner) -> PerSeed:
     return PerSeed(found)
 
 
-def _cue(reader: Reader[Cell], key: Learner, config: LearningFromErrors) -> Series:
+def _cue(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> Series:
     """Shares of See-Far images, whose features disagree, that a network assigns to the class of each."""
     usage, chosen = place("usage", key), config.cue.toogit if config.cue else 0
     return {
@@ -218,7 +220,7 @@ def _cue(reader: Reader[Cell], key: Learner, config: LearningFromErrors) -> Seri
     }
 
 
-def _cast(reader: Reader[Cell], key: Learner, config: LearningFromErrors) -> Series:
+def _cast(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> Series:
     meant = config.tint.cast.meant if config.tint else 0
     with_cast, without = (
         reader.share(place(role, key), lambda rows: rows["prediction"] == meant, lambda rows: rows["label"] != meant)

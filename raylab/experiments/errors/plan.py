@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from raylab.bench import Bench
 from raylab.core.errors import LABELLINGS, Labelling
-from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, LearningFromErrors, Tint, Toy
+from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, LearningFromErrors, Tint, ToyPart
 from raylab.stage import Compute, Stage
 from raylab.stages.dataset import DataConfig, open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
@@ -247,7 +247,7 @@ def _across(part: Across, seed: int, compute: Compute) -> Cells:
             yield Cell("student", "across", seed, network, network, way), bench.on_test(student, f"{network} on {way}")
 
 
-def _toy(toys: Toy) -> Cells:
+def _toy(toys: ToyPart) -> Cells:
     seeds = tuple(range(toys.first, toys.first + toys.seeds))
     for protocol in toys.protocols:
         yield Cell("toy", "toy", kind=protocol.name), toy(toys.protocol(protocol), seeds, name=f"toy {protocol.name}")

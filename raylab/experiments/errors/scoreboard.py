@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raylab.core.statistics import over_seeds
-from raylab.experiments.errors.config import PUBLISHED_TOY, Across, Stopped, Toy, ToyProtocol
+from raylab.experiments.errors.config import PUBLISHED_TOY, Across, StoppedTeacher, ToyPart, ToyProtocol
 from raylab.experiments.errors.measure import Errors, Learner
 from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence
@@ -46,7 +46,7 @@ def _errors(found: Errors) -> Iterator[Evidence]:
             yield Evidence(18, "right pairs left in the set", found.right_pairs(key), on, protocol)
 
 
-def _training(teacher: Stopped, student: Recipe) -> str:
+def _training(teacher: StoppedTeacher, student: Recipe) -> str:
     """Stopped by its epochs, or else at its published accuracy, however often that is asked."""
     recipe = teacher.recipe
     by_epochs = of_recipe(recipe, recipes.TEACHER)
@@ -72,10 +72,10 @@ def _pushed(protocol: ToyProtocol) -> str:
     return "" if protocol == stated else f"pushed otherwise: {protocol.name}"
 
 
-def _small(toy: Toy) -> str:
+def _small(toy: ToyPart) -> str:
     """Networks and their training, which the article does not state, as ours are where nothing is said."""
     ours = {"hidden": toy.hidden, "steps": toy.steps}
-    usual = {"hidden": Toy().hidden, "steps": Toy().steps}
+    usual = {"hidden": ToyPart().hidden, "steps": ToyPart().steps}
     return ", ".join(f"{name} {value}" for name, value in ours.items() if value != usual[name])
 
 

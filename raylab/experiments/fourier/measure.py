@@ -17,7 +17,7 @@ from raylab.experiments.fourier.plan import Cell
 from raylab.experiments.fourier.published import INVISIBLE
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.stages.heat_map import BANDS
 from raylab.study import Built
 
@@ -64,12 +64,9 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class ByFrequency:
+class ByFrequency(Findings[Fourier, Cell]):
     """One study's result."""
 
-    built: Built[Fourier, Cell]
-    note: str
-    class_names: tuple[str, ...]
     shape: tuple[int, int, int]  # of an image: channels, height, width
     accuracy: Mapping[str, PerSeed]  # by network, on all test images
     profiles: Mapping[str, Profile]
@@ -79,16 +76,8 @@ class ByFrequency:
     collapsed: tuple[str, ...]
 
     @property
-    def config(self) -> Fourier:
-        return self.built.config
-
-    @property
     def side(self) -> int:
         return min(self.shape[1:])
-
-    @property
-    def chance(self) -> float:
-        return 1 / len(self.class_names)
 
     @property
     def title(self) -> str:
@@ -116,15 +105,12 @@ class ByFrequency:
 
 def measure(built: Built[Fourier, Cell]) -> ByFrequency:
     """All numbers, from the results of single examples and of single frequencies."""
-    config, cells = built.config, built.artifacts
-    data = next(artifact for cell, artifact in cells.items() if cell.role == "data")
-    reader: Reader[Cell] = Reader(cells, config.seeds, config.data.images_of)
+    config, reader = built.config, reader_of(built)
+    data = next(artifact for cell, artifact in built.artifacts.items() if cell.role == "data")
     bands = dict.fromkeys((c.passes, c.bandwidth) for c in built.planned if c.role == "filtered")
     channels, height, width = data.batch(0, 1)["image"].shape[1:]
     return ByFrequency(
-        built,
-        str(data.metrics["note"]),
-        tuple(data.metrics["class_names"]),
+        *begun(built),
         (channels, height, width),
         {name: reader.right(Cell("test", 0, name)) for name in NETWORKS},
         {name: _profile(reader.artifacts(Cell("heat_map", 0, name)), (height, width)) for name in NETWORKS},
@@ -174,7 +160,7 @@ def _by_radius(
     return found
 
 
-def _corruptions(reader: Reader[Cell], config: Fourier) -> list[Change]:
+def _corruptions(reader: CellReader[Cell], config: Fourier) -> list[Change]:
     """Means over severities, and each severity by itself."""
     pairs = config.corruptions.variants() if config.corruptions else []
     places: dict[str, list[int]] = {}
@@ -183,12 +169,12 @@ def _corruptions(reader: Reader[Cell], config: Fourier) -> list[Change]:
     return [_change(reader, Cell("changed", 0), what, 0, of) for what, of in places.items()]
 
 
-def _noise(reader: Reader[Cell], config: Fourier) -> list[Change]:
+def _noise(reader: CellReader[Cell], config: Fourier) -> list[Change]:
     pairs = config.noise.variants() if config.noise else []
     return [_change(reader, Cell("noise", 0), what, level, [place]) for place, (what, level) in enumerate(pairs)]
 
 
-def _change(reader: Reader[Cell], cell: Cell, what: str, level: int, variants: list[int]) -> Change:
+def _change(reader: CellReader[Cell], cell: Cell, what: str, level: int, variants: list[int]) -> Change:
     def by_network(value: Callable[[str, list[int], Columns], Floats], within: Range) -> dict[str, PerSeed]:
         return {name: reader.rows(cell, partial(value, name, variants), within=within) for name in NETWORKS}
 

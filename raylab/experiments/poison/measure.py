@@ -15,7 +15,7 @@ from raylab.experiments.poison.config import PoisonStudy
 from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Cell, Defence
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader
+from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
 from raylab.study import Built
 
@@ -68,7 +68,7 @@ class SetStats:
 
 
 @dataclass(frozen=True)
-class Triggered:
+class TriggerRates:
     """Test images of other classes with the trigger."""
 
     rate: PerSeed  # attack success rate: the network calls them the trigger's target
@@ -78,22 +78,14 @@ class Triggered:
 
 
 @dataclass(frozen=True)
-class Poisons:
+class Poisons(Findings[PoisonStudy, Cell]):
     """One study's result."""
 
-    built: Built[PoisonStudy, Cell]
-    note: str
-    class_names: tuple[str, ...]
-    training_rows: int
     source: PerSeed
     victims: Mapping[Key, Victim]
     sets_seen: Mapping[str, SetStats]
-    triggered: Mapping[Key, Triggered]
+    triggered: Mapping[Key, TriggerRates]
     collapsed: tuple[str, ...]
-
-    @property
-    def config(self) -> PoisonStudy:
-        return self.built.config
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -111,20 +103,14 @@ class Poisons:
 
 def measure(built: Built[PoisonStudy, Cell]) -> Poisons:
     """All numbers, from the results of single examples."""
-    config, cells = built.config, built.artifacts
-    data = next(artifact for cell, artifact in cells.items() if cell.role == "data")
-    reader = Reader(cells, config.seeds, config.data.images_of)
+    config, reader, start = built.config, reader_of(built), begun(built)
     keys = dict.fromkeys(Key(c.of, _defence(c), c.share, c.eps) for c in built.planned if c.role == "victim")
     planted = [c for c in built.planned if c.role == "obeys" and c.of != CLEAN]
-    classes = len(data.metrics["class_names"])
     return Poisons(
-        built,
-        str(data.metrics["note"]),
-        tuple(data.metrics["class_names"]),
-        data.rows,
+        *start,
         reader.right(Cell("source", 0)),
         {key: _victim(reader, key) for key in keys},
-        {name: _set_stats(reader, name, classes) for name in (CLEAN, *config.poisons)},
+        {name: _set_stats(reader, name, len(start[2])) for name in (CLEAN, *config.poisons)},
         {Key(c.of, _defence(c), c.share, c.eps): _triggered(reader, c, config) for c in planted},
         reader.warnings("network", "collapse", _trained_on),
     )
@@ -140,7 +126,7 @@ def _trained_on(cell: Cell) -> str:
     return LABELS[cell.of] + (f" on {100 * cell.share:g} % of the images" if cell.share < 1.0 else "")
 
 
-def _victim(reader: Reader[Cell], key: Key) -> Victim:
+def _victim(reader: CellReader[Cell], key: Key) -> Victim:
     place = Cell("victim", 0, *key)
     shown = place._replace(role="usage")
     return Victim(
@@ -153,7 +139,7 @@ def _victim(reader: Reader[Cell], key: Key) -> Victim:
     )
 
 
-def _set_stats(reader: Reader[Cell], of: str, classes: int) -> SetStats:
+def _set_stats(reader: CellReader[Cell], of: str, classes: int) -> SetStats:
     sets, read = reader.metrics(Cell("set", 0, of)), Cell("oracles", 0, of)
     oracles = {
         "robust feature kept": lambda rows: rows["shape_read"] == rows["shape_class"],
@@ -169,14 +155,14 @@ def _set_stats(reader: Reader[Cell], of: str, classes: int) -> SetStats:
     )
 
 
-def _triggered(reader: Reader[Cell], cell: Cell, config: PoisonStudy) -> Triggered:
+def _triggered(reader: CellReader[Cell], cell: Cell, config: PoisonStudy) -> TriggerRates:
     target = config.trigger.target if config.trigger else 0
 
     def rate(of: Cell) -> PerSeed:
         return reader.share(of, lambda rows: rows["prediction"] == target, lambda rows: rows["label"] != target)
 
     sets = reader.metrics(cell._replace(role="set", defence=""))
-    return Triggered(
+    return TriggerRates(
         rate(cell),
         rate(cell._replace(of=CLEAN)),
         sum(one["poisoned"] for one in sets),

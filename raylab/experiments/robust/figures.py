@@ -7,7 +7,7 @@ import numpy as np
 from raylab.artifact import Artifact
 from raylab.core import invert
 from raylab.experiments.robust.config import SETS
-from raylab.experiments.robust.measure import LABELS, Network, RobustSets
+from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, Cell
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, bar, calm, over, unit
@@ -77,7 +77,7 @@ def _caption(found: RobustSets) -> str:
     )
 
 
-def _lines(found: RobustSets, student: str) -> list[Network]:
+def _lines(found: RobustSets, student: str) -> list[MeasuredNetwork]:
     """The networks of a panel: of that architecture, and an adversarially trained one, the source where it has none."""
     of_student = [one for one in found.networks if one.architecture == student]
     trained = any(one.set == ADVERSARIAL for one in of_student)

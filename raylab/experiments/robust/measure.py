@@ -16,7 +16,7 @@ from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader, Split, in_todays_words
+from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.study import Built
 
@@ -56,7 +56,7 @@ class AtRadius:
 
 
 @dataclass(frozen=True)
-class Network:
+class MeasuredNetwork:
     """One architecture trained on one set, on the test images."""
 
     set: str
@@ -74,7 +74,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Inverted:
+class InversionQuality:
     """How well an inversion went: relative residuals of the features, means over seeds."""
 
     set: str
@@ -114,22 +114,14 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class RobustSets:
+class RobustSets(Findings[RobustFeatures, Cell]):
     """One study's result."""
 
-    built: Built[RobustFeatures, Cell]
-    note: str
-    class_names: tuple[str, ...]
-    training_rows: int
-    networks: tuple[Network, ...]  # students by architecture, then those that were trained adversarially
+    networks: tuple[MeasuredNetwork, ...]  # students by architecture, then those that were trained adversarially
     standard: PerSeed  # accuracy of D_NR's source
     standard_collapse: tuple[Caution, ...]
-    inverted: tuple[Inverted, ...]
+    inverted: tuple[InversionQuality, ...]
     layers: Layers | None  # None: not asked, or nothing of it was built
-
-    @property
-    def config(self) -> RobustFeatures:
-        return self.built.config
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -146,11 +138,11 @@ class RobustSets:
         """The number of test images a seed that were attacked."""
         return next((one.n for network in self.networks for one in network.attacked_clean.values()), 0)
 
-    def network(self, of: str, architecture: str) -> Network:
+    def network(self, of: str, architecture: str) -> MeasuredNetwork:
         return next(one for one in self.networks if (one.set, one.architecture) == (of, architecture))
 
     @property
-    def reference(self) -> Network:
+    def reference(self) -> MeasuredNetwork:
         """The adversarially trained source."""
         return self.network(ADVERSARIAL, self.config.source)
 
@@ -181,15 +173,11 @@ class RobustSets:
 def measure(built: Built[RobustFeatures, Cell]) -> RobustSets:
     """All numbers, from the results of single examples."""
     config = built.config
-    data = next(artifact for cell, artifact in built.artifacts.items() if cell.role == "data")
     read = _Read(built)
     places = [(of, student) for student in config.students for of in _sets(config)]
     places += [(ADVERSARIAL, name) for name in dict.fromkeys((config.source, *config.references))]
     return RobustSets(
-        built,
-        str(data.metrics["note"]),
-        tuple(data.metrics["class_names"]),
-        data.rows,
+        *begun(built),
         tuple(read.network(*place) for place in places),
         read.reader.right(Cell("test", 0, STANDARD, config.source)),
         read.cautions("network", STANDARD, config.source, "collapse"),
@@ -203,15 +191,15 @@ class _Read:
 
     def __init__(self, built: Built[RobustFeatures, Cell]) -> None:
         self.built, self.config = built, built.config
-        self.reader = Reader(built.artifacts, self.config.seeds, self.config.data.images_of)
+        self.reader = reader_of(built)
 
-    def network(self, of: str, name: str) -> Network:
+    def network(self, of: str, name: str) -> MeasuredNetwork:
         c = self.config
         attacked = Cell("robust", 0, of, name)
         warnings = self.cautions("robust", of, name, "warnings")
         numbers = {seed: artifact.metrics for seed, artifact in self.reader.artifacts(attacked).items()}
         kind = tuple(one for one in warnings if _is_overestimate(one, numbers[one.seed]))
-        return Network(
+        return MeasuredNetwork(
             of,
             name,
             self.reader.right(Cell("test", 0, of, name)),
@@ -247,14 +235,14 @@ class _Read:
 
         return {feature: self.reader.share(Cell("usage", 0, of, name), says(col)) for feature, col in FEATURES.items()}
 
-    def inverted(self, of: str) -> Inverted:
+    def inverted(self, of: str) -> InversionQuality:
         found = self.reader.metrics(Cell("set", 0, of))
         inversion = self.config.from_noise if of.endswith("noise") else self.config.from_image
 
         def mean(name: str) -> float:
             return math.fsum(float(one[name]) for one in found) / len(found) if found else math.nan
 
-        return Inverted(
+        return InversionQuality(
             of,
             sum(int(one["n"]) for one in found),
             mean("residual_median"),

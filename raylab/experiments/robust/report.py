@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from raylab.experiments.robust.figures import examples, robust_accuracy
-from raylab.experiments.robust.measure import COMPARED, FEATURES, LABELS, Inverted, Layers, Network, RobustSets
+from raylab.experiments.robust.measure import (
+    COMPARED,
+    FEATURES,
+    LABELS,
+    InversionQuality,
+    Layers,
+    MeasuredNetwork,
+    RobustSets,
+)
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
@@ -44,7 +52,7 @@ LAYERS = {STANDARD: "Standard", ADVERSARIAL: "Adversarial", "r_image": "Student 
 PUBLISHED_LAYERS = "standard .54 .45 .445 .58, robust .07 .065 .062 .05 (ResNet-50 on ImageNet)"
 OWN, MOVED, TEST = "its own training images", "test images made as D_R", "the test images"
 MARKS = {OWN: Mark("#0072b2"), MOVED: Mark("#56b4e9", "s"), TEST: Mark(INK, "D")}
-Columns = Mapping[str, Callable[[Network], Value]]
+Columns = Mapping[str, Callable[[MeasuredNetwork], Value]]
 
 
 def report(found: RobustSets) -> Report:
@@ -171,7 +179,7 @@ def _inversions(found: RobustSets) -> Table:
     def fixed(of: float, decimals: int) -> Fixed | None:
         return None if math.isnan(of) else Fixed(of, decimals)
 
-    def unconverged(one: Inverted) -> Fixed | None:
+    def unconverged(one: InversionQuality) -> Fixed | None:
         return fixed(100 * one.unconverged, 1)
 
     return Table.of(
@@ -283,7 +291,7 @@ def conditions(found: RobustSets) -> Iterator[Condition]:
         )
 
 
-def _numbers(found: RobustSets, one: Network) -> dict[str, PerSeed]:
+def _numbers(found: RobustSets, one: MeasuredNetwork) -> dict[str, PerSeed]:
     """The metrics of a network by group."""
     norm = found.config.robustness.norm
     numbers = {"accuracy/test": one.accuracy, "accuracy/attacked_images": one.attacked_clean}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from raylab.core.statistics import Estimate, over_seeds
 from raylab.experiments.robust.config import SetName
-from raylab.experiments.robust.measure import Network, RobustSets
+from raylab.experiments.robust.measure import MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard import recipes
@@ -40,7 +40,7 @@ def evidence(found: RobustSets) -> Iterator[Evidence]:
     yield from _layers(found)
 
 
-def _pgd(network: Network, words: str) -> dict[str, PerSeed]:
+def _pgd(network: MeasuredNetwork, words: str) -> dict[str, PerSeed]:
     return {words.format(eps): network.at[of].pgd for of, eps in ((QUARTER, ".25"), (HALF, ".5")) if of in network.at}
 
 

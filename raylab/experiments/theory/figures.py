@@ -10,7 +10,7 @@ import numpy as np
 
 from raylab.core import gaussian, seeding, synthetic, two_layer
 from raylab.core.statistics import Estimate
-from raylab.experiments.theory.measure import Worlds
+from raylab.experiments.theory.measure import TheoryWorlds
 from raylab.report.charts import Mark, dots, spoken
 from raylab.report.drawing import bar, calm
 from raylab.report.later import Axes, Ellipse, Figure
@@ -22,13 +22,13 @@ Curve = tuple[Any, Sequence[float], str]  # places, shares, colour
 Points = Mapping[float, PerSeed | Estimate]
 
 
-def pictures(worlds: Worlds, world: str) -> tuple[Picture, ...]:
+def pictures(worlds: TheoryWorlds, world: str) -> tuple[Picture, ...]:
     """Of one world; none where it has no numbers."""
     drawn = [draw(worlds) for draw in DRAWN.get(world, ())] if worlds.found(world) else []
     return tuple(picture for picture in drawn if picture is not None)
 
 
-def misalignment(worlds: Worlds) -> Picture | None:
+def misalignment(worlds: TheoryWorlds) -> Picture | None:
     """The adversary's ball in the metric of the data, for the standard and the robust parameters."""
     c = worlds.config.gaussian
     if len(c.mean) != 2:
@@ -82,7 +82,7 @@ def _directions(axes: Axes, mean: Any, w: Any) -> None:
         axes.quiver(*mean, *(-1.9 * direction / np.linalg.norm(direction)), color=colour, label=label, **arrows)
 
 
-def robust_accuracy(worlds: Worlds) -> Picture:
+def robust_accuracy(worlds: TheoryWorlds) -> Picture:
     """Closed forms as lines, samples as points."""
     c, found = worlds.config.gaussian, worlds.found("gaussian")
     grid = np.linspace(0, 1.25 * max(c.attacked), 60)
@@ -97,7 +97,7 @@ def robust_accuracy(worlds: Worlds) -> Picture:
     return on_curves("gaussian_accuracy", title, words, curves, points, marks, caption)
 
 
-def label_balance(worlds: Worlds) -> Picture:
+def label_balance(worlds: TheoryWorlds) -> Picture:
     """Accuracy of the perturbation-only network against the imbalance of its labels, in units of its evidence."""
     c, own, published = worlds.config.two_layer, worlds.found("two_layer"), worlds.found("two_layer published")
     grid = np.linspace(0, 3.2 * two_layer.SHIFT * np.sqrt(c.dimension), 200)
@@ -119,7 +119,7 @@ def label_balance(worlds: Worlds) -> Picture:
     return on_curves("label_balance", title, words, curves, points, marks, caption, (40, 102))
 
 
-def plane(worlds: Worlds) -> Picture:
+def plane(worlds: TheoryWorlds) -> Picture:
     """Goh's plane: robustness and usefulness of every eigenvector, and of the two constructions."""
     drawn = worlds.spectrum
     points, members = np.asarray(drawn["points"]), np.asarray(drawn["members"])
@@ -151,7 +151,7 @@ def plane(worlds: Worlds) -> Picture:
     return Picture("usefulness", figure, alt, caption)
 
 
-def flips(worlds: Worlds) -> Picture:
+def flips(worlds: TheoryWorlds) -> Picture:
     """Accuracy left at the reference radius, after one epoch and at the end, by world."""
     c, found = worlds.config.squares, worlds.found("squares")
     eps = 0.01 if 0.01 in c.radii else c.radii[0]
@@ -172,7 +172,7 @@ def flips(worlds: Worlds) -> Picture:
     return dots("squares", "Squares: fitted noise is what flips", words, rows, marks, caption)
 
 
-def constructions(worlds: Worlds) -> Picture:
+def constructions(worlds: TheoryWorlds) -> Picture:
     """D_rand and D_det against eps / eta, with the limit of endless data."""
     c, found = worlds.config.synthetic, worlds.found("synthetic")
     world = synthetic.World(c.dimension)
@@ -228,7 +228,7 @@ def _trained(eps: float) -> str:
     return "standard" if eps == 0 else f"trained at ε = {eps:g}"
 
 
-DRAWN: Mapping[str, tuple[Callable[[Worlds], Picture | None], ...]] = {
+DRAWN: Mapping[str, tuple[Callable[[TheoryWorlds], Picture | None], ...]] = {
     "gaussian": (misalignment, robust_accuracy),
     "two_layer": (label_balance,),
     "usefulness": (plane,),

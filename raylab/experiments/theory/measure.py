@@ -24,7 +24,7 @@ class Quantities(dict[str, PerSeed]):
 
 
 @dataclass(frozen=True)
-class Worlds:
+class TheoryWorlds:
     """One study's result."""
 
     built: Built[Theory, Cell]
@@ -46,14 +46,14 @@ class Worlds:
         return next(reasons, "") or absent_images(self.config)
 
 
-def measure(built: Built[Theory, Cell]) -> Worlds:
+def measure(built: Built[Theory, Cell]) -> TheoryWorlds:
     """All numbers, from the tables of quantities."""
     by_seed: dict[str, dict[int, Mapping[str, Estimate]]] = {}
     for cell, artifact in built.artifacts.items():
         if cell.role != "data":
             by_seed.setdefault(cell.world, {})[cell.seed] = with_excess(read_quantities(artifact))
     spectrum = built.artifacts.get(Cell("usefulness"))
-    return Worlds(
+    return TheoryWorlds(
         built,
         {world: together(seeds) for world, seeds in by_seed.items()},
         json.loads(spectrum.read(SPECTRUM)) if spectrum is not None else {},

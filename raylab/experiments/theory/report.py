@@ -8,21 +8,21 @@ from typing import NamedTuple
 
 from raylab.core.statistics import Estimate
 from raylab.experiments.theory.figures import pictures
-from raylab.experiments.theory.measure import Worlds
+from raylab.experiments.theory.measure import TheoryWorlds
 from raylab.experiments.theory.plan import Cell
 from raylab.experiments.theory.verdict import BADGES, Comparison, answer, compared, counts, unmatched
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import stacked
 from raylab.report.numbers import basis
 from raylab.report.picture import Picture
-from raylab.report.values import Digits
+from raylab.report.values import Significant
 
 LONG = 10  # rows beyond which a table has to be opened
 RULES = {"equal": "equal", "at_least": "at least", "at_most": "at most"}
 COLOURS = {"exact": "#0072b2", "within": "#56b4e9", "met": "#009e73", "inconclusive": "#e69f00", "outside": "#d55e00"}
 
 
-class World(NamedTuple):
+class WorldSection(NamedTuple):
     """A section of the page."""
 
     title: str
@@ -31,7 +31,7 @@ class World(NamedTuple):
 
 
 WORLDS = {
-    "gaussian": World(
+    "gaussian": WorldSection(
         "The Gaussian model, exactly",
         ("gaussian",),
         "Two Gaussian classes and a classifier fitted by maximum likelihood. Vulnerability is the misalignment of two "
@@ -39,7 +39,7 @@ WORLDS = {
         " gradient towards the direction between the classes. Everything has a closed form or a bisection, and is "
         "sampled beside it.",
     ),
-    "two_layer": World(
+    "two_layer": WorldSection(
         "Two layers that see perturbations alone",
         ("two_layer published", "two_layer"),
         "A network is trained on two shifted Gaussians; every point is pushed, by a tiny step, towards a random label; "
@@ -48,25 +48,25 @@ WORLDS = {
         " its labels sum to −12: its very draws are made again here from the definitions of the generators, without its"
         " hardware.",
     ),
-    "images": World(
+    "images": WorldSection(
         "The same on images",
         ("images published",),
         "Ones and twos of MNIST, with the published run’s own initial networks and labels.",
     ),
-    "usefulness": World(
+    "usefulness": WorldSection(
         "Useful and robust directions",
         ("usefulness",),
         "How useful a linear feature is, and what an adversary takes from it, are exact in terms of two moments of the "
         "data. Two constructions are useful and not robust by the definition, for opposite reasons.",
     ),
-    "squares": World(
+    "squares": WorldSection(
         "Adversarial squares",
         ("squares",),
         "A world whose only feature is robust, with a tenth of the labels wrong. A network that fits these labels by "
         "the noise of each image has adversarial examples; after one epoch it has hardly any, and neither has it where "
         "either noise is missing.",
     ),
-    "synthetic": World(
+    "synthetic": WorldSection(
         "One robust feature, a hundred faint ones",
         ("synthetic",),
         "One feature that is right 95 % of the time and cannot be turned, and a hundred faint ones that together are "
@@ -79,7 +79,7 @@ WORLDS = {
 Compared = Mapping[str, Sequence[Comparison]]  # by the names of WORLDS
 
 
-def report(worlds: Worlds) -> Report:
+def report(worlds: TheoryWorlds) -> Report:
     by_world = {name: [one for part in world.parts for one in compared(worlds, part)] for name, world in WORLDS.items()}
     listed = [one for those in by_world.values() for one in those]
     study = worlds.config.study
@@ -93,7 +93,7 @@ def report(worlds: Worlds) -> Report:
     )
 
 
-def _blocks(worlds: Worlds, by_world: Compared) -> Iterator[Block]:
+def _blocks(worlds: TheoryWorlds, by_world: Compared) -> Iterator[Block]:
     yield _counted(by_world)
     if unlike := tuple(one for those in by_world.values() for one in unmatched(those)):
         yield Verdicts("Numbers that the rule does not say to agree.", unlike, "Number")
@@ -137,8 +137,8 @@ def _table(name: str, comparisons: Sequence[Comparison]) -> Table:
             "Verdict": lambda one: BADGES[one.code],
             "Ours": lambda one: one.shown,
             "Rule": lambda one: RULES[one.target.rule],
-            "Target": lambda one: Digits(one.target.value),
-            "Tolerance": lambda one: Digits(one.target.tolerance) if one.target.rule == "equal" else None,
+            "Target": lambda one: Significant(one.target.value),
+            "Tolerance": lambda one: Significant(one.target.tolerance) if one.target.rule == "equal" else None,
             "Rests on": lambda one: basis(one.ours),
             "Row": lambda one: one.target.row,
             "Protocol": lambda one: one.protocol or None,
@@ -166,7 +166,7 @@ def _tally(by_world: Compared) -> Picture:
     return stacked("verdicts", title, words, rows, parts, BADGES["not_run"].words, caption)
 
 
-def conditions(worlds: Worlds) -> Iterator[Condition]:
+def conditions(worlds: TheoryWorlds) -> Iterator[Condition]:
     """Every result of every seed."""
     for cell in dict.fromkeys(cell._replace(seed=0) for cell in worlds.built.planned if cell.role != "data"):
         params = {"world": cell.role, **({"draws": cell.name} if cell.name else {})}

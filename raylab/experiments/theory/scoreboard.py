@@ -10,7 +10,7 @@ from raylab.config import Config, as_dict
 from raylab.data import Cut
 from raylab.experiments.theory import targets
 from raylab.experiments.theory.config import Theory
-from raylab.experiments.theory.measure import Quantities, Worlds
+from raylab.experiments.theory.measure import Quantities, TheoryWorlds
 from raylab.experiments.theory.targets import EPS, IMAGES, SYNTHETIC
 from raylab.report.per_seed import PerSeed, of_samples
 from raylab.report.scoreboard.evidence import Evidence
@@ -21,13 +21,13 @@ from raylab.stages.theory import fit_name
 NUM_FITTED = 15  # multipliers and variances of row 35
 
 
-def evidence(worlds: Worlds) -> Iterator[Evidence]:
+def evidence(worlds: TheoryWorlds) -> Iterator[Evidence]:
     """Of every world that was run at the numbers that the rows are about."""
     found = (*_squares(worlds), *_gaussian(worlds), *_images(worlds), *_two_layer(worlds), *_synthetic(worlds))
     yield from (one for one in found if not math.isnan(one.ours.mean))
 
 
-def _squares(worlds: Worlds) -> Iterator[Evidence]:
+def _squares(worlds: TheoryWorlds) -> Iterator[Evidence]:
     c, found = worlds.config.squares, worlds.found("squares")
     largest = max(c.dimensions)
     protocol = differing(
@@ -45,7 +45,7 @@ def _squares(worlds: Worlds) -> Iterator[Evidence]:
         yield Evidence(32, "accuracy left at .01 after one epoch", first, on, protocol)
 
 
-def _gaussian(worlds: Worlds) -> Iterator[Evidence]:
+def _gaussian(worlds: TheoryWorlds) -> Iterator[Evidence]:
     c, found = worlds.config.gaussian, worlds.found("gaussian")
     if c.gain == ((1.0, 4.0), 2.0):
         yield Evidence(34, "closed form", found["gain"].mean, "formulas")
@@ -65,7 +65,7 @@ def _gaussian(worlds: Worlds) -> Iterator[Evidence]:
         yield Evidence(37, "worst cosine after", found[f"{name} cos after"].mean, "formulas")
 
 
-def _images(worlds: Worlds) -> Iterator[Evidence]:
+def _images(worlds: TheoryWorlds) -> Iterator[Evidence]:
     """Of MNIST alone."""
     c, found = worlds.config, worlds.found("images published")
     if c.images is None or c.images.name != "mnist":
@@ -76,7 +76,7 @@ def _images(worlds: Worlds) -> Iterator[Evidence]:
         yield _once(38, name, found[quantity], "MNIST 1 and 2, the published draws, float32", protocol)
 
 
-def _two_layer(worlds: Worlds) -> Iterator[Evidence]:
+def _two_layer(worlds: TheoryWorlds) -> Iterator[Evidence]:
     """The published run once more; and draws of our own, where the labels' sum decides how much can be learnt."""
     published, own = worlds.found("two_layer published"), worlds.found("two_layer")
     on, changed = "shifted Gaussians, {}, float32", _changed(worlds.config.two_layer, Theory().two_layer)
@@ -95,7 +95,7 @@ def _two_layer(worlds: Worlds) -> Iterator[Evidence]:
         )  # fmt: skip
 
 
-def _synthetic(worlds: Worlds) -> Iterator[Evidence]:
+def _synthetic(worlds: TheoryWorlds) -> Iterator[Evidence]:
     """As computed there, from samples; and the limits of endless data. How many inversions an example of D_R had is not
     stated, and decides its robustness: a run of its own for each number."""
     c, found = worlds.config.synthetic, worlds.found("synthetic")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from raylab.core.statistics import Estimate, Range
-from raylab.experiments.theory.measure import Worlds
+from raylab.experiments.theory.measure import TheoryWorlds
 from raylab.experiments.theory.targets import Target, asked
 from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, within
 from raylab.report.numbers import basis, significant
 from raylab.report.per_seed import bounds_of, of_samples
-from raylab.report.values import Badge, Digits, shown
+from raylab.report.values import Badge, Significant, shown
 
 Code = Literal["exact", "within", "met", "inconclusive", "outside", "not_run"]
 BADGES: dict[Code, Badge] = {
@@ -48,9 +48,9 @@ class Comparison:
         return of_samples(self.ours) if self.run_once else bounds_of(self.ours)
 
     @property
-    def shown(self) -> Digits:
+    def shown(self) -> Significant:
         """Ours, with that interval."""
-        return Digits(replace(self.ours, interval=self.interval))
+        return Significant(replace(self.ours, interval=self.interval))
 
     @property
     def code(self) -> Code:
@@ -67,7 +67,7 @@ class Comparison:
         return "met" if target.rule != "equal" else "exact" if self.ours.n == 0 else "within"
 
 
-def compared(worlds: Worlds, world: str) -> Iterator[Comparison]:
+def compared(worlds: TheoryWorlds, world: str) -> Iterator[Comparison]:
     """Every target of a world. Quantities that another config does not have are not asked for."""
     found, why = worlds.found(world), worlds.absence(world)
     for quantity, target, protocol in asked(world, worlds.config, found):

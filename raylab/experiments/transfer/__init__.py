@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylab.experiments.transfer.config import Controls, Leakage, RobustSource, StudentRecipes, TransferMatrix
+from raylab.experiments.transfer.config import Controls, LeakageControl, RobustSource, StudentRecipes, TransferMatrix
 from raylab.experiments.transfer.figures import Example
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure
 from raylab.experiments.transfer.plan import Cell, plan
@@ -22,7 +22,7 @@ from raylab.report.experiment import Experiment
 
 __all__ = [
     "CARRIES", "EVIDENCE", "EXPERIMENT", "FLIPS", "RULE", "STANDS", "TRANSFER", "Cell", "Controls", "Example",
-    "Leakage", "Matrix", "RobustSource", "Row", "StudentRecipes", "Thresholds", "TransferMatrix", "examples",
+    "LeakageControl", "Matrix", "RobustSource", "Row", "StudentRecipes", "Thresholds", "TransferMatrix", "examples",
     "failed_conditions", "measure", "plan", "verdict",
 ]  # fmt: skip
 

@@ -46,7 +46,7 @@ class RobustSource(Config):
         return recipe.model_copy(update={"adversary": adversary})
 
 
-class Leakage(Config):
+class LeakageControl(Config):
     """Sets that can only leak (Jordan): one random pattern a class, of the attack's size, on every image but those that
     a weakly trained network already calls their new class. What their students learn comes from the images that keep
     their pixels, by selection alone."""
@@ -64,7 +64,7 @@ class Controls(Config):
     random_labels: bool = True  # a source fitted to random labels: the same attack and norm, nothing that generalises
     untrained: bool = True  # a source with random weights
     robust: RobustSource | None = RobustSource()  # a robust source, without which no row can be evidence
-    leakage: Leakage | None = Leakage()
+    leakage: LeakageControl | None = LeakageControl()
     # Epochs of the source of random labels: fitting noise takes longer.
     random_label_epochs: Annotated[int, Field(ge=1, le=100_000)] = 60
     sources: tuple[str, ...] | None = None  # sources that have controls; None: all

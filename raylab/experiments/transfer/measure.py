@@ -18,7 +18,7 @@ from raylab.experiments.transfer.plan import Cell
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Reader, in_todays_words
+from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.stages.dataset import SeeFarData
 from raylab.study import Built
@@ -95,23 +95,15 @@ FEATURES = {"non_robust": "toogit_class", "robust": "shape_class"}  # columns of
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Findings[TransferMatrix, Cell]):
     """One study's result."""
 
-    built: Built[TransferMatrix, Cell]
-    note: str  # what must be said beside every number of this data
-    class_names: tuple[str, ...]
-    training_rows: int
     rows: tuple[Row, ...]
     standard: Mapping[str, PerSeed]  # test accuracy of the independent networks, by architecture
     sources: Mapping[str, PerSeed]  # and of the sources
     robustness: Mapping[str, Mapping[float, PerSeed]]  # robust accuracy of the independent networks, where asked
     warnings: Mapping[str, tuple[str, ...]]  # why those may be too high
     neighbours_clean: PerSeed  # the 1-NN check's own accuracy, leave one out
-
-    @property
-    def config(self) -> TransferMatrix:
-        return self.built.config
 
     @property
     def title(self) -> str:
@@ -164,16 +156,12 @@ def _correlations(rows: list[Row]) -> Mapping[str, Correlation]:
 def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
     """All statistics of one study from the results of single examples."""
     c = built.config
-    data = next(artifact for cell, artifact in built.artifacts.items() if cell.role == "data")
-    names = tuple(data.metrics["class_names"])
-    reader = _Numbers(built, 1 / len(names))
+    start = begun(built)
+    reader = _Numbers(built, 1 / len(start[2]))
     sets = {(source, kind): reader.of_set(source, kind) for kind in c.kinds for source in c.sources}
     independent = {target: Cell("robustness", 0, target=target) for target in c.targets}
     return Matrix(
-        built,
-        str(data.metrics["note"]),
-        names,
-        data.rows,
+        *start,
         tuple(
             reader.row(source, target, kind, sets[source, kind])
             for kind in c.kinds
@@ -188,7 +176,7 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
     )
 
 
-class _Numbers(Reader[Cell]):
+class _Numbers(CellReader[Cell]):
     """Of one matrix."""
 
     def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:

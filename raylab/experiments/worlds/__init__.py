@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylab.experiments.worlds.config import Worlds
+from raylab.experiments.worlds.config import WorldStudy
 from raylab.experiments.worlds.measure import Score, measure
 from raylab.experiments.worlds.plan import Cell, cases, plan
 from raylab.experiments.worlds.reliance import Conflict, Reliance, in_conflict
@@ -15,7 +15,7 @@ __all__ = [
     "Conflict",
     "Reliance",
     "Score",
-    "Worlds",
+    "WorldStudy",
     "cases",
     "in_conflict",
     "measure",
@@ -42,7 +42,7 @@ EXPERIMENT = Experiment(
         "oracle saw the attack turn them to the target."
     ),
     source="The verdict is that of the transfer matrix; See-Far is synthetic.",
-    config=Worlds,
+    config=WorldStudy,
     plan=plan,
     measure=measure,
     report=report,

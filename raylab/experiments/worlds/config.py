@@ -12,7 +12,7 @@ from raylab.experiments.fields import StudyName
 SplitName = Literal["calibration", "held_out"]
 
 
-class Worlds(Config):
+class WorldStudy(Config):
     """Cases of one split; `without` of them in worlds that have no non-robust feature, `having` in worlds that do."""
 
     study: StudyName = "worlds"
@@ -28,7 +28,7 @@ class Worlds(Config):
     usage: bool = False  # which feature source and student rely on, in conflict and alone, and what the oracles read
 
     @model_validator(mode="after")
-    def _thresholds(self) -> Worlds:
+    def _thresholds(self) -> WorldStudy:
         if self.thresholds and self.split != "calibration":
             raise ValueError(
                 f"thresholds: for split calibration alone, got {self.split}; who chooses there cannot judge there"

@@ -10,7 +10,7 @@ from raylab.artifact import Artifact
 from raylab.core.flips import flippable
 from raylab.core.seefar import World
 from raylab.experiments.worlds import matrix, reliance
-from raylab.experiments.worlds.config import Worlds
+from raylab.experiments.worlds.config import WorldStudy
 from raylab.experiments.worlds.matrix import Row, TransferMatrix
 from raylab.experiments.worlds.plan import SAYS_NOTHING, Cell, cases
 from raylab.experiments.worlds.reliance import Alone, CaseAnswers, Conflict
@@ -69,7 +69,7 @@ class JudgedCase:
 class Score:
     """One study's result."""
 
-    config: Worlds
+    config: WorldStudy
     judged: tuple[JudgedCase, ...]
     unbuilt: tuple[str, ...] = ()  # names of cases that lack a part
 
@@ -93,7 +93,7 @@ def evidence(judged: Sequence[JudgedCase]) -> Rate:
     return Rate(sum(one.evidence for one in judged), len(judged))
 
 
-def measure(built: Built[Worlds, Cell]) -> Score:
+def measure(built: Built[WorldStudy, Cell]) -> Score:
     """Every case of which all parts were built."""
     by_case: dict[str, dict[matrix.Cell, Artifact]] = {}
     for cell, artifact in built.artifacts.items():

@@ -16,7 +16,7 @@ from raylab.bench import Bench
 from raylab.core import seeding
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
-from raylab.experiments.worlds.config import SplitName, Worlds
+from raylab.experiments.worlds.config import SplitName, WorldStudy
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData
@@ -101,7 +101,7 @@ class Cell(NamedTuple):
         return self.of.role
 
 
-def plan(config: Worlds) -> dict[Cell, Stage]:
+def plan(config: WorldStudy) -> dict[Cell, Stage]:
     """Every measurement of every case."""
     cells: dict[Cell, Stage] = {}
     for name, case in cases(config).items():
@@ -128,7 +128,7 @@ def _usage(
         yield cell("oracles", seed), bench.oracles(bench.data.test, title, rows)
 
 
-def cases(config: Worlds) -> dict[str, TransferMatrix]:
+def cases(config: WorldStudy) -> dict[str, TransferMatrix]:
     """The matrices by name: a pure function of the split and the number of the case."""
     numbers = range(config.first, config.first + max(config.without, config.having))
     named = {f"without {i}": (i, False) for i in numbers[: config.without]}
@@ -136,7 +136,7 @@ def cases(config: Worlds) -> dict[str, TransferMatrix]:
     return {name: _case(config, number, having) for name, (number, having) in named.items()}
 
 
-def _case(config: Worlds, number: int, having: bool) -> TransferMatrix:
+def _case(config: WorldStudy, number: int, having: bool) -> TransferMatrix:
     r = RANGES[config.split]
     purpose = f"worlds/{config.split}/{'having' if having else 'without'}"
     drawn = iter(seeding.uniform(0, purpose, np.array([number]), 16)[0])

@@ -10,7 +10,7 @@ from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import Look, asked, basis, interval, ours, said
 from raylab.report.scoreboard.rows import table
 from raylab.report.scoreboard.table import counts, foremost, is_target, unmeasured, words
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, Run
+from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, MeasuredRun
 
 LONG = 8  # numbers of a row; of more, those beyond stand folded
 
@@ -102,7 +102,7 @@ def _card(line: Line, experiments: Mapping[str, Link]) -> Card:
     return Card(line, words(line), is_target(line.row), seen, folded, asks, found)
 
 
-def _shot(run: Run) -> Shot:
+def _shot(run: MeasuredRun) -> Shot:
     numbers = tuple(
         Number(
             m.evidence.name,

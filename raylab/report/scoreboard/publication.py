@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from raylab.identity import fingerprint, short
 from raylab.report.scoreboard.cells import has_spread
-from raylab.report.scoreboard.verdict import WORDS, Line, Run
+from raylab.report.scoreboard.verdict import WORDS, Line, MeasuredRun
 from raylab.tracking import Param, Publication, Record
 
 
@@ -32,7 +32,7 @@ def _children(key: str, lines: Sequence[Line]) -> Iterator[Record]:
             yield _child(key, line, run)
 
 
-def _child(key: str, line: Line, run: Run) -> Record:
+def _child(key: str, line: Line, run: MeasuredRun) -> Record:
     params: dict[str, Param] = {"row": line.row.row, "title": line.row.title, "on": run.on}
     params |= {
         "experiment": run.experiment,

@@ -24,7 +24,7 @@ from raylab.report.scoreboard.cells import asked, ours
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.table import foremost, headline, is_target, plain
-from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
+from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
 
 README, MEASURED = Path("docs/results.md"), Path("docs/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"
@@ -153,13 +153,13 @@ def as_csv(kept: Iterable[Entry]) -> str:
     return stream.getvalue()
 
 
-def judged(kept: Iterable[Entry]) -> dict[Place, Run]:
+def judged(kept: Iterable[Entry]) -> dict[Place, MeasuredRun]:
     """Runs as the rows and the rule of today judge the numbers that were kept."""
     found: dict[Place, list[Measured]] = {}
     for one in kept:
         found.setdefault(one.place, []).append(one.measured)
     return {
-        (row, experiment, study, on, protocol): Run(
+        (row, experiment, study, on, protocol): MeasuredRun(
             on, tuple(those), frozenset(all_rows()[int(row) - 1].criteria), experiment, study
         )
         for (row, experiment, study, on, protocol), those in found.items()
@@ -175,7 +175,7 @@ def ruled(kept: Sequence[Entry]) -> list[Entry]:
 def block(kept: Sequence[Entry]) -> str:
     """What stands between the marks, with the marks."""
     runs, origin = judged(kept), {one.place: one.provenance for one in kept}
-    rows: dict[str, dict[Place, Run]] = {}
+    rows: dict[str, dict[Place, MeasuredRun]] = {}
     for place, run in runs.items():
         rows.setdefault(place[0], {})[place] = run
     lines = {number: Line(all_rows()[int(number) - 1], tuple(of.values())) for number, of in rows.items()}
@@ -193,7 +193,7 @@ def block(kept: Sequence[Entry]) -> str:
     return "\n\n".join([BEGIN, "\n".join([header, *table]), f"{counted} {provenance}", END])
 
 
-def _origin(run: Run, runs: Mapping[Place, Run], origin: Mapping[Place, str]) -> str:
+def _origin(run: MeasuredRun, runs: Mapping[Place, MeasuredRun], origin: Mapping[Place, str]) -> str:
     return next(origin[place] for place, one in runs.items() if one is run)
 
 
@@ -204,7 +204,7 @@ def renewed(readme: str, table: str) -> str:
     return readme[: readme.index(BEGIN)] + table + readme[readme.index(END) + len(END) :]
 
 
-def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
+def _entry(line: Line, run: MeasuredRun, measured: Measured, about: About) -> Entry:
     one = measured.evidence
     return Entry(
         row=str(line.row.row),
@@ -231,7 +231,7 @@ def _entry(line: Line, run: Run, measured: Measured, about: About) -> Entry:
     )
 
 
-def _line(line: Line, run: Run, verdict: Code, made: str) -> str:
+def _line(line: Line, run: MeasuredRun, verdict: Code, made: str) -> str:
     """A row of the table, with the number that stands for the run."""
     best = headline(run)
     estimate = best.evidence.ours

@@ -62,7 +62,7 @@ class Command(Config):
     cost: str
 
 
-class Row(Config):
+class TargetRow(Config):
     """One of the target numbers."""
 
     row: Number
@@ -78,7 +78,7 @@ class Rows(Config):
     """All of them."""
 
     groups: dict[str, Number]  # title on the page -> its first row
-    rows: tuple[Row, ...]
+    rows: tuple[TargetRow, ...]
 
     @model_validator(mode="after")
     def _complete(self) -> Rows:
@@ -103,6 +103,6 @@ def table() -> Rows:
     return load(Rows, HERE / "rows.yaml")
 
 
-def all_rows() -> tuple[Row, ...]:
+def all_rows() -> tuple[TargetRow, ...]:
     """In the order of their numbers."""
     return table().rows

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Iterator
 
 from raylab.report.scoreboard.cells import said
-from raylab.report.scoreboard.rows import Criterion, Published, Row
-from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, Run
+from raylab.report.scoreboard.rows import Criterion, Published, TargetRow
+from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
 
 # Of the runs of a row the first of these speaks for it; a contradiction is shown beside whatever does.
 ORDER: tuple[Code, ...] = ("reproduced", "same_direction", "contradicted", "inconclusive")
@@ -19,7 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def foremost(line: Line) -> tuple[Run, ...]:
+def foremost(line: Line) -> tuple[MeasuredRun, ...]:
     """The run that speaks for a row, and one that contradicts where there is any: it is never left out.
 
     As for the row's verdict, runs at the published protocol come before all others; then by ORDER, then those of which
@@ -34,12 +34,12 @@ def foremost(line: Line) -> tuple[Run, ...]:
     return (best,) if best.code == "contradicted" or not against else (best, against[0])
 
 
-def _data(run: Run) -> str:
+def _data(run: MeasuredRun) -> str:
     """The data set of "CIFAR-10 (JPEG), mlp, L2 1": `on` begins with it."""
     return run.on.split(",")[0].removesuffix(" (JPEG)")
 
 
-def headline(run: Run) -> Measured:
+def headline(run: MeasuredRun) -> Measured:
     """The number that stands for a run: what contradicts, is undecided or meets a criterion, then a published one."""
     failing = [m for m in run.measured if any(look == "bad" for look, _ in said(m))]
     undecided = [
@@ -51,7 +51,7 @@ def headline(run: Run) -> Measured:
     return next(iter([*deciding, *published, *run.measured]))
 
 
-def is_target(row: Row) -> bool:
+def is_target(row: TargetRow) -> bool:
     """Row 26 is a quotation: there is nothing to reach."""
     return bool(row.published or row.criteria)
 
@@ -96,7 +96,7 @@ def _records(line: Line) -> Iterator[dict[str, object]]:
         yield about | target | {"quantity": name, "run": "not_run"}
 
 
-def _found(measured: Measured, run: Run) -> dict[str, object]:
+def _found(measured: Measured, run: MeasuredRun) -> dict[str, object]:
     evidence, (low, high) = measured.evidence, measured.bounds
     return {
         "quantity": evidence.name,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from raylab.report.scoreboard.cells import asked, basis, criterion, exact, interval, ours, said
-from raylab.report.scoreboard.rows import Row
+from raylab.report.scoreboard.rows import TargetRow
 from raylab.report.scoreboard.table import counts, foremost, headline, is_target, words
-from raylab.report.scoreboard.verdict import WORDS, Line, Measured, Run
+from raylab.report.scoreboard.verdict import WORDS, Line, Measured, MeasuredRun
 from raylab.report.terminal import WIDTH, wrapped
 
 SIZES = {"row": 2, "target": 27, "verdict": 14, "quantity": 18, "ours": 17, "published": 12}
@@ -85,11 +85,11 @@ def _told(measured: Measured) -> str:
     )
 
 
-def _protocol(run: Run) -> str:
+def _protocol(run: MeasuredRun) -> str:
     return f" ({run.protocol})" if run.protocol else ""
 
 
-def _not_run(rows: Sequence[Row]) -> list[str]:
+def _not_run(rows: Sequence[TargetRow]) -> list[str]:
     """By what would run them."""
     told = [
         f"{_command(command)}\n{wrapped(f'{_numbers(those)}; data: {data}; cost: {cost}', '    ')}"
@@ -98,12 +98,12 @@ def _not_run(rows: Sequence[Row]) -> list[str]:
     return ["Not run, and what would run it\n" + "\n".join(told)] if told else []
 
 
-def _numbers(rows: Sequence[Row]) -> str:
+def _numbers(rows: Sequence[TargetRow]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {', '.join(str(row.row) for row in rows)}"
 
 
-def _by_command(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
-    found: dict[tuple[str, str, str], list[Row]] = {}
+def _by_command(rows: Sequence[TargetRow]) -> dict[tuple[str, str, str], list[TargetRow]]:
+    found: dict[tuple[str, str, str], list[TargetRow]] = {}
     for row in rows:
         found.setdefault((row.run.command, row.run.data, row.run.cost), []).append(row)
     return found

@@ -11,7 +11,7 @@ from raylab.core.statistics import Estimate
 from raylab.report.claims import within
 from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Criterion, Published, Row, Unit, all_rows
+from raylab.report.scoreboard.rows import Criterion, Published, TargetRow, Unit, all_rows
 
 Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "disagree", "not_run"]
 
@@ -89,7 +89,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Run:
+class MeasuredRun:
     """All numbers of one row that one run measured."""
 
     on: str
@@ -135,8 +135,8 @@ class Run:
 class Line:
     """A row of the scoreboard."""
 
-    row: Row
-    runs: tuple[Run, ...]
+    row: TargetRow
+    runs: tuple[MeasuredRun, ...]
 
     @property
     def code(self) -> Code:
@@ -165,7 +165,7 @@ def scored(evidence: Iterable[Evidence]) -> list[Line]:
     return [_line(row, [one for one in found if one.row == row.row]) for row in all_rows()]
 
 
-def _line(row: Row, found: list[Evidence]) -> Line:
+def _line(row: TargetRow, found: list[Evidence]) -> Line:
     for one in found:
         if one.name not in row.published and one.name not in row.criteria:
             raise ValueError(f"row {row.row}: one of {[*row.published, *row.criteria]}, got {one.name!r}")
@@ -178,7 +178,10 @@ def _line(row: Row, found: list[Evidence]) -> Line:
     criteria = frozenset(row.criteria)
     return Line(
         row,
-        tuple(Run(on, tuple(those), criteria, experiment, study) for (experiment, study, on), those in runs.items()),
+        tuple(
+            MeasuredRun(on, tuple(those), criteria, experiment, study)
+            for (experiment, study, on), those in runs.items()
+        ),
     )
 
 
