@@ -8,8 +8,8 @@ where a fraction of them would blur nothing; zoom and elastic transform are in s
 Two of the benchmark are made by Pillow, and so in `stages.corruption`: pixelate and JPEG. Frost needs photographs,
 which are handed in (`stages.frost`).
 
-A new corruption is a function, here or in a file of its own, and a line of CORRUPTIONS: its name is then known to configs, plans and
-pages.
+A new corruption is a function, here or in a file of its own, and a line of CORRUPTIONS: its name is then known to
+configs, plans and pages.
 """
 
 from __future__ import annotations

@@ -129,7 +129,9 @@ def as_text(report: Report, full: bool = False) -> str:
 
 def _short(report: Report) -> Iterator[Text | Table | Verdicts | Figures]:
     yield from (one for one in report.flat() if isinstance(one, Table) and one.name == report.headline)
-    yield from (one for one in report.flat() if isinstance(one, Verdicts) and one.brief)
+    said = [(report.answer.badge, report.answer.whole)]  # a lone verdict that is the answer is not said again
+    verdicts = (one for one in report.flat() if isinstance(one, Verdicts) and one.brief)
+    yield from (one for one in verdicts if [(verdict.badge, verdict.whole) for verdict in one.of] != said)
     yield from (one for one in report.flat() if isinstance(one, Text) and one.look == "note")
 
 

@@ -9,8 +9,10 @@ import toy
 
 from raylab import runner
 from raylab.experiments.transfer import Matrix, plan
+from raylab.report.blocks import Report, Verdict, Verdicts
 from raylab.report.read import in_brief, in_todays_words
-from raylab.report.terminal import preview, table
+from raylab.report.terminal import as_text, preview, table
+from raylab.report.values import Badge
 from raylab.stage import closure
 from raylab.store import Store
 
@@ -84,3 +86,14 @@ def test_warnings_of_older_manifests_are_told_in_todays_words() -> None:
     today = "adversarial training reached no robust accuracy: epoch 3 ended at 0.0% under attack"
     assert in_todays_words(old) == in_todays_words(today) == today
     assert in_brief(today) == "adversarial training reached no robust accuracy"
+
+
+def test_a_lone_verdict_that_is_the_answer_is_said_once_in_the_short_form() -> None:
+    of = Verdict("mlp", Badge("good", "shown"), "It is shown.")
+    other = Verdict("cnn", Badge("open", "not shown"), "It is not.")
+    for verdicts, times in (((of,), 1), ((of, other), 1), ((other,), 1)):
+        block = Verdicts("What the numbers allow.", verdicts)
+        said = as_text(Report("Title", of, (block,)))
+        assert said.count("It is shown.") == times
+        assert ("What the numbers allow." in said) == (verdicts != (of,))
+    assert as_text(Report("Title", of, (Verdicts("All.", (of,)),)), full=True).count("It is shown.") == 2

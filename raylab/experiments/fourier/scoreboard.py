@@ -1,4 +1,4 @@
-"""What Fourier analysis measures for the scoreboard: rows 21 to 25, and the gate of 27."""
+"""What Fourier analysis measures for the scoreboard: rows 21 to 25, and the criterion of 27."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _heat_map(found: ByFrequency) -> Iterator[Evidence]:
     for band, title in (("centre", "centre"), ("middle", "middle")):
         for name in (STANDARD, ADVERSARIAL):
             yield Evidence(21, f"{PAPER[name]}, {title}", found.profiles[name].errors[band].mean, on, protocol)
-    # The centre of the gate is the low third: on small images the innermost eighth is the constant alone.
+    # The centre of the criterion is the low third: on small images the innermost eighth is the constant alone.
     for band, title in (("high", "high frequencies"), ("low", "centre")):
         yield Evidence(21, f"{title}, adversarial minus natural", found.worse(ADVERSARIAL, band).mean, on, protocol)
 
