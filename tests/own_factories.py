@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,12 @@ def small(num_classes: int = 10, hidden: int = 32, dropout: float = 0.0) -> nn.M
     return nn.Sequential(
         nn.Flatten(), nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(dropout), own_layers.head(hidden, num_classes)
     )
+
+
+def layered(sizes: list[int], last: dict[str, list[int]]) -> nn.Module:
+    """With arguments that hold lists."""
+    widths = [64] + sizes + last["classes"]  # of lists alone
+    return nn.Sequential(nn.Flatten(), *[nn.Linear(i, o) for i, o in pairwise(widths)])
 
 
 def convolutional(num_classes: int = 10, channels: int = 1) -> nn.Module:

@@ -117,5 +117,5 @@ def test_a_home_in_a_folder_that_nobody_else_may_enter_is_told_of_and_no_traceba
         locked.setattr(Path, "is_dir", refused)  # what it does there where a process is not root
         site.check_space()
     monkeypatch.setattr(Site, "check_space", refused)
-    (line,) = cli._obstacles(site)
+    (line,) = cli._obstacles(site, {})
     assert "Permission denied" in line

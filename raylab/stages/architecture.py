@@ -9,7 +9,7 @@ from typing import Any
 from raylab import objects
 from raylab.core import architectures
 from raylab.core.later import Tensor, last_relu, networks, nn, torch
-from raylab.identity import canonical, fingerprint
+from raylab.identity import fingerprint
 from raylab.label import Label
 from raylab.stage import Stage
 from raylab.stages.images import ImageSpec
@@ -39,7 +39,7 @@ def of(network: str, images: ImageSpec) -> tuple[Architecture, ImageSpec]:
         return network, images
     own: OwnNetwork = network.meaning
     try:
-        factory = Factory(own.factory, canonical(own.arguments), objects.code(own.factory))
+        factory = Factory(own.factory, _with_tuples(own.arguments), objects.code(own.factory))
         images = normalised(own, images)
         _probe(factory, images)
     except ValueError as error:
@@ -57,7 +57,8 @@ def build(network: Architecture | Mapping[str, Any], images: ImageSpec, seed: in
     if wrong := list(objects.differing(factory.code)):
         raise ValueError(f"{'; '.join(wrong)}; workers need the driver's modules: submit the folder that has them")
     make = objects.find(factory.factory)
-    return networks.adopt(lambda: make(**factory.arguments), i.shape, i.num_classes, i.mean, i.std, seed)
+    arguments = _with_lists(factory.arguments)  # as YAML has them, from a config as from a manifest
+    return networks.adopt(lambda: make(**arguments), i.shape, i.num_classes, i.mean, i.std, seed)
 
 
 def modules_of(stages: Iterable[Stage]) -> dict[str, str]:
@@ -147,6 +148,19 @@ def _check_logits(factory: str, network: nn.Module, logits: Tensor, num_classes:
         raise ValueError(f"{factory}: its outputs look like probabilities; logits are needed: leave out its softmax")
     if not next(iter(network.parameters()), torch.empty(0)).numel():
         raise ValueError(f"{factory}: it has no parameters")
+
+
+def _with_tuples(value: Any) -> Any:
+    """Lists as tuples, which identities take."""
+    if isinstance(value, Mapping):
+        return {name: _with_tuples(one) for name, one in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _with_lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_lists(one) for name, one in value.items()}
+    return list(map(_with_lists, value)) if isinstance(value, list | tuple) else value
 
 
 def _key(factory: Factory, images: ImageSpec) -> str:

@@ -105,6 +105,18 @@ def test_a_network_of_ones_own_gives_logits_and_features_and_learns(factory: str
     assert artifact.metrics["accuracy"][-1] > 0.7
 
 
+def test_arguments_are_lists_and_mappings_as_yaml_has_them(data: Data, store: Store) -> None:
+    arguments: dict[str, Any] = {"sizes": [8, 4], "last": {"classes": [10]}}
+    own_lists = label("own_factories:layered", arguments=arguments)
+    own_tuples = label("own_factories:layered", arguments={"sizes": (8, 4), "last": {"classes": (10,)}})
+    one, other = (
+        train(name, Recipe(epochs=1), data.train, data.images, 0, rows=1437, name="own")
+        for name in (own_lists, own_tuples)
+    )
+    assert one.key == other.key
+    assert len(list(load_network(built(one, store), "cpu").parameters())) == 6
+
+
 def test_a_network_without_a_last_linear_layer_has_no_features() -> None:
     pooled = nn.Sequential(nn.Conv2d(1, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = networks.adopt(lambda: pooled, (1, 8, 8), 10, (0.5,), (0.25,), 0)
