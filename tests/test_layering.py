@@ -46,6 +46,7 @@ FORBIDDEN = {
     **{f"raylab.report.{name}": {"raylab.stages", "raylab.experiments"} for name in KIT},
     "raylab.bench": {"ray", "mlflow", "raylab.report", "raylab.runner"},
     "raylab.experiments": {"ray", "mlflow", "raylab.cluster"},
+    "raylab.benchmark": {"ray", "mlflow", "pydantic", "pyarrow", "raylab.stages", "raylab.store", "raylab.config"},
     "raylab.core": {"ray", "mlflow", "pyarrow", "pydantic", "pathlib", "os", "time", "tqdm", "random"},
     "raylab.cluster": {"raylab.core", "raylab.stages", "raylab.experiments", "raylab.report", "torch", "mlflow"},
     "raylab.report": {"ray", "mlflow", "raylab.cluster"},
@@ -67,6 +68,7 @@ ONLY_IN = {
     "torch": (
         *(f"raylab.core.{name}" for name in ("later", "blocks", "compiled", "last_relu", "networks", "squares")),
         "raylab.api",  # functions on tensors: who imports it has torch
+        "raylab.benchmark",  # which measures torch
     ),
     "matplotlib": ("raylab.report.later",),
     "scipy": ("raylab.report.later",),

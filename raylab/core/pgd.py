@@ -29,23 +29,27 @@ def descend(
     steps: int,
     bounds: tuple[float, float] | None = (0.0, 1.0),  # None: toys that leave the unit cube
     start: Tensor | None = None,  # (B, ...), brought into ball and bounds; default x, no random start
+    momentum: float = 0.0,  # in [0, 1): what the last move weighs against the new step; 0: nothing is remembered
 ) -> Descent:
     """Minimise the objective over x + ball, within bounds, by `steps` steps of size `step_size`.
 
     One step is z <- clip(x + project(z - step_size * steepest(gradient) - x)): Ilyas et al. 2019, appendices
     C.3 to C.5, in the order of their code (MadryLab/robustness).  It costs one forward and one backward pass.
+    With momentum m the next iterate is z + (1 - m) * (that step - z) + m * (z - the iterate before), brought into ball
+    and bounds, from the second step on (Croce and Hein 2020, algorithm 1, with 1/4).
     The best iterate is read off the losses of these passes, for one more forward pass in all.
 
     Raises ValueError on bad arguments, and where a loss or a gradient was not finite.
     """
     sizes = [step_size] * steps if isinstance(step_size, float | int) else list(step_size)
-    _check_arguments(x, sizes, steps, bounds)
+    _check_arguments(x, sizes, steps, bounds, momentum)
     # The caller may be in inference mode, whose tensors carry no gradients: leave it; z is a copy.
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach()
         z = x.clone() if start is None else _feasible_(start.detach().clone(), x, ball, bounds)
         best, best_loss = z.clone(), x.new_full((len(x),), math.inf)
         check, blind = torch.zeros_like(best_loss), torch.zeros_like(best_loss, dtype=torch.bool)
+        before: Tensor | None = None
         for size in sizes:
             loss = _per_example(objective(z.requires_grad_()), x)
             # Of the input only: the usual loss.backward() fills the parameters' gradients too, and is slower.
@@ -57,8 +61,12 @@ def descend(
             blind |= largest == 0
             if isinstance(ball, L1Ball) and bounds is not None:  # else a pixel at its edge takes every sparse step
                 gradient.masked_fill_(((z <= bounds[0]) & (gradient > 0)) | ((z >= bounds[1]) & (gradient < 0)), 0.0)
+            last, before = before, z.clone() if momentum else None
             # In place, here and below: fresh buffers would cost a small network a sixth of its speed.
             _feasible_(z.sub_(ball.steepest(gradient), alpha=size), x, ball, bounds)
+            if before is not None and last is not None:
+                z.mul_(1.0 - momentum).add_(before, alpha=2.0 * momentum).sub_(last, alpha=momentum)
+                _feasible_(z, x, ball, bounds)
         with torch.no_grad():
             last_loss = _per_example(objective(z), x)
         best_loss = _keep_better_(best, best_loss, z, last_loss)
@@ -70,6 +78,12 @@ def descend(
             "look for nan in the images or a diverged network"
         )
     return Descent(z, last_loss, best, best_loss, blind)
+
+
+def cosine(first: float, last: float, steps: int) -> list[float]:
+    """A size for each step, falling from the first to the last along half a cosine."""
+    shares = (0.5 * (1.0 + math.cos(math.pi * i / max(steps - 1, 1))) for i in range(steps))
+    return [last + (first - last) * share for share in shares]
 
 
 def _feasible_(z: Tensor, x: Tensor, ball: AnyBall | Free, bounds: tuple[float, float] | None) -> Tensor:
@@ -89,13 +103,17 @@ def _per_example(loss: Tensor, x: Tensor) -> Tensor:
     return loss
 
 
-def _check_arguments(x: Tensor, sizes: Sequence[float], steps: int, bounds: tuple[float, float] | None) -> None:
+def _check_arguments(
+    x: Tensor, sizes: Sequence[float], steps: int, bounds: tuple[float, float] | None, momentum: float
+) -> None:
     if x.ndim < 2 or not x.is_floating_point():
         raise ValueError(f"x: a batch of decoded images, got {x.dtype} {tuple(x.shape)}; divide bytes by 255")
     if steps < 1:
         raise ValueError(f"steps: at least 1, got {steps}; without an attack use the images themselves")
     if len(sizes) != steps:
         raise ValueError(f"step_size: one for all steps, or one for each of the {steps}, got {len(sizes)}")
+    if not 0.0 <= momentum < 1.0:
+        raise ValueError(f"momentum: in [0, 1), got {momentum}; at 1 no step would be taken")
     if not all(math.isfinite(size) and size > 0.0 for size in sizes):
         raise ValueError(f"step_size: finite and > 0 in pixel units, got {min(sizes)} to {max(sizes)}")
     if bounds is not None and ((x < bounds[0]) | (x > bounds[1])).any():

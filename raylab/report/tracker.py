@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from raylab.artifact import Artifact
-from raylab.config import Config
+from raylab.config import Config, as_dict
 from raylab.identity import canonical_json, fingerprint, short
 from raylab.report.blocks import Condition, Report, Table, Verdict, Verdicts
 from raylab.report.files import files, for_machines
@@ -76,7 +76,7 @@ def _note(report: Report) -> Iterator[str]:
 def params_of(config: Config) -> dict[str, Param]:
     """A config as params by dotted key: its data and attack whole, of the rest what is not at its default. So two runs
     differ in a param wherever their configs differ. Lists are sorted: the order of architectures measures nothing."""
-    whole, changed = config.model_dump(mode="json"), config.model_dump(mode="json", exclude_defaults=True)
+    whole, changed = as_dict(config), config.model_dump(mode="json", exclude_defaults=True)
     chosen = {**changed, **{part: whole[part] for part in ALWAYS if part in whole}}
     skipped = ("study", "seeds")
     flat = {key: value for name, of in chosen.items() if name not in skipped for key, value in _flat(name, of)}

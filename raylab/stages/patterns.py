@@ -163,6 +163,8 @@ def universal_patterns(
     """One perturbation a class that leads `base` images of other classes to it (Park et al. 2021)."""
     if base < 1:
         raise ValueError(f"universal: at least 1 base image, got {base}")
+    if attack.schedule is not None:
+        raise ValueError(f"universal: an attack of equal steps, got schedule: {attack.schedule}; remove it")
     identity = Universal(attack, base, images.num_classes, seed)
     inputs = {"data": data, "model": model}
     passes = images.num_classes * base * attack.steps

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from raylab.core.balls import Ball, Free, L2Ball, LinfBall
 from raylab.core.objectives import away, towards
-from raylab.core.pgd import descend
+from raylab.core.pgd import cosine, descend
 
 BALLS = [L2Ball(0.3), LinfBall(0.05)]
 
@@ -234,6 +234,8 @@ def test_an_infinite_loss_at_the_very_end_is_an_error() -> None:
         ({"step_size": 0.0}, "step_size"),
         ({"step_size": math.nan}, "step_size"),
         ({"steps": 0}, "steps: at least 1, got 0"),
+        ({"momentum": 1.0}, r"momentum: in \[0, 1\), got 1.0"),
+        ({"momentum": -0.1}, r"momentum: in \[0, 1\)"),
         ({"objective": lambda z: z.sum()}, "loss per example"),
     ],
 )
@@ -260,6 +262,36 @@ def test_steps_may_each_have_their_size() -> None:
     torch.testing.assert_close(straight.last, torch.full((1, 4), 0.38))
     with pytest.raises(ValueError, match="one for each of the 3, got 2"):
         descend(towards(network, target), x, L2Ball(0.3), [0.1, 0.1], 3)
+
+
+def test_a_cosine_falls_from_the_first_size_to_the_last_and_is_half_way_in_the_middle() -> None:
+    sizes = cosine(0.5, 0.01, 31)
+    assert (sizes[0], sizes[-1]) == pytest.approx((0.5, 0.01))
+    assert sizes[15] == pytest.approx((0.5 + 0.01) / 2)
+    assert sizes == sorted(sizes, reverse=True)
+    assert cosine(0.5, 0.01, 1) == [0.5]
+
+
+@pytest.mark.parametrize("ball", [L2Ball(0.15), L2Ball(0.3), LinfBall(0.3)])  # the first is left, and projected onto
+def test_momentum_weighs_the_last_move_against_the_new_step(ball: Ball) -> None:
+    """As Croce and Hein 2020, algorithm 1, written down: every point is brought into ball and bounds."""
+    network, x, target = _convolutional(), _images(4, 3, 6, 6), torch.arange(4)
+    objective, sizes = towards(network, target), [0.1, 0.08, 0.05]
+    found = descend(objective, x, ball, sizes, 3, momentum=0.25)
+
+    def feasible(z: Tensor) -> Tensor:
+        return (x + ball.project(z - x)).clamp(0, 1)
+
+    z = before = x
+    for step, size in enumerate(sizes):
+        leaf = z.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(leaf).sum(), leaf)
+        there = feasible(z - size * ball.steepest(gradient))
+        weight = 0.75 if step else 1.0
+        z, before = feasible(z + weight * (there - z) + (1 - weight) * (z - before)), z
+    torch.testing.assert_close(found.last, z, rtol=0, atol=1e-5)
+    differs = (found.last - descend(objective, x, ball, sizes, 3).last).abs().amax()
+    assert differs > 1e-5
 
 
 def test_without_a_ball_only_the_bounds_hold_it() -> None:

@@ -98,6 +98,15 @@ def test_a_radius_is_compared_as_far_as_it_is_printed() -> None:
     assert of_attack(Attack(norm="l2", eps=8 / 255, steps=10, step_size=2 / 255), published)
 
 
+def test_a_schedule_is_a_difference_even_with_as_many_steps() -> None:
+    published = Attack(eps=0.5, steps=100, step_size=0.1)
+    faster = Attack(eps=0.5, steps=30, schedule="cosine")
+    assert of_attack(faster, published) == "L2 0.5, 30 cosine steps with momentum, the first of 0.5"
+    assert of_attack(published.model_copy(update={"schedule": "cosine"}), published)
+    assert "attack.schedule" not in params_of(TransferMatrix())
+    assert params_of(TransferMatrix(attack=faster))["attack.schedule"] == "cosine"
+
+
 def test_gradients_of_less_than_float32_are_a_difference_and_another_order_of_roundings_is_none() -> None:
     assert of_precision(Compute()) == of_precision(Compute(precision="folded_float32")) == ""
     assert of_precision(Compute(precision="bfloat16")) == "gradients in bfloat16"

@@ -108,6 +108,12 @@ def test_a_patterned_set_depends_on_neither_shards_nor_order_and_on_all_its_inpu
 DIFFERENT: list[Any] = [(0.5, "l2", 3), (0.5, "linf", 3), (0.5, "l2", 4)]
 
 
+def test_universal_perturbations_have_no_schedule() -> None:
+    data, attack = open_data(DIGITS, 0), Attack(schedule="cosine")
+    with pytest.raises(ValueError, match="an attack of equal steps, got schedule: cosine; remove it"):
+        universal_patterns(attack, data.train, network(), 40, data.images, 0, name="universal")
+
+
 def test_universal_perturbations_lead_images_they_never_saw_to_their_class(store: Store) -> None:
     data = open_data(DIGITS, 0)
     patterns = universal_patterns(

@@ -100,6 +100,26 @@ def test_perturbations_point_to_the_new_label(store: Store) -> None:
     assert new.metrics["success"] == pytest.approx(np.mean(said == target.numpy()), abs=0.01)
 
 
+def test_thirty_cosine_steps_reach_the_loss_of_a_hundred_equal_ones_and_are_another_set(store: Store) -> None:
+    usual = made("det", Attack(eps=0.5, steps=100, step_size=0.1), network="cnn")
+    faster = made("det", Attack(eps=0.5, steps=30, schedule="cosine"), network="cnn")
+    assert usual.key == made("det", Attack(eps=0.5, steps=100, step_size=0.1, schedule=None), network="cnn").key
+    assert usual.key != faster.key
+    slow, fast = built(usual, store), built(faster, store)
+    assert "schedule" not in slow.config["attack"]
+    assert fast.config["attack"]["schedule"] == "cosine"
+    assert fast.metrics["mean_loss"] == pytest.approx(slow.metrics["mean_loss"], abs=0.02)
+    assert fast.metrics["success"] == pytest.approx(slow.metrics["success"], abs=0.02)
+
+
+def test_a_schedule_says_the_length_of_every_step() -> None:
+    sizes = Attack(eps=0.5, steps=30, schedule="cosine").step_sizes
+    assert (len(sizes), sizes[0], sizes[-1]) == (30, 0.5, pytest.approx(0.01))
+    sizes = Attack(eps=0.5, steps=30, step_size=0.2, schedule="cosine").step_sizes
+    assert (sizes[0], sizes[-1]) == (0.2, pytest.approx(0.01))
+    assert Attack(eps=0.5, steps=5).step_sizes == [0.25] * 5
+
+
 def test_an_untargeted_attack_leads_away_and_leaves_the_label(store: Store) -> None:
     new = built(made("untargeted", Attack(eps=1.0)), store)
     rows = new.batch()

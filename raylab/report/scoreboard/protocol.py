@@ -39,10 +39,12 @@ def of_networks(names: Iterable[str], published: str) -> str:
 
 def of_attack(attack: Attack, published: Attack) -> str:
     """Another radius, number of steps or step; which iterate is kept is stated nowhere."""
-    same = (attack.norm, attack.steps) == (published.norm, published.steps) and all(
+    ours, theirs = ((one.norm, one.steps, one.schedule) for one in (attack, published))
+    same = ours == theirs and all(
         same_radius(*pair) for pair in ((attack.eps, published.eps), (attack.step, published.step))
     )
-    return "" if same else f"{radius(attack)}, {attack.steps} steps of {attack.step:.3g}"
+    of = "steps of" if attack.schedule is None else f"{attack.schedule} steps with momentum, the first of"
+    return "" if same else f"{radius(attack)}, {attack.steps} {of} {attack.step:.3g}"
 
 
 def of_precision(compute: Compute) -> str:

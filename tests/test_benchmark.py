@@ -1,0 +1,128 @@
+"""The benchmark runs with the core alone, compares equal work, and says what it cannot do.  No test asserts a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from raylab.benchmark import loops, run, smoke, tables
+from raylab.benchmark.clock import LEAST, in_turns
+from raylab.benchmark.networks import CLASSES, NARROW, build, contiguous, images, labels
+from raylab.core.architectures import NETWORKS
+from raylab.core.balls import L2Ball
+from raylab.core.objectives import away
+from raylab.core.pgd import descend
+
+ROOT = Path(__file__).parent.parent
+ABSENT = ("ray", "mlflow", "pydantic", "pyarrow", "ruamel", "sklearn", "scipy")
+
+
+def alone(script: str) -> subprocess.CompletedProcess[str]:
+    """As on a machine that has nothing but torch, torchvision and numpy: the others cannot be imported."""
+    hidden = f"import runpy, sys; sys.modules.update(dict.fromkeys({ABSENT!r})); {script}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", hidden]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.slow
+def test_it_starts_with_the_core_alone_and_says_that_there_is_no_gpu() -> None:
+    done = alone("sys.argv = ['x', 'device=cuda']; runpy.run_path('jobs/benchmark.py', run_name='__main__')")
+    assert done.returncode == run.BAD_INPUT, done.stderr
+    assert "no GPU is at hand" in done.stderr
+    assert "device=cpu measures this machine's processor" in done.stderr
+    done = alone("from raylab.benchmark import run; print(len(list(run.machine('cpu'))))")
+    assert done.stdout.strip() == "2", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("devices=cpu", "unknown option devices"),
+        ("device=tpu", "cpu or cuda, got 'tpu'"),
+        ("seconds=long", "got 'long'"),
+        ("seconds=-1", "got '-1'"),
+        ("fast", "unknown option fast"),
+    ],
+)
+def test_what_is_no_option_is_refused(argument: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([argument]) == run.BAD_INPUT
+    assert said in capsys.readouterr().err
+
+
+def test_all_loops_do_the_same_work() -> None:
+    """The iterates of raylab's loop, of the plain one and of robustness' are one: so their times can be compared."""
+    network, x, label = contiguous(build(NARROW, "cpu")).double(), images(4, "cpu").double(), labels(4, "cpu")
+    loss = loops.cross_entropy(network, label)
+    ours = descend(away(network, label), x, L2Ball(0.3), 0.1, 4)
+    torch.testing.assert_close(loops.plain(loss, x, 0.3, 0.1, 4), ours.last, rtol=0, atol=1e-6)
+    torch.testing.assert_close(loops.robustness(loss, x, 0.3, 0.1, 4), ours.best, rtol=0, atol=1e-6)
+    assert (ours.last - x).abs().max() > 1e-3
+
+
+def test_pieces_take_turns_and_ratios_are_over_the_first() -> None:
+    order: list[str] = []
+    found = in_turns({name: lambda name=name: order.append(name) or sum(range(9)) for name in "ab"}, "cpu", 0.0)  # type: ignore[misc]
+    assert "".join(order) == "ab" * (LEAST + 1)  # the first turn is not counted
+    assert [(one.name, one.turns) for one in found] == [("a", LEAST), ("b", LEAST)]
+    assert (found[0].speed, found[0].low, found[0].high) == (1.0, 1.0, 1.0)
+
+
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small networks, for the smoke and the tables."""
+    for name in set(NETWORKS) - {"vgg_small", "mlp"}:
+        monkeypatch.delitem(NETWORKS, name)
+    monkeypatch.setattr(tables, "BATCHES", {"cpu": {"vgg_small": 2, "mlp": 2}})
+    monkeypatch.setattr(tables, "EPOCH", {"cpu": (8, 4)})
+    monkeypatch.setattr(run, "_fix_numerics", str)  # those of this process are others' too
+
+
+def test_one_command_smokes_and_prints_and_stores_every_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few(monkeypatch)
+    assert run.main(["device=cpu", "seconds=0", f"out={tmp_path / 'new' / 'speed'}"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 networks, in two memory formats" in printed
+    assert "0 failed or differed" in printed
+    assert (tmp_path / "new" / "speed.md").read_text() in printed
+    stored = json.loads((tmp_path / "new" / "speed.json").read_text())
+    assert {one["step"] for one in stored["smoke"]} > {"train", "attack", "invert", "evaluate", "attack, bfloat16"}
+    kinds = [table["title"].split(",")[0] for table in stored["tables"]]
+    assert kinds == ["PGD in an L2 ball"] * 2 + ["feature inversion", "a training epoch of 8 images"]
+    names = {one["name"] for one in stored["tables"][0]["timings"]}
+    assert names >= {"plain loop", "raylab, as trained", "raylab, folded, float32", "raylab, folded, bfloat16"}
+    assert "| robustness' loop | 5 |" in printed
+    assert stored["provenance"]["packages"]["torch"] == torch.__version__
+
+
+def test_a_step_that_fails_or_gives_other_bits_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few(monkeypatch)
+    monkeypatch.setattr(tables, "BATCHES", {"cpu": {}})
+
+    def draws(*_given: object) -> torch.Tensor:
+        return torch.rand(3)
+
+    def fails(*_given: object) -> torch.Tensor:
+        raise RuntimeError("no such kernel\nand more")
+
+    monkeypatch.setattr(smoke, "_evaluate", draws)
+    monkeypatch.setattr(smoke, "_attack", fails)
+    assert run.main(["device=cpu", "seconds=0", f"out={tmp_path / 'speed'}"]) == run.FAILED
+    printed = capsys.readouterr().out
+    assert "- mlp, evaluate (channels_last, contiguous): other bits the second time" in printed
+    assert "- vgg_small, attack (channels_last, contiguous): RuntimeError: no such kernel\n" in printed
+
+
+def test_the_narrow_network_is_a_resnet18_of_a_quarter_of_the_width() -> None:
+    narrow, wide = (sum(p.numel() for p in build(name, "cpu").body.parameters()) for name in (NARROW, "resnet18"))
+    assert 15 < wide / narrow < 16
+    assert build(NARROW, "cpu")(images(2, "cpu")).shape == (2, CLASSES)
