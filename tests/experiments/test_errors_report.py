@@ -20,10 +20,11 @@ from raylab.config import load
 from raylab.core.statistics import Estimate
 from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
 from raylab.experiments.errors.figures import examples
-from raylab.experiments.errors.measure import CHOSEN, NON_ROBUST, PARTS, ROBUST, Domain, Learner, StopPoint
+from raylab.experiments.errors.measure import CHOSEN, PARTS, Domain, Learner, StopPoint
 from raylab.experiments.errors.report import report
 from raylab.experiments.errors.scoreboard import evidence
 from raylab.experiments.errors.verdict import BADGES, Claim, answer, claims
+from raylab.report.features import NON_ROBUST, ROBUST
 from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard.verdict import scored

@@ -11,10 +11,11 @@ from raylab.artifact import Artifact
 from raylab.core import explanations
 from raylab.core.seefar import World
 from raylab.core.statistics import Estimate
-from raylab.experiments.erm.measure import FEATURES, LABELS, NON_ROBUST, ROBUST, WORLDS, Planet, SetAnswers, answers
+from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, answers
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, Cell
 from raylab.report.charts import Mark, dots, images, lines
 from raylab.report.drawing import Pixels, magnification, over, unit
+from raylab.report.features import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.picture import COLOURS, INK, Picture
 from raylab.report.values import Fixed, shown

@@ -13,13 +13,12 @@ from raylab.experiments import worlds
 from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell
 from raylab.experiments.worlds import Conflict, Reliance, Score
+from raylab.report.features import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import ByRow, CellReader
 from raylab.study import Built
 
 # Labels of the features, and their names in artifacts: See-Far's own.
-ROBUST, NON_ROBUST = "robust feature", "non-robust feature"
-FEATURES = {ROBUST: "shape", NON_ROBUST: "toogit"}
 LABELS = {  # the networks, by what they were trained on
     "standard": "standard",
     "robust": "robust",
@@ -139,7 +138,7 @@ def _networks(reader: CellReader[Cell], names: list[str]) -> dict[str, NetworkOn
     found = {}
     for name in names:
         shown = {kind: Cell("usage", "usage", 0, name, kind) for kind in PROBES}
-        shares = {use: reader.share(shown[kind], _calls(feature)) for use, (kind, feature) in USES.items()}
+        shares = {use: reader.share(shown[kind], calls(feature)) for use, (kind, feature) in USES.items()}
         conflicts = [Conflict.of(reader.columns(a)) for a in reader.artifacts(shown["conflict"]).values()]
         found[name] = NetworkOnProbes(
             reader.right(Cell("test", "usage", 0, name)),
@@ -170,8 +169,8 @@ def _point(reader: CellReader[Cell], place: Cell, config: Erm) -> WorldPoint:
             radius: PerSeed({seed: _lost(metrics, k) for seed, metrics in attacked.items()})
             for k, radius in enumerate(config.eps)
         },
-        reader.share(shown, _calls("shape")),
-        reader.share(shown, _calls("toogit")),
+        reader.share(shown, calls("shape")),
+        reader.share(shown, calls("toogit")),
     )
 
 
@@ -214,11 +213,6 @@ def _energy(reader: CellReader[Cell], cell: Cell, metric: str, place: int = 0) -
 def _tells(feature: str) -> ByRow:
     """Whether a feature of an image is that of its label."""
     return lambda rows: rows[f"{feature}_class"] == rows["label"]
-
-
-def _calls(feature: str) -> ByRow:
-    """Whether an image is called by a feature."""
-    return lambda rows: rows["prediction"] == rows[f"{feature}_class"]
 
 
 def _no_images(seed: int, split: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from raylab.core.statistics import Estimate
 from raylab.experiments import worlds
 from raylab.experiments.erm import figures
-from raylab.experiments.erm.measure import FEATURES, LABELS, NON_ROBUST, ROBUST, WORLDS, Planet, answers
+from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, answers
 from raylab.experiments.erm.plan import TOOGITS, Cell
 from raylab.experiments.erm.verdict import (
     Expectation,
@@ -23,6 +23,7 @@ from raylab.experiments.erm.verdict import (
     of_networks,
 )
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each, note
+from raylab.report.features import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Share, Spanned, Value

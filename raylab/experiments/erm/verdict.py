@@ -7,20 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from raylab.experiments.erm.measure import (
-    LABELS,
-    NON_ROBUST,
-    ROBUST,
-    SIZES,
-    WORLDS,
-    NetworkOnProbes,
-    Planet,
-    WorldPoint,
-)
+from raylab.experiments.erm.measure import LABELS, SIZES, WORLDS, NetworkOnProbes, Planet, WorldPoint
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS
 from raylab.experiments.erm.plan import silenced as says_nothing
 from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, NOT_BUILT, ONE_SEED, within
+from raylab.report.features import NON_ROBUST, ROBUST
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge

@@ -12,6 +12,7 @@ from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, sampled
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.plan import Cell
+from raylab.report.features import FEATURES, NON_ROBUST, ROBUST, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader
 from raylab.study import Built
@@ -24,7 +25,7 @@ PARTS = {
     "across": "Across domains",
     "toy": "A toy in the plane",
 }
-NON_ROBUST, ROBUST, CHOSEN = "non-robust feature", "robust feature", "the chosen non-robust"
+CHOSEN = "the chosen non-robust"
 WITH_CAST, WITHOUT, ADDED = "with the cast", "the same without", "difference"
 Series = Mapping[str, PerSeed]
 
@@ -212,8 +213,7 @@ def _cue(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> 
     """Shares of See-Far images, whose features disagree, that a network assigns to the class of each."""
     usage, chosen = place("usage", key), config.cue.toogit if config.cue else 0
     return {
-        NON_ROBUST: reader.share(usage, lambda rows: rows["prediction"] == rows["toogit_class"]),
-        ROBUST: reader.share(usage, lambda rows: rows["prediction"] == rows["shape_class"]),
+        **{feature: reader.share(usage, calls(FEATURES[feature])) for feature in (NON_ROBUST, ROBUST)},
         CHOSEN: reader.share(  # on images with the chosen one alone
             usage, lambda rows: rows["prediction"] == chosen, lambda rows: rows["toogit_class"] == chosen
         ),

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from raylab.experiments.errors.figures import labelled, planes, toys
-from raylab.experiments.errors.measure import ADDED, NON_ROBUST, PARTS, Errors, Learner, Teacher, place
+from raylab.experiments.errors.measure import ADDED, PARTS, Errors, Learner, Teacher, place
 from raylab.experiments.errors.plan import Cell
 from raylab.experiments.errors.verdict import BADGES, SCALES, Claim, above_shuffled, answer, claims
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import Mark, dots, lines
 from raylab.report.drawing import over
+from raylab.report.features import NON_ROBUST
 from raylab.report.names import NAMES
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed

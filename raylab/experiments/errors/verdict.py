@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from raylab.core.statistics import Estimate
-from raylab.experiments.errors.measure import ADDED, NON_ROBUST, PARTS, Errors, Learner, Series
+from raylab.experiments.errors.measure import ADDED, PARTS, Errors, Learner, Series
 from raylab.experiments.errors.scoreboard import planned
 from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, within
+from raylab.report.features import NON_ROBUST
 from raylab.report.names import NAMES
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of

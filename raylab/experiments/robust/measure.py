@@ -14,6 +14,7 @@ from raylab.core.layers import LOGITS
 from raylab.core.statistics import Estimate
 from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
+from raylab.report.features import FEATURES, calls
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
@@ -34,7 +35,6 @@ LABELS = {
 }
 AGAINST = (CLEAN, "nr_image", "filtered")  # what the student of D_R has to beat
 COMPARED = (*AGAINST, "blurred")
-FEATURES = {"robust feature": "shape_class", "non-robust feature": "toogit_class"}  # See-Far: column of its class
 NOTHING = PerSeed({})
 
 
@@ -229,11 +229,8 @@ class _Read:
     def _reliance(self, of: str, name: str) -> dict[str, PerSeed]:
         if not any(cell.role == "usage" for cell in self.built.planned):
             return {}
-
-        def says(column: str) -> Callable[[Columns], Any]:
-            return lambda rows: rows["prediction"] == rows[column]
-
-        return {feature: self.reader.share(Cell("usage", 0, of, name), says(col)) for feature, col in FEATURES.items()}
+        place = Cell("usage", 0, of, name)
+        return {feature: self.reader.share(place, calls(column)) for feature, column in FEATURES.items()}
 
     def inverted(self, of: str) -> InversionQuality:
         found = self.reader.metrics(Cell("set", 0, of))

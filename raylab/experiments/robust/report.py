@@ -7,20 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from raylab.experiments.robust.figures import examples, robust_accuracy
-from raylab.experiments.robust.measure import (
-    COMPARED,
-    FEATURES,
-    LABELS,
-    InversionQuality,
-    Layers,
-    MeasuredNetwork,
-    RobustSets,
-)
+from raylab.experiments.robust.measure import COMPARED, LABELS, InversionQuality, Layers, MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, stacked
 from raylab.report.drawing import over
+from raylab.report.features import FEATURES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture

@@ -15,6 +15,7 @@ from raylab.core import evaluate as measures
 from raylab.core.statistics import Correlation, Estimate, correlate, proportion
 from raylab.experiments.transfer.config import TransferMatrix
 from raylab.experiments.transfer.plan import Cell
+from raylab.report.features import calls
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
@@ -60,7 +61,7 @@ class Row:
     transfer: Mapping[str, PerSeed]  # to an independent network: TRANSFER, ERRS, "targeted_given_fooled", ...
     neighbours_original: PerSeed = NOTHING  # 1-NN of the constructed images: the original class, the target
     neighbours_target: PerSeed = NOTHING
-    reliance: Mapping[str, PerSeed] = field(default_factory=dict)  # See-Far: images called by each of their FEATURES
+    reliance: Mapping[str, PerSeed] = field(default_factory=dict)  # See-Far: images called by each of their RELIED_ON
     oracles: Mapping[str, PerSeed] = field(default_factory=dict)  # See-Far: "turned" and "kept" in the set
     control_success: Mapping[str, PerSeed] = field(default_factory=dict)  # as success, of the controls' own sources
     noise_fit: PerSeed = NOTHING  # training accuracy of the source that should fit random labels
@@ -91,7 +92,7 @@ class Row:
         return self.accuracy - self.p1
 
 
-FEATURES = {"non_robust": "toogit_class", "robust": "shape_class"}  # columns of See-Far's images
+RELIED_ON = {"non_robust": "toogit", "robust": "shape"}  # See-Far's features
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class _Numbers(CellReader[Cell]):
             self.share(place, _next_class),
             transfer=self.transfer(source, target),
             controls={name: self.right(of) for name in CONTROLS if self.asked(of := self.control(name, place))},
-            reliance={name: self.share(usage, _says(column)) for name, column in FEATURES.items()}
+            reliance={name: self.share(usage, calls(column)) for name, column in RELIED_ON.items()}
             if self.asked(usage)
             else {},
             robustness=self.by_radius(own),
@@ -321,7 +322,3 @@ def examples(matrix: Matrix) -> pa.Table:
 
 def _next_class(rows: Columns) -> Any:
     return rows["next_class"]
-
-
-def _says(column: str) -> Any:
-    return lambda rows: rows["prediction"] == rows[column]
