@@ -16,7 +16,7 @@ import torch
 
 from raylab import provenance
 from raylab.benchmark.smoke import Smoke, smoke
-from raylab.benchmark.tables import Table, speeds, tables
+from raylab.benchmark.tables import TimingTable, speeds, tables
 
 OPTIONS = {"device": "cuda where there is one, else cpu", "seconds": "of the tables, 240", "out": "benchmark_DEVICE"}
 BAD_INPUT, FAILED = 2, 1
@@ -125,7 +125,7 @@ def _fault(one: Smoke) -> tuple[str, str, str]:
     return one.network, one.step, one.problem
 
 
-def table_lines(table: Table) -> Iterator[str]:
+def table_lines(table: TimingTable) -> Iterator[str]:
     """A table in Markdown."""
     yield from ("", f"**{table.title}**" + (f", {table.steps} steps" if table.steps > 1 else ""), "", HEAD)
     each = speeds(table)
@@ -144,7 +144,7 @@ def _told(lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def _store(asked: Asked, lines: Sequence[str], smoked: Sequence[Smoke], found: Sequence[Table]) -> None:
+def _store(asked: Asked, lines: Sequence[str], smoked: Sequence[Smoke], found: Sequence[TimingTable]) -> None:
     text, data = asked.out.with_suffix(".md"), asked.out.with_suffix(".json")
     text.parent.mkdir(parents=True, exist_ok=True)
     text.write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -37,7 +37,7 @@ EPOCH = {"cpu": (256, 64), "cuda": (10_000, 500)}  # images, batch
 
 
 @dataclass(frozen=True)
-class Table:
+class TimingTable:
     """Times of several pieces of code that do the same work."""
 
     title: str
@@ -46,11 +46,11 @@ class Table:
     timings: tuple[Timing, ...]
 
 
-def tables(device: str, budget: float) -> Iterator[Table]:
+def tables(device: str, budget: float) -> Iterator[TimingTable]:
     """One after the other; `budget` in seconds is that of all of them, less what their fewest turns take."""
     batches = BATCHES[device]
     epochs = [name for name in batches if name != "mlp"]
-    work: list[Callable[[float], Table]] = [
+    work: list[Callable[[float], TimingTable]] = [
         *(partial(_attacks, device, name, count) for name, count in batches.items()),
         *(partial(_inversions, device, name, count) for name, count in batches.items() if name != "mlp"),
         *(partial(_epochs, device, name) for name in epochs[:2]),
@@ -59,7 +59,7 @@ def tables(device: str, budget: float) -> Iterator[Table]:
         yield one(budget / len(work))
 
 
-def _attacks(device: str, name: str, count: int, budget: float) -> Table:
+def _attacks(device: str, name: str, count: int, budget: float) -> TimingTable:
     network, x, label = build(name, device), images(count, device), labels(count, device)
     usual = contiguous(copy.deepcopy(network))
     attack, ball = (EPS, SIZE, STEPS), L2Ball(EPS)
@@ -79,7 +79,7 @@ def _attacks(device: str, name: str, count: int, budget: float) -> Table:
     if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
         pieces["bare convolutions, bfloat16"] = _convolutions(fast["folded, bfloat16"], x)
     timings = in_turns(pieces, device, budget)
-    return Table(f"PGD in an L2 ball, {name}, batch {count}", count, STEPS, tuple(timings))
+    return TimingTable(f"PGD in an L2 ball, {name}, batch {count}", count, STEPS, tuple(timings))
 
 
 def _compiled(network: Network, x: Tensor) -> dict[str, Compiled]:
@@ -116,7 +116,7 @@ def _convolutions(network: Compiled, x: Tensor) -> Callable[[], object]:
     return run
 
 
-def _inversions(device: str, name: str, count: int, budget: float) -> Table:
+def _inversions(device: str, name: str, count: int, budget: float) -> TimingTable:
     network, x = build(name, device), images(count, device)
     usual, start = contiguous(copy.deepcopy(network)), images(count, device, seed=2)
     with torch.no_grad():
@@ -134,10 +134,12 @@ def _inversions(device: str, name: str, count: int, budget: float) -> Table:
     for precision, one in _compiled(network, x).items():
         pieces[f"raylab, {precision}"] = partial(invert, network, x, start, SIZE, STEPS, through=one)
     pieces["robustness' loop"] = partial(loops.robustness, nearer, x, *free, start=start)
-    return Table(f"feature inversion, {name}, batch {count}", count, STEPS, tuple(in_turns(pieces, device, budget)))
+    return TimingTable(
+        f"feature inversion, {name}, batch {count}", count, STEPS, tuple(in_turns(pieces, device, budget))
+    )
 
 
-def _epochs(device: str, name: str, budget: float) -> Table:
+def _epochs(device: str, name: str, budget: float) -> TimingTable:
     count, batch = EPOCH[device]
     pixels = (images(count, "cpu") * 255).to(torch.uint8)
     label, network = labels(count, "cpu"), build(name, device).requires_grad_(True)
@@ -149,7 +151,7 @@ def _epochs(device: str, name: str, budget: float) -> Table:
         "raylab": lambda: fit(network, *on_device, ids, augment="crop_flip", **options),
     }
     timings = in_turns(pieces, device, budget)
-    return Table(f"a training epoch of {count:,} images, {name}, batch {batch}", count, 1, tuple(timings))
+    return TimingTable(f"a training epoch of {count:,} images, {name}, batch {batch}", count, 1, tuple(timings))
 
 
 class Transformed(Dataset[tuple[Tensor, Tensor]]):
@@ -180,6 +182,6 @@ def _loop(network: Network, data: Transformed, batch: int, device: str) -> None:
         optimizer.step()
 
 
-def speeds(table: Table) -> Mapping[str, float]:
+def speeds(table: TimingTable) -> Mapping[str, float]:
     """Images a second, at one step each, by the median."""
     return {one.name: table.images * table.steps / one.seconds for one in table.timings}
