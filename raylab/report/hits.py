@@ -47,7 +47,7 @@ def share(
     return sampled(hits, rows["id"], images)
 
 
-def stands(rows: Columns, place: int) -> NDArray[np.bool_]:
+def is_robust(rows: Columns, place: int) -> NDArray[np.bool_]:
     """Under the worst of PGD and the ensemble at a radius, of `rows` of a robustness artifact; PGD alone where the
     ensemble was not asked (nan)."""
     return np.asarray(np.fmin(rows["pgd_margin"][:, place], rows["ensemble_margin"][:, place]) > 0)

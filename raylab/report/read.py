@@ -88,7 +88,7 @@ class CellReader(Generic[CellT]):
 
     def robust(self, cell: CellT, place: int = 0) -> PerSeed:
         """Accuracy under the worst of all attacks that were asked, at the radius of this place in the config."""
-        return self.share(cell, lambda rows: hits.stands(rows, place))
+        return self.share(cell, lambda rows: hits.is_robust(rows, place))
 
     def counted(self, cell: CellT, name: str, n: str = "n") -> PerSeed:
         """A share that only the manifests have, by its name and that of its number of examples; of a list (one entry

@@ -26,7 +26,7 @@ METRICS = {"evaluation": ("accuracy", "n", "p1")}  # what is known of a kind bef
 BY_IMAGE: Mapping[tuple[str, str], Callable[[hits.Columns], Any]] = {
     ("evaluation", "accuracy"): lambda rows: rows["correct"],
     ("evaluation", "p1"): lambda rows: rows["next_class"],
-    ("robustness", "robust"): lambda rows: hits.stands(rows, -1),
+    ("robustness", "robust"): lambda rows: hits.is_robust(rows, -1),
 }
 
 

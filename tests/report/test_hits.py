@@ -42,7 +42,7 @@ def test_robust_accuracy_of_the_rows_is_the_one_of_the_manifest(digits: Matrix) 
     assert found
     for _, artifact in found:
         rows, metrics = artifact.without_images(), artifact.metrics
-        shares = [hits.stands(rows, place).mean() for place in range(len(metrics["eps"]))]
+        shares = [hits.is_robust(rows, place).mean() for place in range(len(metrics["eps"]))]
         assert shares == pytest.approx(metrics["robust"])
 
 

@@ -42,7 +42,8 @@ class Counted:
         )  # fmt: skip
         child = replace(record, key=f"made {self.made}")
         files = {"report.txt": "→ full".encode(), "figure.svg": bytes(range(256))}
-        return Results("<p>page</p>", ("text",), (Publication(record, (child,), files),), ((),))
+        tables, absent = {"counted/x/tables/a.csv": bytes(range(256))}, ("y: 1 result: none",)
+        return Results("<p>page</p>", tables, absent, ("text",), (Publication(record, (child,), files),), ((),))
 
 
 @pytest.fixture
