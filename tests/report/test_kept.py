@@ -42,8 +42,10 @@ class Counted:
         )  # fmt: skip
         child = replace(record, key=f"made {self.made}")
         files = {"report.txt": "→ full".encode(), "figure.svg": bytes(range(256))}
-        tables, absent = {"counted/x/tables/a.csv": bytes(range(256))}, ("y: 1 result: none",)
-        return Results("<p>page</p>", tables, absent, ("text",), (Publication(record, (child,), files),), ((),))
+        tables = {"x/tables/a.csv": b"a,b\r\n1,2\r\n"}
+        return Results(
+            "<p>page</p>", tables, ("absent",), ("text",), (Publication(record, (child,), files, "a"),), ((),)
+        )
 
 
 @pytest.fixture
