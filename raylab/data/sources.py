@@ -18,6 +18,7 @@ from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
+from raylab.data.npz import Npz
 from raylab.data.parquet import Parquet
 from raylab.data.photos import Photos
 from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader, listed, readable
@@ -79,6 +80,12 @@ SOURCES: Mapping[str, Source] = {
         Parquet,
         ("folder", "image", "label", "class_names", "mean", "std", "size"),
         files="train.parquet (or train-00000-of-00001.parquet, ...) and test.parquet",
+        own_classes=True,
+    ),
+    "npz": Source(
+        Npz,
+        ("folder", "class_names", "mean", "std"),
+        files="train.npz (or train/set.npz) and test.npz",
         own_classes=True,
     ),
     "image_folder": Source(

@@ -14,5 +14,6 @@ NAMES = {
     "constructed_datasets": "Released sets of Ilyas et al.",
     "restricted_imagenet": "Restricted ImageNet",
     "parquet": "Parquet images",
+    "npz": "NumPy arrays",
     "image_folder": "Image folder",
 }

@@ -199,6 +199,22 @@ class ParquetData(_OwnData):
         return {**super().options(seed), **{name: value for name, value in given.items() if value is not None}}
 
 
+class NpzData(_Rooted):
+    """Anybody's arrays, sets that were exported as npz first."""
+
+    name: Literal["npz"]  # which data
+    folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
+    class_names: tuple[str, ...] | None = None  # names of the labels 0, 1, ...; None: their numbers
+    # Mean of pixels, for all or each channel; a network's first layer is (x - mean) / std.
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25  # standard deviation of pixels, for all or each channel
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        del seed
+        given = {"folder": self.folder, "class_names": self.class_names, "mean": self.mean, "std": self.std}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 class FolderData(_OwnData):
     """Anybody's folder of class folders."""
 
@@ -214,6 +230,7 @@ DataConfig = Annotated[
     | ConstructedData
     | RestrictedImageNetData
     | ParquetData
+    | NpzData
     | FolderData,
     Field(discriminator="name"),
 ]

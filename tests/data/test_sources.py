@@ -31,6 +31,7 @@ def test_every_source_that_was_promised_is_there() -> None:
         "constructed_datasets",
         "restricted_imagenet",
         "parquet",
+        "npz",
         "image_folder",
     }
 

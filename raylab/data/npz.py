@@ -1,0 +1,158 @@
+"""Anybody's arrays: what `raylab export --format npz` writes, and any other npz of images and labels."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raylab.data.reader import (
+    SPLITS,
+    DataError,
+    Description,
+    Ids,
+    Labels,
+    Pixels,
+    RawFile,
+    check_class_names,
+    check_labels,
+    missing,
+    per_channel,
+)
+
+SET = "set.npz"  # the name of an export's file
+IMAGES, LABELS, IDS = "image", "label", "id"
+
+
+@dataclass(frozen=True)
+class Npz:
+    """`<root>/<folder>/train.npz` or `train/set.npz`, and `test`: arrays image, label, and id where there is one.
+
+    image: (N, C, H, W), uint8, or float32 in [0, 1]; label: (N,) whole numbers; id: (N,) whole numbers, each once, else
+    rows. Where no class names are given, the classes are 0 to the largest label of train.
+    """
+
+    folder: str = ""
+    class_names: tuple[str, ...] | None = None
+    mean: float | tuple[float, ...] = 0.5
+    std: float | tuple[float, ...] = 0.25
+
+    def __post_init__(self) -> None:
+        if self.class_names is not None:
+            check_class_names(self.class_names, "data.class_names")
+
+    def describe(self, root: Path) -> Description:
+        shapes = {split: self._shape(root, split) for split in SPLITS}
+        channels, height, width = shapes["train"][1:]
+        if shapes["test"][1:] != shapes["train"][1:]:
+            path = self._path(root, "test")
+            raise DataError(f"{path}: images of shape {shapes['train'][1:]}, those of train, got {shapes['test'][1:]}")
+        return Description(
+            shape=(channels, height, width),
+            class_names=self._names(root),
+            rows={split: shape[0] for split, shape in shapes.items()},
+            mean=per_channel(self.mean, channels, "data.mean"),
+            std=per_channel(self.std, channels, "data.std"),
+        )
+
+    def labels(self, root: Path, split: str) -> Labels:
+        path, rows = self._path(root, split), self._shape(root, split)[0]
+        labels, ids = self._numbers(path, LABELS, rows), self._ids(path, rows)
+        check_labels(labels, len(self._names(root)), str(path))
+        order = np.argsort(ids)
+        return Labels(ids[order], labels[order].astype(np.int64))
+
+    def images(self, root: Path, split: str, ids: Ids) -> Pixels:
+        path, rows = self._path(root, split), self._shape(root, split)[0]
+        own = self._ids(path, rows)
+        order = np.argsort(own)
+        images = _array(path, IMAGES)[order[np.searchsorted(own, ids, sorter=order)]]
+        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
+        if images.dtype == np.float32 and not (low >= 0.0 and high <= 1.0):  # nan fails too
+            raise DataError(
+                f"{path}: pixels lie in [0, 1], got {low:.4g} to {high:.4g}; divide them, or do not normalise"
+            )
+        return images
+
+    def content(self, root: Path, split: str) -> list[RawFile]:
+        return [RawFile(self._path(root, split), "arrays")]
+
+    def _path(self, root: Path, split: str) -> Path:
+        paths = [root / self.folder / f"{split}.npz", root / self.folder / split / SET]
+        there = [path for path in paths if path.is_file()]
+        if not there:
+            raise missing(root, f"{Path(self.folder) / split}.npz (or {split}/{SET})")
+        if len(there) > 1:
+            raise DataError(f"{there[0]}: {there[1]} is there too, and would be {split} as well; move one of them away")
+        return there[0]
+
+    def _shape(self, root: Path, split: str) -> tuple[int, ...]:
+        """(N, C, H, W), of which nothing but the header is read."""
+        path = self._path(root, split)
+        shape, dtype = _header(path, IMAGES)
+        if len(shape) != 4 or dtype not in (np.uint8, np.float32):
+            raise DataError(
+                f"{path}: {IMAGES}: uint8 or float32 of shape (N, C, H, W), got {dtype} {shape}; channels come first"
+            )
+        return shape
+
+    def _numbers(self, path: Path, name: str, rows: int) -> NDArray[Any]:
+        found = _array(path, name)
+        if found.shape != (rows,) or found.dtype.kind not in "iu":
+            raise DataError(
+                f"{path}: {name}: a whole number for each of {rows} images, got {found.dtype} {found.shape}"
+            )
+        return found
+
+    def _ids(self, path: Path, rows: int) -> Ids:
+        if IDS not in _names(path):
+            return np.arange(rows)
+        ids = self._numbers(path, IDS, rows).astype(np.int64)
+        if len(np.unique(ids)) < rows:
+            raise DataError(f"{path}: {IDS}: each once, got some twice; number the images")
+        return ids
+
+    def _names(self, root: Path) -> tuple[str, ...]:
+        if self.class_names is not None:
+            return self.class_names
+        labels = self._numbers(self._path(root, "train"), LABELS, self._shape(root, "train")[0])
+        return tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+
+
+def _names(path: Path) -> list[str]:
+    with _opened(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _array(path: Path, name: str) -> NDArray[Any]:
+    _header(path, name)  # what is wrong with it is said once
+    with np.load(path, allow_pickle=False) as archive:
+        found: NDArray[Any] = archive[name]
+        return found
+
+
+def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array, of which nothing else is read."""
+    with _opened(path) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            there = ", ".join(_names(path)) or "nothing"
+            raise DataError(f"{path}: no array {name}, only {there}; name the arrays {IMAGES} and {LABELS}")
+        with archive.open(f"{name}.npy") as stream:
+            try:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            except ValueError as error:
+                raise DataError(f"{path}: {name}: not a NumPy array ({error}); write the file again") from error
+    return tuple(shape), dtype
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: no npz file ({error}); write it with numpy.savez") from error
