@@ -16,6 +16,7 @@ from PIL import Image
 
 from raylab import entry, runner
 from raylab.api import export
+from raylab.api.card import architecture
 from raylab.api.export import FORMATS, Exported, Format
 from raylab.api.sets import filed
 from raylab.api.store import ReadStore
@@ -122,6 +123,12 @@ def test_the_card_says_how_the_set_was_made_and_from_what(sets: dict[str, Artifa
         "An artifact of raylab, of kind data"
         in (exported(sets["data"], "npz", tmp_path / "d") / "README.md").read_text()
     )
+
+
+def test_a_card_names_the_factory_of_a_network_of_ones_own() -> None:
+    assert architecture({"network": "mlp"}) == "mlp"
+    assert architecture({"network": {"factory": "mine:resnet", "arguments": {}, "code": {}}}) == "mine:resnet"
+    assert architecture({}) == ""
 
 
 def test_the_command_writes_the_files_and_refuses_what_cannot_be_meant(

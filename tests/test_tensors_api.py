@@ -18,6 +18,7 @@ import raylab
 from raylab import runner
 from raylab.artifact import Artifact
 from raylab.core.networks import Network
+from raylab.label import Label
 from raylab.runner import InlineBackend
 from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
@@ -25,6 +26,7 @@ from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.heat_map import HeatMap, heat_map
 from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion, invert
+from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Ensemble, Robustness, robustness
 from raylab.stages.training import load_network, train
@@ -117,6 +119,18 @@ def test_a_set_made_on_tensors_has_the_digest_of_the_stage(
     if aim == "untargeted":
         found = raylab.attack(network, **digits, eps=0.5, steps=4, step_size=0.2, batch_rows=32)
         assert torch.equal(found, outside.images)
+
+
+def test_a_network_of_ones_own_makes_the_same_set_as_a_source_and_as_a_module(
+    store: Store, digits: dict[str, Tensor]
+) -> None:
+    """Its factory in a config, and the very module, which knows nothing of raylab."""
+    given = OwnNetwork(factory="own_factories:convolutional")
+    source = train(Label(given.label, given), Recipe(epochs=2), DATA.train, DATA.images, 1, rows=120, name="own")
+    stage = construct("det", Attack(steps=4), DATA.train, source, DATA.images, 0, "train", COMPUTE, rows=120, name="x")
+    inside, module = built(stage, store), load_network(built(source, store), "cpu").body
+    model = raylab.Normalised(module, DATA.images.mean, DATA.images.std)
+    assert raylab.construct("det", model, **digits, eps=1.0, steps=4, **ROWS).digest == inside.digest
 
 
 @pytest.mark.parametrize("start", ["image", "noise"])

@@ -103,7 +103,13 @@ def _network(artifact: Artifact, find: Callable[[str], Artifact | None]) -> str:
     recipe = source.config.get("recipe") or {}
     trained = "an adversarially trained" if recipe.get("adversary") else "a standard"
     how = trained if recipe.get("epochs", 1) else "an untrained"
-    return f"{how} {source.config.get('network', source.manifest['kind'])} ({_called(source)})"
+    return f"{how} {architecture(source.config) or source.manifest['kind']} ({_called(source)})"
+
+
+def architecture(config: Mapping[str, Any]) -> str:
+    """Of a network's config: its name in the table, or the factory of somebody's own; "" where there is none."""
+    network = config.get("network", "")
+    return str(network["factory"] if isinstance(network, Mapping) else network)
 
 
 def _called(artifact: Artifact) -> str:
