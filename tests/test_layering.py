@@ -66,7 +66,10 @@ ONLY_IN = {
     "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
     # The others take it from raylab.core.later, so that nobody waits for torch who computes nothing.
     "torch": (
-        *(f"raylab.core.{name}" for name in ("later", "blocks", "compiled", "last_relu", "networks", "squares")),
+        *(
+            f"raylab.core.{name}"
+            for name in ("later", "blocks", "compiled", "last_relu", "networks", "published", "squares")
+        ),
         "raylab.api",  # functions on tensors: who imports it has torch
         "raylab.benchmark",  # which measures torch
     ),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from raylab.data.decode import decode, decode_all
 from raylab.data.reader import (
+    SPELLINGS,
     SPLITS,
     DataError,
     Description,
@@ -80,7 +81,8 @@ class ImageFolder:
 
     def _files(self, root: Path, split: str) -> list[tuple[int, Path]]:
         """(label, file) of every row."""
-        top, names = root / self.folder / split, self._classes(root)
+        called = next((name for name in SPELLINGS[split] if (root / self.folder / name).is_dir()), split)
+        top, names = root / self.folder / called, self._classes(root)
         there = set(_folders(top))
         if unknown := there - set(names):
             raise DataError(f"{top}: class {min(unknown)} has no folder in train; the classes are {', '.join(names)}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from raylab.data.decode import JPEG_MAGIC, decode, decode_all
 from raylab.data.reader import (
+    SPELLINGS,
     SPLITS,
     DataError,
     Description,
@@ -98,10 +99,11 @@ class Parquet:
         return [RawFile(path, "rows") for path in self._paths(root, split)]
 
     def _paths(self, root: Path, split: str) -> list[Path]:
-        paths = sorted((root / self.folder).glob(f"{split}*.parquet"))
+        found = {name: sorted((root / self.folder).glob(f"{name}*.parquet")) for name in SPELLINGS[split]}
+        name, paths = next(((name, paths) for name, paths in found.items() if paths), (split, []))
         if not paths:
             raise missing(root / self.folder, f"{Path(self.folder) / split}*.parquet")
-        _check_parts(paths, split)
+        _check_parts(paths, name)
         return paths
 
     def _files(self, root: Path, split: str) -> Iterator[tuple[Path, pq.ParquetFile]]:

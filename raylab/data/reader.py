@@ -16,6 +16,8 @@ Ids = NDArray[np.int64]
 Pixels = NDArray[Any]  # uint8 in 0..255 or float32 in [0, 1]
 
 SPLITS = ("train", "test")
+# What anybody's files and folders call a split; the first that is there counts.
+SPELLINGS = {"train": ("train",), "test": ("test", "validation", "val")}
 
 
 class DataError(ValueError):

@@ -233,3 +233,12 @@ def test_content_knows_classes_and_bytes_and_not_the_root(tmp_path: Path) -> Non
     assert data.content("image_folder", tmp_path / "two", "train") != first
     Image.new("RGB", (5, 6)).save(tmp_path / "one" / "train" / "cat" / "b.png")
     assert data.content("image_folder", tmp_path / "one", "train") != first
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+def test_test_images_may_lie_in_a_folder_of_validation_images(tmp_path: Path, name: str) -> None:
+    write_folder(tmp_path)
+    content = data.content("image_folder", tmp_path, "test")
+    (tmp_path / "test").rename(tmp_path / name)
+    assert data.describe("image_folder", tmp_path).rows == {"train": 4, "test": 2}
+    assert data.content("image_folder", tmp_path, "test") == content

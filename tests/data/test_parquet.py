@@ -404,3 +404,14 @@ def test_constants_of_normalisation_are_one_number_or_one_a_channel(tmp_path: Pa
         data.describe("parquet", tmp_path, {"mean": (0.1, 0.2)})
     with pytest.raises(data.DataError, match=r"data\.std: finite and above 0"):
         data.describe("parquet", tmp_path, {"std": 0.0})
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+def test_test_rows_may_be_called_validation(tmp_path: Path, name: str) -> None:
+    write_set(tmp_path)
+    before = data.read("parquet", tmp_path, "test")
+    for path in tmp_path.glob("test*.parquet"):
+        path.rename(tmp_path / path.name.replace("test", name))
+    after = data.read("parquet", tmp_path, "test")
+    assert np.array_equal(before.images, after.images)
+    assert np.array_equal(before.labels, after.labels)

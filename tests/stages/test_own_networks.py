@@ -207,6 +207,14 @@ def test_torchvisions_networks_are_factories_of_their_own_and_their_files_are_re
     assert network.features(x).shape == (2, 512)
 
 
+def test_the_networks_of_published_checkpoints_are_factories() -> None:
+    name = label("raylab.core.published:wide_resnet", arguments={"depth": 10, "width": 1})
+    made, images = architecture.of(name, CIFAR)
+    assert isinstance(made, architecture.Factory)
+    assert set(made.code) == {"raylab.core.published"}
+    assert architecture.build(made, images, 0).eval().features(torch.rand(2, 3, 32, 32)).shape == (2, 64)
+
+
 # -- weights
 
 
