@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
 from raylab.core.seefar import World
-from raylab.stage import Compute, Stage
+from raylab.engine.stage import Compute, Stage
 from raylab.stages.construction import Aim, Attack, construct
 from raylab.stages.dataset import Data, DataConfig, Split, open_data, probe
 from raylab.stages.evaluation import evaluate

@@ -22,26 +22,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raylab import command_line, kept_runs, provenance, runner
-from raylab.artifact import Artifact, StoreError
-from raylab.backend import Backend, BackendAbsent, Listener
+from raylab import command_line
 from raylab.config import ConfigError
+from raylab.config.objections import reason
 from raylab.core.later import torch
+from raylab.engine import kept_runs, provenance, runner
+from raylab.engine.artifact import Artifact, StoreError
+from raylab.engine.backend import Backend, BackendAbsent, Listener
+from raylab.engine.progress import Progress
+from raylab.engine.remote import check_reachable
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage, closure
+from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
 from raylab.live import Live
-from raylab.objections import reason
-from raylab.progress import Progress
 from raylab.redaction import redacted
-from raylab.remote import check_reachable
 from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview
-from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site, SiteFile, home
-from raylab.stage import Stage, closure
 from raylab.stages import architecture
 from raylab.stop import STOPPED, interruptible
-from raylab.store import Store
-from raylab.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
 from raylab.tracking import NullTracker, Publication, Run, Tracker, TrackerError
 
 FAILED, BAD_INPUT = 1, 2
@@ -286,7 +287,7 @@ def _tracker(file: SiteFile) -> Tracker:
     uri = file.tracking_uri
     if uri == "none":
         return NullTracker()
-    from raylab.mlflow_tracker import MlflowTracker  # seconds, as above
+    from raylab.tracking.mlflow.tracker import MlflowTracker  # seconds, as above
 
     return MlflowTracker(uri, str(home() / "mlartifacts"))
 

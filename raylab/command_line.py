@@ -10,11 +10,10 @@ from os.path import expanduser
 from pathlib import Path
 from typing import NoReturn
 
-from raylab import document, explain, schema
-from raylab.config import Config, ConfigError, load
-from raylab.document import COMMAND_LINE, KEY, LONGEST_KEY, did_you_mean
+from raylab.config import Config, ConfigError, document, explain, load, schema
+from raylab.config.document import COMMAND_LINE, KEY, LONGEST_KEY, did_you_mean
+from raylab.engine.study import Given
 from raylab.site import SiteFile
-from raylab.study import Given
 
 CONFIGS = (Path(__file__).parent / "configs").resolve()  # of the package; in a checkout a link to its own
 FOLDERS = (Path("configs"), CONFIGS)  # a submitted job has them in its working directory

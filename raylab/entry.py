@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from raylab import cli, config, kept_runs
-from raylab.artifact import StoreError
+from raylab import cli, config
 from raylab.command_line import CONFIGS
-from raylab.document import did_you_mean
-from raylab.identity import short
+from raylab.config.document import did_you_mean
+from raylab.engine import kept_runs
+from raylab.engine.artifact import StoreError
+from raylab.engine.identity import short
 
 DESCRIPTION = "A laboratory on Ray for the question: are adversarial examples bugs or features?"
 SWEEP, REPRODUCE = "sweep", "reproduce"

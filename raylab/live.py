@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from raylab.artifact import Artifact
-from raylab.backend import Listener, WorkOutcome
+from raylab.engine.artifact import Artifact
+from raylab.engine.backend import Listener, WorkOutcome
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.study import AnyStudy, Built
 from raylab.redaction import excerpt
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.study import AnyStudy, Built
 from raylab.tracking import Record, Run
 
 PERIOD = 30.0  # seconds between two looks, at least

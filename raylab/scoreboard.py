@@ -7,11 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from raylab import cli, kept_runs
-from raylab.artifact import Artifact
+from raylab import cli
 from raylab.config import to_yaml
-from raylab.identity import fingerprint, short
-from raylab.progress import Progress, counted
+from raylab.engine import kept_runs
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import fingerprint, short
+from raylab.engine.progress import Progress, counted
+from raylab.engine.runner import BuildFailed
+from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt, together
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.report.made import commit_note, newest_provenance
@@ -23,10 +27,7 @@ from raylab.report.scoreboard.site import site as pages
 from raylab.report.scoreboard.text import as_text
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import preview
-from raylab.runner import BuildFailed
 from raylab.site import Site
-from raylab.store import Store
-from raylab.study import AnyBuilt, together
 from raylab.suites import NOT_ASKED, Reproduce, SuitePart
 from raylab.tracking import Record, Run
 

@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from raylab.backend import Backend
 from raylab.config import Config, ConfigError
-from raylab.files import replace_file, told
-from raylab.store import Store
+from raylab.engine.backend import Backend
+from raylab.engine.files import replace_file, told
+from raylab.engine.store import Store
 from raylab.tracking import Tracker
 
 

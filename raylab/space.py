@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from raylab.config import AnyValue, Config
+from raylab.config.radius import Size
 from raylab.core import seeding
-from raylab.radius import Size
 
 Point = dict[str, Any]  # dotted path of a field -> value
 Pair = tuple[Size, Size]

@@ -14,14 +14,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from raylab.artifact import Artifact
 from raylab.config import Config, ConfigError, load
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt, AnyStudy, Study, together
 from raylab.experiments.fields import Distinct
 from raylab.report.experiment import AnyExperiment
 from raylab.report.experiments import EXPERIMENTS, Name
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.study import AnyBuilt, AnyStudy, Study, together
 
 SuiteName = Literal["embedded", "small", "full"]
 SUITES: tuple[SuiteName, ...] = get_args(SuiteName)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import toy
 
-from raylab import runner
 from raylab.config import load
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt, Study
 from raylab.report.experiments import EXPERIMENTS, Name
-from raylab.runner import InlineBackend
-from raylab.store import Store
-from raylab.study import AnyBuilt, Study
 
 KEYS = ("network", "set", "artifact")  # params that are keys of artifacts, which say nothing to people
 

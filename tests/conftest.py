@@ -28,8 +28,8 @@ os.environ.pop("RAY_ADDRESS", None)
 import pytest
 
 if TYPE_CHECKING:
-    from raylab.mlflow_tracker import MlflowTracker
-    from raylab.store import Store
+    from raylab.engine.store import Store
+    from raylab.tracking.mlflow.tracker import MlflowTracker
 
 TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
@@ -77,7 +77,7 @@ def data_root() -> Path:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of MLflow. Making one takes a second of migrations: made once, copied for every test."""
-    from raylab.mlflow_tracker import MlflowTracker
+    from raylab.tracking.mlflow.tracker import MlflowTracker
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowTracker(f"sqlite:///{path}", None).check()
@@ -86,7 +86,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tracker(empty_database: Path, tmp_path: Path) -> MlflowTracker:
-    from raylab.mlflow_tracker import MlflowTracker
+    from raylab.tracking.mlflow.tracker import MlflowTracker
 
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     return MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "files"))
@@ -134,6 +134,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def report_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """One for all tests that need a small study of their own."""
-    from raylab.store import Store
+    from raylab.engine.store import Store
 
     return Store(str(tmp_path_factory.mktemp("report") / "store"))

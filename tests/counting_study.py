@@ -11,12 +11,12 @@ from pydantic import Field
 
 from raylab.config import Config
 from raylab.core.statistics import Estimate
+from raylab.engine.stage import Stage
+from raylab.engine.study import Built
 from raylab.report.blocks import Report, Table, Verdict
 from raylab.report.experiment import Experiment
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge
-from raylab.stage import Stage
-from raylab.study import Built
 
 
 class Counted(Config):

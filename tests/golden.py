@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raylab.engine.store import Store
 from raylab.site import home
-from raylab.store import Store
 from raylab.suites import Reproduce, parts
 
 CONFIGS = Path(__file__).parent.parent / "configs"

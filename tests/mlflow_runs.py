@@ -10,9 +10,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from raylab.mlflow_run import KEY, PARENT
-from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import DataRef, Publication, Record
+from raylab.tracking.mlflow.run import KEY, PARENT
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 SHA = "0123456789abcdef" * 4
 PARENT_RECORD = Record("parent", "digits l2 eps 1", {"eps": 1.0, "sources": "mlp"}, tags={"raylab.stage": "matrix"})

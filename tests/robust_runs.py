@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from raylab import columns
-from raylab.artifact import Artifact
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.robust import Cell, RobustFeatures, RobustSets, measure
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
-from raylab.identity import fingerprint
-from raylab.stage import Stage
 from raylab.stages.robustness import Ensemble, Robustness
-from raylab.store import Store
-from raylab.study import Built
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="raylab-robust-")  # until Python ends
 _STORE, _KEPT = Store(_FOLDER.name), dict[str, Artifact]()

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from raylab.core.statistics import Estimate
+from raylab.engine.study import Built
 from raylab.experiments.transfer import Matrix, Row, TransferMatrix
 from raylab.experiments.transfer.measure import ERRS, TRANSFER, RobustNetwork
 from raylab.report.per_seed import PerSeed
-from raylab.study import Built
 
 CLASSES = tuple("0123456789")
 

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import toy
 
-from raylab import columns, runner
-from raylab.artifact import Artifact
+from raylab.engine import columns, runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import fingerprint
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
-from raylab.identity import fingerprint
-from raylab.runner import InlineBackend
-from raylab.stage import Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
-from raylab.store import Store
-from raylab.study import Built
 
 SMALL: dict[str, Any] = {
     "attack": Attack(steps=3),

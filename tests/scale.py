@@ -22,13 +22,13 @@ from queue import SimpleQueue
 import numpy as np
 import toy
 
-from raylab import provenance, runner
-from raylab.backend import OnOutcome, WorkOutcome
-from raylab.columns import to_parquet, to_table
-from raylab.runner import attempt_shard, attempt_task
-from raylab.stage import Metrics, Stage, TaskContext
-from raylab.store import Store
-from raylab.worker import Worker
+from raylab.engine import provenance, runner
+from raylab.engine.backend import OnOutcome, WorkOutcome
+from raylab.engine.columns import to_parquet, to_table
+from raylab.engine.runner import attempt_shard, attempt_task
+from raylab.engine.stage import Metrics, Stage, TaskContext
+from raylab.engine.store import Store
+from raylab.engine.worker import Worker
 
 ROWS = 4  # of a shard
 PART = 5 * ROWS  # rows of a part of the source

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import toy
 
-from raylab import runner
 from raylab.cluster.backend import RayBackend
+from raylab.engine import runner
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.site import Actors, SiteFile, Trials
-from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.inversion import Inversion, invert
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.training import train
-from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=50, shard_rows=100)  # 15 shards a set
 ATTACK = Attack(steps=60)  # a shard takes a good part of a second, so that there is something to end

@@ -14,15 +14,15 @@ from typing import Any
 
 import ray as ray_package
 
-from raylab.backend import Backend
 from raylab.cluster.backend import RayBackend
 from raylab.config import load
+from raylab.engine.backend import Backend
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.report import terminal
-from raylab.runner import InlineBackend
 from raylab.search import Numbers, TrialReporter
 from raylab.site import Site, SiteFile
 from raylab.space import Point
-from raylab.store import Store
 from raylab.sweep import report
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare

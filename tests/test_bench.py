@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from raylab.bench import Bench
-from raylab.stage import Compute
+from raylab.engine.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe

@@ -15,12 +15,13 @@ from pydantic import Field
 from sets_of_images import encoded, random_images
 from toy import counting, faulty, numbers
 
-from raylab import cli, runner
+from raylab import cli
 from raylab.config import Config
+from raylab.engine import runner
+from raylab.engine.progress import Progress
+from raylab.engine.stage import Stage
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import TransferMatrix
-from raylab.progress import Progress
-from raylab.stage import Stage
 
 TESTS = Path(__file__).parent
 BAD_INPUT, STOPPED = 2, 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raylab import columns
+from raylab.engine import columns
 
 PIXELS = np.arange(5 * 4 * 4, dtype=np.float32).reshape(5, 4, 4)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from raylab import command_line, document
-from raylab.config import ConfigError
+from raylab import command_line
+from raylab.config import ConfigError, document
 from raylab.experiments.transfer import TransferMatrix
 from raylab.site import SiteFile
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from test_cli import ended
 
-from raylab import code, commit, provenance
-from raylab.commit import UNKNOWN, Commit
+from raylab.engine import code, commit, provenance
+from raylab.engine.commit import UNKNOWN, Commit
 from raylab.report.made import _commit
 from raylab.scoreboard import about
 

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator, Field, model_validator
 
-from raylab import yaml12
-from raylab.config import Config, ConfigError, as_dict, load, to_yaml
-from raylab.identity import canonical_json
+from raylab.config import Config, ConfigError, as_dict, load, to_yaml, yaml12
+from raylab.engine.identity import canonical_json
 
 
 class Attack(Config):

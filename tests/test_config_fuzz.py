@@ -22,15 +22,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from raylab import command_line, schema, yaml12
-from raylab.config import Config, ConfigError, as_dict, load, to_yaml
-from raylab.document import LONGEST_LINE
-from raylab.objections import reason
+from raylab import command_line
+from raylab.config import Config, ConfigError, as_dict, load, schema, to_yaml, yaml12
+from raylab.config.document import LONGEST_LINE
+from raylab.config.objections import reason
+from raylab.config.yaml12 import Place
 from raylab.report.experiments import EXPERIMENTS
 from raylab.site import SiteFile
 from raylab.suites import Reproduce, SuiteFile
 from raylab.sweep.config import Sweep
-from raylab.yaml12 import Place
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MORE = int(os.environ.get("RAYLAB_FUZZ", "0"))

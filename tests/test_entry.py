@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import runs as small
 
-from raylab import entry, kept_runs
+from raylab import entry
 from raylab.command_line import CONFIGS
 from raylab.core.architectures import NETWORKS
+from raylab.engine import kept_runs
+from raylab.engine.store import Store
 from raylab.experiments.transfer import EXPERIMENT
 from raylab.report.experiments import EXPERIMENTS
-from raylab.store import Store
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from raylab import command_line, explain, schema
-from raylab.config import Config, ConfigError, as_dict, load
+from raylab import command_line
+from raylab.config import Config, ConfigError, as_dict, explain, load, schema
+from raylab.config.radius import Radius
+from raylab.engine.identity import canonical_json
 from raylab.experiments.transfer import TransferMatrix
-from raylab.identity import canonical_json
-from raylab.radius import Radius
 from raylab.site import SiteFile
 from raylab.stages.construction import Attack
 

@@ -14,21 +14,22 @@ import torch
 import toy
 from PIL import Image
 
-from raylab import entry, runner
+from raylab import entry
 from raylab.api import export
 from raylab.api.card import architecture
 from raylab.api.export import FORMATS, Exported, Format
 from raylab.api.sets import filed
 from raylab.api.store import ReadStore
-from raylab.artifact import Artifact
 from raylab.data.constructed_datasets import ConstructedDatasets
-from raylab.runner import InlineBackend
-from raylab.stage import Compute
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute
+from raylab.engine.store import Store
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import train
-from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=32, shard_rows=64)
 

@@ -15,15 +15,16 @@ import toy
 from counting_study import EXPERIMENT, Cell, Counted, plan, report
 from pages import Page
 
-from raylab import cli, code, runner
-from raylab.artifact import Artifact, StoreError
+from raylab import cli
 from raylab.data import DataError
+from raylab.engine import code, runner
+from raylab.engine.artifact import Artifact, StoreError
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.report.experiment import Experiment
-from raylab.runner import BuildFailed, InlineBackend
 from raylab.site import Site
-from raylab.stage import Compute, Metrics, Stage, TaskContext
-from raylab.store import Store
-from raylab.study import Built
 from raylab.tracking import TrackerError
 
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import Field
 
 from raylab.config import Config
-from raylab.identity import ADDED_LATER, canonical, canonical_json, fingerprint, short
+from raylab.engine.identity import ADDED_LATER, canonical, canonical_json, fingerprint, short
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
 

@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from raylab.config import load
+from raylab.engine.stage import closure
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.transfer import TransferMatrix, examples, measure, plan
-from raylab.stage import closure
-from raylab.store import Store
-from raylab.study import Built
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs" / "transfer_matrix").rglob("*.yaml"))

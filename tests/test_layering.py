@@ -17,20 +17,15 @@ PACKAGE = ROOT / "raylab"
 FLOORS = [
     ("raylab.core", 0),
     ("raylab.stages", 2),
-    ("raylab.worker", 2),
-    ("raylab.runner", 2),
+    ("raylab.engine.worker", 2),
+    ("raylab.engine.runner", 2),
     ("raylab.bench", 3),
     ("raylab.cluster", 3),
     ("raylab.report", 4),  # the registry of experiments is in it
     ("raylab.experiments", 4),
     ("raylab.sweep", 4),  # of any experiment, which the reports know by name
-    ("raylab.mlflow_tracker", 3),
-    ("raylab.mlflow_content", 3),
-    ("raylab.mlflow_connection", 3),
-    ("raylab.mlflow_database", 3),
-    ("raylab.mlflow_files", 3),
-    ("raylab.mlflow_run", 3),
     ("raylab.api", 5),
+    ("raylab.tracking.mlflow", 3),
     ("raylab.cli", 5),
     ("raylab.entry", 5),
     ("raylab.__main__", 5),
@@ -44,9 +39,17 @@ FLOORS = [
 KIT = ("blocks", "charts", "claims", "features", "files", "html", "read", "terminal", "tracker", "values")
 FORBIDDEN = {
     **{f"raylab.report.{name}": {"raylab.stages", "raylab.experiments"} for name in KIT},
-    "raylab.bench": {"ray", "mlflow", "raylab.report", "raylab.runner"},
+    "raylab.bench": {"ray", "mlflow", "raylab.report", "raylab.engine.runner"},
     "raylab.experiments": {"ray", "mlflow", "raylab.cluster"},
-    "raylab.benchmark": {"ray", "mlflow", "pydantic", "pyarrow", "raylab.stages", "raylab.store", "raylab.config"},
+    "raylab.benchmark": {
+        "ray",
+        "mlflow",
+        "pydantic",
+        "pyarrow",
+        "raylab.stages",
+        "raylab.engine.store",
+        "raylab.config",
+    },
     "raylab.core": {"ray", "mlflow", "pyarrow", "pydantic", "pathlib", "os", "time", "tqdm", "random"},
     "raylab.cluster": {"raylab.core", "raylab.stages", "raylab.experiments", "raylab.report", "torch", "mlflow"},
     "raylab.report": {"ray", "mlflow", "raylab.cluster"},
@@ -54,16 +57,9 @@ FORBIDDEN = {
 }
 ONLY_IN = {
     "ray": ("raylab.cluster",),
-    "mlflow": (
-        "raylab.mlflow_tracker",
-        "raylab.mlflow_content",
-        "raylab.mlflow_connection",
-        "raylab.mlflow_database",
-        "raylab.mlflow_files",
-        "raylab.mlflow_run",
-    ),
+    "mlflow": ("raylab.tracking.mlflow",),
     "raylab.cluster": ("raylab.cluster", "raylab.cli"),
-    "raylab.mlflow_tracker": ("raylab.mlflow_tracker", "raylab.mlflow_content", "raylab.cli"),
+    "raylab.tracking.mlflow": ("raylab.tracking.mlflow", "raylab.cli"),
     # The others take it from raylab.core.later, so that nobody waits for torch who computes nothing.
     "torch": (
         *(
@@ -133,7 +129,7 @@ def test_every_import_goes_down_or_stays_on_its_floor() -> None:
         ("raylab.core.pgd", "def f():\n    from raylab.stages import training"),
         ("raylab.experiments.x", "import ray.data"),
         ("raylab.cluster.map", "from raylab.core import pgd"),
-        ("raylab.store", "import raylab.runner"),
+        ("raylab.engine.store", "import raylab.engine.runner"),
         ("raylab.stages.x", "import raylab"),
         ("raylab.report.terminal", "import mlflow"),
     ],
@@ -196,7 +192,7 @@ LONGER = {
     "cluster.sweep.run_tasks": "one life of a Tuner",
     "cluster.tune_sweep.run_trials": "one life of a Tuner",
     "cluster.tune_sweep._tuner": "the options of a Tuner, explained where they stand",
-    "runner._build_maps": "one round of maps",
+    "engine.runner._build_maps": "one round of maps",
     "command_line.parsed": "the options, a call of argparse each",
     "report.charts.lines": "one chart, whatever may be drawn beside its curves",
     "stages.robustness.measure": "every attack that may be asked, once",

@@ -11,15 +11,16 @@ import toy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from raylab import live, runner
+from raylab import live
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.study import Built, Study
 from raylab.live import Live
-from raylab.mlflow_run import CONTENT
-from raylab.mlflow_tracker import MlflowTracker
-from raylab.runner import InlineBackend
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.study import Built, Study
 from raylab.tracking import Record
+from raylab.tracking.mlflow.run import CONTENT
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
 def begun(index: int) -> Record:

@@ -14,14 +14,14 @@ import pytest
 import toy
 from test_cli import ended
 
-from raylab import runner
-from raylab import store as stores
-from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, StoreError
-from raylab.runner import InlineBackend
-from raylab.sealed import CHECKSUM, seal
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.worker import Silent, Worker
+from raylab.engine import runner
+from raylab.engine import store as stores
+from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, StoreError
+from raylab.engine.runner import InlineBackend
+from raylab.engine.sealed import CHECKSUM, seal
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.worker import Silent, Worker
 
 # As raylab wrote it before there were checksums, to the byte: of toy.numbers(5), with one part, b"weights".
 OF_BEFORE = """{

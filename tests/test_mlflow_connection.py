@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from raylab import mlflow_connection
-from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import Tracker, TrackerError
+from raylab.tracking.mlflow import connection as mlflow_connection
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 PATIENCE_SECONDS = 30  # MLflow's own is minutes; a loaded machine may take many seconds for what takes one
 

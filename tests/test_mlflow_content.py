@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_runs import PARENT_RECORD, cells, child, opened, publish, study
 
-from raylab.mlflow_content import NOTE, content
-from raylab.mlflow_tracker import MlflowTracker
+from raylab.tracking.mlflow.content import NOTE, content
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
 def test_keys_that_do_not_fit_are_refused(tracker: MlflowTracker) -> None:

@@ -16,11 +16,12 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 from mlflow_runs import publish, runs, study
 from test_mlflow_processes import process
 
-from raylab import mlflow_connection, mlflow_database
-from raylab.mlflow_connection import explained
-from raylab.mlflow_database import _revision, _scripts, make_whole, with_driver
-from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import TrackerError
+from raylab.tracking.mlflow import connection as mlflow_connection
+from raylab.tracking.mlflow import database as mlflow_database
+from raylab.tracking.mlflow.connection import explained
+from raylab.tracking.mlflow.database import _revision, _scripts, make_whole, with_driver
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 OLD = "a8c4a736bde6"  # a revision of MLflow's schema in the middle of its history
 

@@ -14,12 +14,12 @@ from mlflow.entities import Run, ViewType
 from mlflow.tracking._tracking_service import utils
 from mlflow_runs import PARENT_RECORD, SHA, cells, child, database, opened, publish, runs, study
 
-from raylab.identity import fingerprint
-from raylab.mlflow_content import NOTE, content
-from raylab.mlflow_files import follow
-from raylab.mlflow_run import CONTENT, KEY, PARENT
-from raylab.mlflow_tracker import MlflowTracker
+from raylab.engine.identity import fingerprint
 from raylab.tracking import DataRef, Publication, Record, TrackerError
+from raylab.tracking.mlflow.content import NOTE, content
+from raylab.tracking.mlflow.files import follow
+from raylab.tracking.mlflow.run import CONTENT, KEY, PARENT
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
 def in_store(store: str, **changes: Any) -> Publication:

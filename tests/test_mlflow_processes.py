@@ -19,14 +19,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow_runs import cells, opened, publish, runs, study
 
-from raylab.mlflow_run import CONTENT, KEY
-from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import Publication, Record
+from raylab.tracking.mlflow.run import CONTENT, KEY
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 SCRIPT = """
 import os, sys
 from raylab.tracking import Publication, Record
-from raylab.mlflow_tracker import MlflowTracker
+from raylab.tracking.mlflow.tracker import MlflowTracker
 tracker = MlflowTracker(sys.argv[1], sys.argv[2])
 parent = Record("parent", "study")
 children = tuple(Record(f"cell-{i}", f"cell {i}", metrics={"m": i}) for i in range(6))

@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow_runs import PARENT_RECORD, SHA, cells, child, database, opened, publish, runs, study
 
-from raylab import mlflow_run
-from raylab.mlflow_content import NOTE
-from raylab.mlflow_run import ERROR, KEY, PARENT, SHA256
-from raylab.mlflow_tracker import MlflowTracker
 from raylab.tracking import TrackerError
+from raylab.tracking.mlflow import run as mlflow_run
+from raylab.tracking.mlflow.content import NOTE
+from raylab.tracking.mlflow.run import ERROR, KEY, PARENT, SHA256
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
 def test_a_study_becomes_a_parent_and_a_run_per_cell(tracker: MlflowTracker) -> None:

@@ -12,9 +12,9 @@ import raylab
 from raylab import cli
 from raylab.api.sets import Constructed
 from raylab.api.store import ReadStore
-from raylab.artifact import CorruptArtifact, StoreError
+from raylab.engine.artifact import CorruptArtifact, StoreError
+from raylab.engine.store import Store
 from raylab.experiments.transfer import EXPERIMENT
-from raylab.store import Store
 
 SETTINGS = [
     "data={name: digits, per_class: 12}",

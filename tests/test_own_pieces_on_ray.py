@@ -9,16 +9,16 @@ import torch
 import toy
 from own_pieces.networks import narrow
 
-from raylab import runner
 from raylab.cluster import preflight
 from raylab.cluster.backend import RayBackend
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import closure
+from raylab.engine.store import Store
 from raylab.experiments.transfer import Controls, TransferMatrix, plan
-from raylab.runner import InlineBackend
 from raylab.site import Actors, SiteFile, Trials
-from raylab.stage import closure
 from raylab.stages.architecture import modules_of
 from raylab.stages.recipe import Recipe
-from raylab.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 FACTORY = {"factory": "own_pieces.networks:narrow"}

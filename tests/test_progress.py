@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from toy import NumbersBody, faulty, numbers, squares
 
-from raylab.artifact import Artifact
-from raylab.backend import WorkOutcome
-from raylab.progress import Pace, Progress, doing, duration, rate, shortened
-from raylab.runner import BuildFailed, InlineBackend, build
-from raylab.stage import Stage
-from raylab.store import Store
+from raylab.engine.artifact import Artifact
+from raylab.engine.backend import WorkOutcome
+from raylab.engine.progress import Pace, Progress, doing, duration, rate, shortened
+from raylab.engine.runner import BuildFailed, InlineBackend, build
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 
 
 class Clock:

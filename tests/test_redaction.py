@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from raylab import document, mlflow_connection, objections, remote, scoreboard
+from raylab import scoreboard
 from raylab.cluster import connect
-from raylab.files import told
+from raylab.config import document, objections
+from raylab.engine import remote
+from raylab.engine.files import told
+from raylab.engine.runner import describe
+from raylab.engine.store import Store, StoreError, refuse_credentials
 from raylab.redaction import public, redacted
-from raylab.runner import describe
-from raylab.store import Store, StoreError, refuse_credentials
 from raylab.sweep import words
+from raylab.tracking.mlflow import connection as mlflow_connection
 
 SECRET = "hunter2-hunter2"
 

@@ -11,9 +11,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 from test_cli import BAD_INPUT, started
 
-from raylab.artifact import StoreError
-from raylab.remote import check_reachable, is_remote
-from raylab.store import Store
+from raylab.engine.artifact import StoreError
+from raylab.engine.remote import check_reachable, is_remote
+from raylab.engine.store import Store
 
 LOCAL = "127.0.0.1"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import toy
 
-from raylab import runner
-from raylab.artifact import MANIFEST
-from raylab.backend import BackendFailed, OnOutcome
-from raylab.runner import BuildFailed, InlineBackend
-from raylab.stage import Compute, Stage, closure, rounds
-from raylab.store import Store
-from raylab.worker import Worker
+from raylab.engine import runner
+from raylab.engine.artifact import MANIFEST
+from raylab.engine.backend import BackendFailed, OnOutcome
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Compute, Stage, closure, rounds
+from raylab.engine.store import Store
+from raylab.engine.worker import Worker
 
 
 def build(cells: dict[str, Stage], store: Store, backend: runner.Backend | None = None) -> toy.Recorder:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import scale
 
-from raylab.stage import Stage
+from raylab.engine.stage import Stage
 
 FEW, MANY, PAGE = 30, 120, 10
 KINDS = ("GET", "PUT", "LIST", "DELETE")

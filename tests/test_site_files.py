@@ -12,9 +12,9 @@ import pytest
 from raylab import cli
 from raylab import site as module
 from raylab.config import load
-from raylab.runner import InlineBackend
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.site import Site, SiteFile
-from raylab.store import Store
 from raylab.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent

@@ -14,10 +14,10 @@ import pytest
 import toy
 from pyarrow import fs as pafs
 
-from raylab import columns
-from raylab.artifact import MANIFEST, CorruptArtifact, StoreError
-from raylab.store import REQUESTS_AT_ONCE, Store
-from raylab.worker import Silent, Worker
+from raylab.engine import columns
+from raylab.engine.artifact import MANIFEST, CorruptArtifact, StoreError
+from raylab.engine.store import REQUESTS_AT_ONCE, Store
+from raylab.engine.worker import Silent, Worker
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_where_one_request_fails_those_that_wait_are_not_sent(store: Store, monk
         ending.wait()
         return number
 
-    monkeypatch.setattr("raylab.store.ThreadPoolExecutor", Requests)
+    monkeypatch.setattr("raylab.engine.store.ThreadPoolExecutor", Requests)
     with pytest.raises(StoreError, match="has gone"):
         store.at_once(ask, range(1000))
     assert len(sent) <= REQUESTS_AT_ONCE + 1  # the thread that failed takes one more

@@ -15,12 +15,13 @@ import toy
 from torch import Tensor, nn
 
 import raylab
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core.networks import Network
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.label import Label
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.heat_map import HeatMap, heat_map
@@ -30,7 +31,6 @@ from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Ensemble, Robustness, robustness
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=32, shard_rows=64)  # 120 images: two shards, a last batch that is not full
 ROWS = {"batch_rows": 32, "shard_rows": 64}

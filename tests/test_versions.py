@@ -20,21 +20,23 @@ NETWORKS, BODIES = ("core/networks.py", "core/architectures.py"), ("core/bodies.
 # The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
 CODE = {
     "data": [
-        "stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py", "columns.py",
+        "stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py",
+        "engine/columns.py",
     ],
     "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
-    "half": ["stages/half.py", "core/seeding.py", "columns.py"],
+    "half": ["stages/half.py", "core/seeding.py", "engine/columns.py"],
     "network": [
         "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", *NETWORKS,
         *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
-        "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "worker.py",
+        "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
+        "engine/worker.py",
         "stages/architecture.py", "objects.py",
     ],
     "phased_network": [
         "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
         *NETWORKS, *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
         "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
-        "core/objectives.py", "worker.py", "stages/architecture.py", "objects.py",
+        "core/objectives.py", "engine/worker.py", "stages/architecture.py", "objects.py",
     ],
     "imported": [
         "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
@@ -42,7 +44,7 @@ CODE = {
     ],
     "checked": [
         "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
-        "core/evaluate.py", "worker.py",
+        "core/evaluate.py", "engine/worker.py",
     ],
     "released": [
         "stages/released.py", "stages/images.py", *NETWORKS, *BODIES, "core/torchvision_bodies.py",
@@ -51,65 +53,68 @@ CODE = {
     "constructed": [
         "stages/construction.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/pgd.py",
         "core/balls.py", "core/objectives.py", "core/masking.py", "core/construct.py", "core/seeding.py",
-        *NETWORKS, "worker.py",
+        *NETWORKS, "engine/worker.py",
     ],
     "inverted": [
         "stages/inversion.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/invert.py",
         "core/last_relu.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "core/seeding.py",
-        *NETWORKS, *BODIES, "worker.py",
+        *NETWORKS, *BODIES, "engine/worker.py",
     ],
     "spectrum": ["stages/spectrum.py", "core/spectra.py"],
-    "filtered": ["stages/spectrum.py", "core/spectra.py", "worker.py"],
+    "filtered": ["stages/spectrum.py", "core/spectra.py", "engine/worker.py"],
     "patterns": ["stages/patterns.py", "stages/images.py", "core/patterns.py", "core/seeding.py"],
     "universal": [
         "stages/patterns.py", "stages/construction.py", "stages/images.py", "core/patterns.py", "core/seeding.py",
-        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "worker.py",
+        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "engine/worker.py",
     ],
     "patterned": [
         "stages/patterns.py", "stages/images.py", "core/patterns.py", "core/construct.py", "core/seeding.py",
-        *NETWORKS, "worker.py",
+        *NETWORKS, "engine/worker.py",
     ],
     "leakage": ["stages/leakage.py", "stages/images.py", "core/leakage.py", "core/evaluate.py", *NETWORKS],
-    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", *NETWORKS, "worker.py"],
+    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", *NETWORKS, "engine/worker.py"],
     "robustness": [
         "stages/robustness.py", "stages/images.py", "core/robust.py", "core/masking.py", "core/balls.py",
         "core/apgd.py", "core/square.py", "core/pgd.py", "core/spatial.py", "core/objectives.py", "core/seeding.py",
-        *NETWORKS, "worker.py",
+        *NETWORKS, "engine/worker.py",
     ],
     "heat_map": [
         "stages/heat_map.py", "stages/images.py", "core/fourier_basis.py", "core/seeding.py", *NETWORKS,
-        "worker.py",
+        "engine/worker.py",
     ],
     "changed": [
         "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
         "core/spatter.py", "core/frost.py", "stages/frost.py", "core/fourier_basis.py", "core/spectra.py",
-        "core/seeding.py", "core/evaluate.py", *NETWORKS, "worker.py",
+        "core/seeding.py", "core/evaluate.py", *NETWORKS, "engine/worker.py",
     ],
     "frost": ["stages/frost.py", "data/decode.py"],
-    "band_passed": ["stages/band.py", "core/spectra.py", "worker.py"],
+    "band_passed": ["stages/band.py", "core/spectra.py", "engine/worker.py"],
     "layer_robustness": [
         "stages/layer_robustness.py", "stages/images.py", "core/layers.py", "core/robust.py", "core/pgd.py",
         "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES,
-        "core/torchvision_bodies.py", "worker.py",
+        "core/torchvision_bodies.py", "engine/worker.py",
     ],
     "class_noise": ["stages/poison.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
-    "poisoned": ["stages/poison.py", "stages/images.py", "core/poison.py", "core/seeding.py", "worker.py"],
+    "poisoned": ["stages/poison.py", "stages/images.py", "core/poison.py", "core/seeding.py", "engine/worker.py"],
     "triggered": [
-        "stages/trigger.py", "stages/images.py", "core/poison.py", "core/balls.py", "core/seeding.py", "worker.py",
+        "stages/trigger.py", "stages/images.py", "core/poison.py", "core/balls.py", "core/seeding.py",
+        "engine/worker.py",
     ],
-    "neighbours": ["stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "worker.py"],
-    "oracles": ["stages/oracles.py", "core/seefar.py", "worker.py"],
+    "neighbours": [
+        "stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "engine/worker.py",
+    ],
+    "oracles": ["stages/oracles.py", "core/seefar.py", "engine/worker.py"],
     "explanation": [
         "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "core/seeding.py",
-        *NETWORKS, "worker.py",
+        *NETWORKS, "engine/worker.py",
     ],
     "perturbation": [
-        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "worker.py",
+        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "engine/worker.py",
     ],
-    "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "columns.py"],
-    "tinted": ["stages/tint.py", "core/tint.py", "core/seeding.py", "worker.py"],
-    "matched": ["stages/matching.py", "core/seeding.py", "worker.py"],
-    "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "worker.py"],
+    "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "engine/columns.py"],
+    "tinted": ["stages/tint.py", "core/tint.py", "core/seeding.py", "engine/worker.py"],
+    "matched": ["stages/matching.py", "core/seeding.py", "engine/worker.py"],
+    "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "engine/worker.py"],
     "gaussian_theory": ["stages/theory.py", "stages/quantities.py", "core/gaussian.py", "core/seeding.py"],
     "adversarial_squares": [
         "stages/theory.py", "stages/quantities.py", "core/squares.py", "core/seeding.py", "core/pgd.py",
@@ -120,7 +125,7 @@ CODE = {
     ],
     "two_layer": [
         "stages/two_layer.py", "stages/quantities.py", "core/two_layer.py", "core/philox.py", "core/gaussian.py",
-        "core/seeding.py", "worker.py",
+        "core/seeding.py", "engine/worker.py",
     ],
     "usefulness": ["stages/usefulness.py", "stages/quantities.py", "stages/images.py", "core/usefulness.py"],
 }  # fmt: skip

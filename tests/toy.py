@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.backend import WorkOutcome
-from raylab.columns import Batch
 from raylab.config import Config
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.backend import WorkOutcome
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from raylab.api.images import check_images, check_labels, checked, configured
 from raylab.api.model import in_use
-from raylab.columns import Batch
 from raylab.core import evaluate, objectives, seeding
 from raylab.core.balls import Norm
 from raylab.core.invert import Iterate
 from raylab.core.pgd import descend
 from raylab.core.statistics import Estimate
+from raylab.engine.columns import Batch
+from raylab.engine.worker import mapped
 from raylab.stages import robustness
 from raylab.stages.construction import Attack
 from raylab.stages.images import to_tensor
 from raylab.stages.robustness import Ensemble, Robustness
-from raylab.worker import mapped
 
 
 def attack(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from raylab.artifact import Artifact
 from raylab.config import as_yaml
+from raylab.engine.artifact import Artifact
 
 CITATION = """@inproceedings{ilyas2019adversarial,
   title = {Adversarial Examples Are Not Bugs, They Are Features},

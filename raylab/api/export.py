@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from raylab.columns import Batch, Column
+from raylab.engine.columns import Batch, Column
 
 Format = Literal["torch", "npz", "huggingface", "webdataset"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from raylab.api.images import check_labels, checked, configured
 from raylab.api.model import in_use
-from raylab.columns import Batch
 from raylab.core import fourier_basis
-from raylab.stage import Compute
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute
 from raylab.stages import heat_map
 from raylab.stages.heat_map import HeatMap, Mapped
 from raylab.stages.images import to_tensor

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 
-from raylab.columns import Batch
 from raylab.config import Config
-from raylab.objections import reason
+from raylab.config.objections import reason
+from raylab.engine.columns import Batch
 
 Given = TypeVar("Given", bound=Config)
 UNLABELLED = -1

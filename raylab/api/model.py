@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from raylab.core import last_relu
 from raylab.core.networks import Network, Normalise
 from raylab.core.objectives import Classifier, Features
-from raylab.worker import fix_numerics
+from raylab.engine.worker import fix_numerics
 
 PROBED = 16  # images that a network is shown before anything else
 SUM = 1e-3  # of a row of probabilities: how far it may be from 1

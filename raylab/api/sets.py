@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raylab import columns
 from raylab.api.images import check_images, check_labels, checked, configured
 from raylab.api.model import PROBED, FeaturesOf, in_use, require_relu, with_features
-from raylab.artifact import Part, digest_of
-from raylab.columns import Batch, Column
 from raylab.core.balls import Norm
 from raylab.core.construct import KINDS
 from raylab.core.invert import Iterate, StepSchedule
-from raylab.stage import Compute, Metrics
+from raylab.engine import columns
+from raylab.engine.artifact import Part, digest_of
+from raylab.engine.columns import Batch, Column
+from raylab.engine.stage import Compute, Metrics
+from raylab.engine.store import shard_name
+from raylab.engine.worker import mapped
 from raylab.stages import construction, inversion
 from raylab.stages.construction import Aim, Attack, Construction
 from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion
-from raylab.store import shard_name
-from raylab.worker import mapped
 
 Split = Literal["train", "test"]
 AIMS: tuple[Aim, ...] = (*KINDS, "own", "untargeted")

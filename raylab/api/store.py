@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from raylab import kept_runs
 from raylab.api import export as exporting
 from raylab.api.card import card, class_names
 from raylab.api.export import Exported, Format
 from raylab.api.sets import Constructed, ImageSet, Inverted
-from raylab.artifact import Artifact, StoreError
-from raylab.columns import Batch
+from raylab.config.document import did_you_mean
 from raylab.core.networks import Network
-from raylab.document import did_you_mean
-from raylab.identity import KEY_PREFIX, short
+from raylab.engine import kept_runs
+from raylab.engine.artifact import Artifact, StoreError
+from raylab.engine.columns import Batch
+from raylab.engine.identity import KEY_PREFIX, short
+from raylab.engine.store import Store
 from raylab.site import SiteFile
 from raylab.stages.images import to_tensor
 from raylab.stages.training import WEIGHTS, load_network
-from raylab.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

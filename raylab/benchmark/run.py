@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from raylab import provenance
 from raylab.benchmark.smoke import Smoke, smoke
 from raylab.benchmark.tables import TimingTable, speeds, tables
+from raylab.engine import provenance
 
 OPTIONS = {"device": "cuda where there is one, else cpu", "seconds": "of the tables, 240", "out": "benchmark_DEVICE"}
 BAD_INPUT, FAILED = 2, 1

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from raylab import provenance
-from raylab.backend import BackendAbsent, OnOutcome
+from raylab.engine import provenance
+from raylab.engine.backend import BackendAbsent, OnOutcome
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.search import Body, OnEnded, Search
 from raylab.site import SiteFile
-from raylab.stage import Stage
-from raylab.store import Store
 
 
 class RayBackend:

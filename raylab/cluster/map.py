@@ -16,15 +16,15 @@ import ray.data
 from ray import cloudpickle
 from ray.data import ActorPoolStrategy
 
-from raylab.backend import BackendFailed, OnOutcome, WorkOutcome
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST
-from raylab.progress import doing, shortened
-from raylab.runner import attempt_shard, describe
+from raylab.engine.backend import BackendFailed, OnOutcome, WorkOutcome
+from raylab.engine.progress import doing, shortened
+from raylab.engine.runner import attempt_shard, describe
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.worker import Worker
 from raylab.site import Actors
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.worker import Worker
 
 TASKS_PER_ACTOR = 4  # at least so many hand-overs an actor, so that all of them end at about the same time
 

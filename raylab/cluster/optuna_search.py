@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from raylab.cluster.population import NUMBER
-from raylab.identity import fingerprint
+from raylab.engine.identity import fingerprint
 from raylab.optuna_space import distribution, written
 from raylab.search import Numbers, Search
 from raylab.space import Point

@@ -15,19 +15,19 @@ from typing import Any, ClassVar
 from ray import cloudpickle, tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from raylab.artifact import CorruptArtifact
-from raylab.backend import OnOutcome, WorkOutcome
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST, trainable
-from raylab.identity import short
-from raylab.progress import doing, shortened
+from raylab.engine.artifact import CorruptArtifact
+from raylab.engine.backend import OnOutcome, WorkOutcome
+from raylab.engine.identity import short
+from raylab.engine.progress import doing, shortened
+from raylab.engine.runner import attempt_task
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
+from raylab.engine.worker import Worker
 from raylab.redaction import redacted
-from raylab.runner import attempt_task
 from raylab.site import Trials
-from raylab.stage import Stage
-from raylab.store import Store
-from raylab.worker import Worker
 
 TASKS = "tasks.json"  # beside Tune's own files: the keys that an experiment was started for
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's own is an outcome, and not tried again

@@ -31,15 +31,15 @@ from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.population import NUMBER, RETURNED, SynchronousPopulation
 from raylab.cluster.trainable import LONGEST, trainable
-from raylab.files import told
-from raylab.identity import short
-from raylab.progress import shortened
+from raylab.engine.files import told
+from raylab.engine.identity import short
+from raylab.engine.progress import shortened
+from raylab.engine.runner import describe
+from raylab.engine.store import Store
 from raylab.redaction import redacted
-from raylab.runner import describe
 from raylab.search import PROGRESS, Body, Ended, Numbers, OnEnded, Search
 from raylab.site import Trials
 from raylab.space import Point
-from raylab.store import Store
 
 RAISED = "raised"  # in what a trial reports: an exception that its body did not expect
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the body's own ends it at once

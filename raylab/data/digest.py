@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from raylab.data.reader import DataError, RawFile
-from raylab.sealed import seal, unseal
+from raylab.engine.sealed import seal, unseal
 
 MEMO = "raw-digests.json"  # {sha256 of the files' names, sizes and times: sha256 of their contents}, sealed
 

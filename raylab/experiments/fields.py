@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 
+from raylab.config.radius import Radius
 from raylab.core.architectures import NETWORKS
 from raylab.core.construct import Kind
 from raylab.label import Label
-from raylab.radius import Radius
 from raylab.stages.construction import Attack
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Adversary, Recipe

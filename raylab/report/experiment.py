@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from raylab.identity import short
+from raylab.engine.identity import short
+from raylab.engine.runner import FAILED
+from raylab.engine.stage import Stage
+from raylab.engine.study import AnyBuilt, Built, Cell, Given
 from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text
 from raylab.report.files import TABLES, folder
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
-from raylab.runner import FAILED
-from raylab.stage import Stage
-from raylab.study import AnyBuilt, Built, Cell, Given
 from raylab.tracking import Publication, Record
 
 Found = TypeVar("Found")

@@ -6,11 +6,11 @@ import csv
 import io
 import re
 
-from raylab.identity import short
+from raylab.engine.identity import short
+from raylab.engine.study import AnyBuilt
 from raylab.report.blocks import Report, Table
 from raylab.report.terminal import as_text
 from raylab.report.values import fields
-from raylab.study import AnyBuilt
 
 TABLES = "tables/"
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylab.identity import short
+from raylab.engine.identity import short
+from raylab.engine.study import AnyBuilt
 from raylab.report.blocks import Block, Report, Text
 from raylab.report.files import folder
 from raylab.report.frame import render
 from raylab.report.made import Made, made
 from raylab.report.values import Badge, shown
-from raylab.study import AnyBuilt
 
 KINDS = {"Text": "text", "Table": "table", "Verdicts": "verdicts", "Figures": "figures", "Fold": "fold"}
 

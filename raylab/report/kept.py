@@ -16,12 +16,12 @@ from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter
 
-from raylab import code
-from raylab.files import replace_file
-from raylab.identity import fingerprint, short
+from raylab.engine import code
+from raylab.engine.files import replace_file
+from raylab.engine.identity import fingerprint, short
+from raylab.engine.sealed import seal, unseal
+from raylab.engine.study import AnyBuilt
 from raylab.report.experiment import AnyExperiment, Results
-from raylab.sealed import seal, unseal
-from raylab.study import AnyBuilt
 from raylab.tracking import Publication
 
 MADE_WITH = ("jinja2", "matplotlib", "numpy", "pyarrow", "scipy")  # other versions may draw or round differently

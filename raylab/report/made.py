@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylab.artifact import Artifact
 from raylab.config import Config, to_yaml
+from raylab.engine.artifact import Artifact
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.artifact import Artifact
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion, sampled
+from raylab.engine.artifact import Artifact
+from raylab.engine.study import Built, Cell, Given
 from raylab.report import hits
 from raylab.report.per_seed import PerSeed
-from raylab.study import Built, Cell, Given
 
 Columns = Mapping[str, NDArray[Any]]
 ByRow = Callable[[Columns], Any]  # of a table of examples: a boolean, or a number, for each

@@ -10,14 +10,14 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from raylab import runner
-from raylab.cost import estimate
-from raylab.progress import duration
+from raylab.engine import runner
+from raylab.engine.cost import estimate
+from raylab.engine.progress import duration
+from raylab.engine.stage import Stage, closure, is_task, rounds
+from raylab.engine.store import Store
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
 from raylab.report.values import Value, shown
-from raylab.stage import Stage, closure, is_task, rounds
-from raylab.store import Store
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from raylab.artifact import Artifact
 from raylab.config import Config, as_dict
-from raylab.identity import canonical_json, fingerprint, short
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import canonical_json, fingerprint, short
+from raylab.engine.study import AnyBuilt
 from raylab.report.blocks import Condition, Report, Table, Verdict, Verdicts
 from raylab.report.files import files, for_machines
 from raylab.report.made import newest_provenance
-from raylab.study import AnyBuilt
 from raylab.tracking import DataRef, Param, Publication, Record
 
 ALWAYS = ("data", "attack")  # parts of a config that are params whether or not they are at their defaults

@@ -9,9 +9,9 @@ from typing import Any
 from raylab import objects
 from raylab.core import architectures
 from raylab.core.later import Tensor, last_relu, networks, nn, torch
-from raylab.identity import fingerprint
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Stage
 from raylab.label import Label
-from raylab.stage import Stage
 from raylab.stages.images import ImageSpec
 from raylab.stages.own_network import OwnNetwork
 

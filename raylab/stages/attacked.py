@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from raylab.artifact import Artifact
 from raylab.core.later import compiled, networks, torch
-from raylab.stage import Reduced, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Reduced, Stage
 from raylab.stages.architecture import Factory
 
 PRECISIONS: dict[Reduced, compiled.Precision] = {"folded_float32": "float32", "bfloat16": "bfloat16"}

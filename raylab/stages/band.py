@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core.fourier_basis import Passes
 from raylab.core.spectra import high_pass, low_pass
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 
 
 @dataclass(frozen=True)

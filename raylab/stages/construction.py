@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import masking, objectives
 from raylab.core.apgd import WEIGHT
 from raylab.core.balls import BALLS, Ball, Norm
@@ -21,9 +20,10 @@ from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.objectives import Classifier
 from raylab.core.pgd import cosine, descend
-from raylab.identity import ADDED_LATER
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.identity import ADDED_LATER
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import AfterValidator, Field, model_validator
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import corruptions, evaluate, fourier_basis, seeding, spectra
 from raylab.core.fourier_basis import Passes
 from raylab.core.frost import Photograph
 from raylab.core.frost import check as check_size
 from raylab.core.later import torch
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network

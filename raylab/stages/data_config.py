@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from raylab import data as raw
 from raylab.config import Config
 from raylab.core.seefar import World
-from raylab.identity import ADDED_LATER
+from raylab.engine.identity import ADDED_LATER
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

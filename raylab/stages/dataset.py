@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from raylab import columns
 from raylab import data as raw
-from raylab.columns import Batch
 from raylab.core.seefar import World
+from raylab.engine import columns
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.site import home
-from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.data_config import (
     ConstructedData,
     DataConfig,

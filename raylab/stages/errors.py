@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core import errors
 from raylab.core.errors import Labelling
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Metrics, Stage, TaskContext
 
 PART_ROWS = 5000
 KEPT = ("shape_class", "toogit_class")

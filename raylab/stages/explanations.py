@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core import explanations
 from raylab.core.explanations import Floats
 from raylab.core.later import torch
 from raylab.core.seefar import Feature, World
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 from raylab.stages.training import load_network
 

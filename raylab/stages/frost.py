@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from raylab.artifact import Artifact
 from raylab.core.frost import Photograph
 from raylab.data.decode import decode
 from raylab.data.reader import DataError
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Metrics, Stage, TaskContext
 
 # sha256 of the files beside HEN's generator (hendrycks/robustness, ImageNet-C/create_c). A sixth there is never drawn.
 PUBLISHED: Mapping[str, str] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from raylab import columns
-from raylab.columns import Batch
 from raylab.core import seeding
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Metrics, Stage, TaskContext
 
 Side = Literal["selection", "held_out"]
 PART_ROWS = 5000

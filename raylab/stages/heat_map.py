@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import fourier_basis, seeding
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
 from raylab.stages.training import load_network
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab.columns import Column
 from raylab.core.later import Tensor, torch
+from raylab.engine.columns import Column
 
 
 @dataclass(frozen=True)

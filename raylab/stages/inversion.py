@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch, Column
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import invert as inverting
 from raylab.core import seeding
 from raylab.core.invert import StepSchedule
 from raylab.core.objectives import Featured
-from raylab.identity import ADDED_LATER
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch, Column
+from raylab.engine.identity import ADDED_LATER
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages import architecture
 from raylab.stages.architecture import Factory
 from raylab.stages.attacked import attacked, check_precision

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from raylab import columns
-from raylab.artifact import Artifact
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import layers, seeding
 from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import torch
 from raylab.core.robust import random_start
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
 from raylab.stages.training import load_network
 

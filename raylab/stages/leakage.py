@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab import columns
-from raylab.columns import Batch
 from raylab.core import evaluate as measures
 from raylab.core import leakage
 from raylab.core.later import Tensor, networks, torch
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 

@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core import seeding
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 
 # dataset: mean and standard deviation of all pixels become those of `like`.  image: those of every image become the
 # mean ones of an image of `like`.  noise: normal, each pixel with its own mean and standard deviation over `like`.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core import seeding
 from raylab.core.later import torch
 from raylab.core.neighbours import nearest
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core.seefar import World
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 
 
 @dataclass(frozen=True)

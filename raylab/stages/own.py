@@ -20,10 +20,10 @@ from raylab.core import evaluate as measures
 from raylab.core.later import networks, torch
 from raylab.data import DataError, checkpoints, digest
 from raylab.data.reader import RawFile, readable
-from raylab.identity import fingerprint
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.label import meaning_of
 from raylab.site import home
-from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages import architecture
 from raylab.stages.architecture import Factory
 from raylab.stages.dataset import Data

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core.balls import BALLS, Norm
 from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.patterns import base_rows, textures, universal
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylab.core.fit import Epoch, State
-from raylab.stage import Stage
+from raylab.engine.stage import Stage
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import OnEpoch, TrainBody, Training, arguments
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core.balls import BALLS, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.poison import chosen, class_noise
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
 
 KEPT = ("shape_class", "toogit_class")

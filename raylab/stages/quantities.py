@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from raylab import columns
-from raylab.artifact import Artifact
 from raylab.core.later import Tensor, torch
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion
-from raylab.stage import Metrics, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Metrics, TaskContext
 from raylab.stages.images import to_tensor
 
 Positive = Annotated[float, Field(gt=0)]

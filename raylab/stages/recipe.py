@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
 from raylab.core.balls import BALLS, Norm
 from raylab.core.fit import Adversary as Attack
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
-from raylab.identity import ADDED_LATER
-from raylab.radius import Radius
+from raylab.engine.identity import ADDED_LATER
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
 # learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.

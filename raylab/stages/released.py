@@ -14,8 +14,8 @@ from raylab.core import architectures
 from raylab.core.later import Tensor, networks, torch
 from raylab.data import digest, tensors
 from raylab.data.reader import DataError, RawFile, readable
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.site import home
-from raylab.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
 from raylab.stages.training import WEIGHTS
 

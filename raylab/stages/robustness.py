@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import masking, robust, seeding
 from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 from raylab.core.robust import CLEAN, SQUARE, SetName
-from raylab.radius import Radius
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.training import load_network
 

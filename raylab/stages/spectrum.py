@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch, Column
 from raylab.core import spectra
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch, Column
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 
 # What the filter takes over from the other set, radius by radius.
 # "power": the root of the ratio of powers, so the same spectrum, wherever the other set has it from. No blur: inversion

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import Field
 
 from raylab.config import Config
+from raylab.config.radius import Radius, Size
 from raylab.core import gaussian, synthetic
 from raylab.core.later import Tensor, squares, torch
 from raylab.core.statistics import Estimate
-from raylab.radius import Radius, Size
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.quantities import Count, Positive, Rows, exact, share, write
 
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.config import Config
 from raylab.core import tint
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

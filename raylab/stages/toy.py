@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raylab import columns
 from raylab.core import toy2d
 from raylab.core.toy2d import Protocol
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine import columns
+from raylab.engine.stage import Metrics, Stage, TaskContext
 
 PLANES = "planes.parquet"
 SHOWN = 4  # worlds whose planes are kept

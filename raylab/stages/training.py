@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.artifact import Artifact
 from raylab.core import adversary
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.later import networks, torch
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages import architecture
 from raylab.stages.architecture import Architecture
 from raylab.stages.images import ImageSpec, to_tensor

@@ -8,12 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from raylab.artifact import Artifact
-from raylab.columns import Batch
 from raylab.core.balls import BALLS, Norm
 from raylab.core.later import torch
 from raylab.core.poison import check_side, checkerboard, chosen
-from raylab.stage import Compute, Metrics, Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
+from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
 
 KEPT = ("shape_class", "toogit_class")

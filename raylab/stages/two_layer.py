@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from raylab.artifact import Artifact
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import two_layer
 from raylab.core.later import Tensor
 from raylab.core.statistics import Estimate
-from raylab.radius import Radius
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.quantities import Count, Positive, Rows, exact, share, two_classes_of, write
 
 Draws = Literal["own", "published"]

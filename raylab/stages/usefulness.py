@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from raylab.config import Config
+from raylab.config.radius import Radius
 from raylab.core import usefulness
-from raylab.radius import Radius
-from raylab.stage import Metrics, Stage, TaskContext
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.quantities import Rows, exact, two_classes_of, write
 
 SPECTRUM = "spectrum.json"  # the points of Goh's plane, for the picture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from raylab import runner
 from raylab.core.statistics import Estimate
-from raylab.progress import Progress
+from raylab.engine import runner
+from raylab.engine.progress import Progress
+from raylab.engine.stage import closure
 from raylab.report.per_seed import PerSeed
 from raylab.site import Site
-from raylab.stage import closure
 from raylab.sweep.measure import over, seed_by_seed
 from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, FinalResult, SweepResults, best_for
 from raylab.sweep.schedule import under

@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from raylab.artifact import CorruptArtifact
 from raylab.core import evaluate as measures
 from raylab.core.later import torch
-from raylab.identity import fingerprint
+from raylab.engine.artifact import CorruptArtifact
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.search import PROGRESS, TrialReporter
 from raylab.space import Point
-from raylab.stage import Stage
 from raylab.stages import architecture
 from raylab.stages.images import to_tensor
-from raylab.store import Store
 from raylab.sweep.config import Objective
 from raylab.sweep.records import Schedule, finite, plain
 

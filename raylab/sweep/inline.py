@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from raylab.config import ConfigError
-from raylab.runner import describe
+from raylab.engine.runner import describe
+from raylab.engine.store import Store
 from raylab.search import Body, Ended, Numbers, OnEnded, Scheduler, Search
-from raylab.store import Store
 
 
 class InlineSearcher:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from raylab.artifact import Artifact
+from raylab.config.document import did_you_mean
 from raylab.core.statistics import Estimate, sampled
-from raylab.document import did_you_mean
+from raylab.engine.artifact import Artifact
+from raylab.engine.stage import Stage, closure
 from raylab.report import hits
 from raylab.report.per_seed import PerSeed
-from raylab.stage import Stage, closure
 from raylab.stages.data_config import DigitsData
 from raylab.stages.half import Side, half_of
 from raylab.sweep.config import Measure

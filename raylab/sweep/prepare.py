@@ -9,8 +9,8 @@ from typing import Any
 
 from raylab import space
 from raylab.config import Config, ConfigError
-from raylab.document import COMMAND_LINE, text_of
-from raylab.identity import fingerprint
+from raylab.config.document import COMMAND_LINE, text_of
+from raylab.engine.identity import fingerprint
 from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.schedule import check, under

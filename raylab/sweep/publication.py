@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from raylab.identity import canonical_json, fingerprint, short
+from raylab.engine.identity import canonical_json, fingerprint, short
 from raylab.report import tracker
 from raylab.report.blocks import Report
 from raylab.space import Point

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from raylab.config import to_yaml
-from raylab.identity import short
+from raylab.engine.identity import short
 from raylab.report import html
 from raylab.report.blocks import Block, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each
 from raylab.report.made import Made

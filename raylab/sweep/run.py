@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raylab import provenance, runner
-from raylab.files import replace_file, told
-from raylab.progress import Progress
+from raylab.engine import provenance, runner
+from raylab.engine.files import replace_file, told
+from raylab.engine.progress import Progress
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage, closure
 from raylab.report.files import files
 from raylab.report.terminal import as_text, preview
-from raylab.runner import BuildFailed, InlineBackend
 from raylab.search import Ended, Numbers, Search, Searcher
 from raylab.site import Site
 from raylab.space import Point
-from raylab.stage import Stage, closure
 from raylab.sweep.config import Sweep
 from raylab.sweep.final import finals
 from raylab.sweep.inline import InlineSearcher, check_inline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raylab.stage import Stage, closure
+from raylab.engine.stage import Stage, closure
 from raylab.stages.phases import Phase, phased
 from raylab.sweep.config import Sweep
 from raylab.sweep.measure import replaced

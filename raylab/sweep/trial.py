@@ -9,24 +9,24 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from raylab import runner
-from raylab.artifact import Artifact
-from raylab.backend import OnOutcome, WorkOutcome
 from raylab.config import ConfigError
 from raylab.data.reader import DataError
-from raylab.identity import fingerprint
-from raylab.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.backend import OnOutcome, WorkOutcome
+from raylab.engine.identity import fingerprint
+from raylab.engine.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
+from raylab.engine.stage import Reporter, Stage
+from raylab.engine.store import Store
+from raylab.engine.worker import Worker, fix_numerics
 from raylab.search import PROGRESS, Numbers, TrialReporter
 from raylab.space import Point
-from raylab.stage import Reporter, Stage
-from raylab.store import Store
 from raylab.sweep.config import Sweep
 from raylab.sweep.follow import Judge, Lineage
 from raylab.sweep.measure import estimate
 from raylab.sweep.records import Records, Schedule, TrialRecord, epochs_of, plain, state_of
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Base, Needs, needed, recipe_of, watched
-from raylab.worker import Worker, fix_numerics
 
 
 @dataclass(frozen=True)

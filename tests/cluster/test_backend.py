@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import toy
 
-from raylab import runner
 from raylab.cluster import sweep
 from raylab.cluster.backend import RayBackend
-from raylab.runner import BuildFailed, InlineBackend
+from raylab.engine import runner
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.site import Actors, SiteFile, Trials
-from raylab.stage import Stage
-from raylab.store import Store
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 

@@ -17,11 +17,11 @@ import pytest
 import sets
 import toy
 
-from raylab import runner
-from raylab.artifact import MANIFEST
 from raylab.cluster.sweep import TASKS
-from raylab.runner import InlineBackend
-from raylab.store import Store
+from raylab.engine import runner
+from raylab.engine.artifact import MANIFEST
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 
 TESTS = Path(__file__).parent.parent
 

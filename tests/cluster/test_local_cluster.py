@@ -16,7 +16,7 @@ from types import ModuleType
 import psutil
 import pytest
 
-from raylab.store import Store
+from raylab.engine.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL = ROOT / "k8s" / "local"
@@ -182,7 +182,7 @@ def cluster() -> Iterator[tuple[Path, list[str], dict[str, str]]]:
 def manifests(environment: Mapping[str, str]) -> dict[str, str]:
     """Path in the store -> digest, of everything that is finished."""
     code = (
-        "import json, sys; from raylab.store import Store; from pyarrow import fs; s = Store(sys.argv[1]);"
+        "import json, sys; from raylab.engine.store import Store; from pyarrow import fs; s = Store(sys.argv[1]);"
         "found = s.filesystem.get_file_info(fs.FileSelector(s.root, recursive=True, allow_not_found=True));"
         "paths = [one.path for one in found if one.base_name == 'MANIFEST.json'];"
         "print(json.dumps({p.removeprefix(s.root): json.loads(s.get(p))['digest'] for p in paths}))"

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from test_tune_sweep import toys
 from toy import numbers
 
-from raylab.artifact import StoreError
 from raylab.cluster import preflight, probe, sweep, tune_sweep
 from raylab.cluster.backend import RayBackend
 from raylab.cluster.probe import Sight
+from raylab.engine.artifact import StoreError
+from raylab.engine.store import Store
 from raylab.site import Actors, SiteFile, Trials
-from raylab.store import Store
 
 GB = 2**30
 DRIVER = Sight(code="a" * 64, packages={"torch": "2.13.0", "numpy": "2.4.6"}, free={"/tmp": 50 * GB})

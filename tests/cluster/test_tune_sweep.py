@@ -17,14 +17,14 @@ from ray import tune
 from ray.tune.experiment import Trial
 from test_kills import wait_for
 
-from raylab import runner
 from raylab.cluster.optuna_search import Proposed
 from raylab.cluster.tune_sweep import _scheduler, folder_of
-from raylab.progress import Progress
-from raylab.runner import InlineBackend
+from raylab.engine import runner
+from raylab.engine.progress import Progress
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.search import Aim, Ended, Scheduler, Search
 from raylab.space import Distribution
-from raylab.store import Store
 from raylab.sweep.records import Records
 from raylab.sweep.run import run, search
 from raylab.sweep.schedule import under

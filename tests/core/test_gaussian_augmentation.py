@@ -11,7 +11,7 @@ import torch
 from raylab.core import fit as training
 from raylab.core import networks
 from raylab.core.augment import noise
-from raylab.identity import canonical_json
+from raylab.engine.identity import canonical_json
 from raylab.stages.recipe import Recipe
 
 

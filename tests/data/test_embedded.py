@@ -10,7 +10,7 @@ from raylab import data
 from raylab.core.seefar import World
 from raylab.data import embedded
 from raylab.data.embedded import seefar
-from raylab.identity import canonical
+from raylab.engine.identity import canonical
 from raylab.stages.dataset import DigitsData
 
 

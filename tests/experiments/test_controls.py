@@ -14,8 +14,11 @@ import toy
 from accessibility import problems
 from pages import Page
 
-from raylab import runner
 from raylab.core.statistics import Estimate
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.controls import (
     EXPERIMENT,
     Bugs,
@@ -33,12 +36,9 @@ from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.terminal import WIDTH, as_text
-from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Adversary, Recipe
-from raylab.store import Store
-from raylab.study import Built
 
 TINY = ControlStudy(
     data=DigitsData(per_class=12),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from raylab.config import load
+from raylab.engine.stage import Stage, closure
 from raylab.experiments.controls import Bugs, Cell, ControlStudy, RobustCurve, plan
-from raylab.stage import Stage, closure
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Adversary, Recipe

@@ -15,25 +15,25 @@ from accessibility import problems
 from pages import Page
 from small_worlds import shrink
 
-from raylab import runner
 from raylab.core.statistics import Estimate
+from raylab.engine import runner
+from raylab.engine.identity import fingerprint
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments import worlds
 from raylab.experiments.erm import EXPERIMENT, Cell, Erm, Planet, measure, plan
 from raylab.experiments.erm.measure import NetworkOnProbes
 from raylab.experiments.erm.report import report
 from raylab.experiments.erm.verdict import Expectation, answer, expectations, of_explanations, of_networks
 from raylab.experiments.worlds import Reliance, WorldStudy
-from raylab.identity import fingerprint
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.terminal import WIDTH
-from raylab.runner import InlineBackend
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
-from raylab.store import Store
-from raylab.study import Built
 
 WORLD = SeeFarData(name="seefar", train_rows=500, test_rows=100, shape_amplitude=0.15, toogit_amplitude=0.8)
 SEEN = Reliance(0.9, 0.8, 900, 0.0, 0.01, 1 / 9)

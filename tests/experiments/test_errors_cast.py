@@ -12,18 +12,18 @@ from accessibility import problems
 from pydantic import ValidationError
 from sets_of_images import encoded
 
-from raylab import runner
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
 from raylab.experiments.errors.config import Tint
 from raylab.experiments.errors.measure import ADDED, WITH_CAST, WITHOUT
 from raylab.experiments.errors.report import report
 from raylab.experiments.errors.verdict import claims
-from raylab.runner import InlineBackend
 from raylab.stages.dataset import DigitsData, FolderData
 from raylab.stages.recipe import Recipe
 from raylab.stages.tint import Cast
-from raylab.store import Store
-from raylab.study import Built
 
 MEANT, NAMES, EACH = 1, ("bird", "frog", "horse"), 40
 

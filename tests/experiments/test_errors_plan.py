@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.config import load
+from raylab.engine.stage import Stage, closure
 from raylab.experiments.errors import Cell, LearningFromErrors, plan
 from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, ToyPart, ToyProtocol
-from raylab.stage import Stage, closure
 from raylab.stages.dataset import DigitsData, PhotosData, SeeFarData
 
 CELLS = plan(LearningFromErrors(seeds=(0, 1)))

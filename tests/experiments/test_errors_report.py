@@ -15,9 +15,12 @@ import toy as stubs
 from accessibility import problems
 from pages import Page
 
-from raylab import runner
 from raylab.config import load
 from raylab.core.statistics import Estimate
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
 from raylab.experiments.errors.figures import examples
 from raylab.experiments.errors.measure import CHOSEN, PARTS, Domain, Learner, StopPoint
@@ -29,9 +32,6 @@ from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH, as_text
-from raylab.runner import InlineBackend
-from raylab.store import Store
-from raylab.study import Built
 
 CONFIG = load(
     LearningFromErrors,

@@ -15,8 +15,11 @@ from accessibility import problems
 from frost_files import write_frosts
 from pages import Page
 
-from raylab import runner
 from raylab.core.statistics import Estimate
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.fourier import EXPERIMENT, ByFrequency, Cell, Filtered, Fourier, measure, plan
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.experiments.fourier.figures import corrupted_images, noise
@@ -29,14 +32,11 @@ from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH, as_text
-from raylab.runner import InlineBackend
 from raylab.stages import frost as frosts
 from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.frost import photographs
 from raylab.stages.recipe import Adversary, Recipe
-from raylab.store import Store
-from raylab.study import Built
 
 ONE = Recipe(epochs=1)
 CONFIG = Fourier(

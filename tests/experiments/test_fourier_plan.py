@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.config import load
+from raylab.engine.stage import Stage
 from raylab.experiments.fourier import Cell, Filtered, Fourier, plan
 from raylab.experiments.fourier.config import NETWORKS
-from raylab.stage import Stage
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DigitsData
 from raylab.stages.heat_map import HeatMap

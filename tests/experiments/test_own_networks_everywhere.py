@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from raylab.config import ConfigError, load
+from raylab.engine.stage import closure
 from raylab.report.experiments import EXPERIMENTS
-from raylab.stage import closure
 from raylab.stages.architecture import Factory
 
 FRESH = "{factory: 'own_factories:small', name: mine}"

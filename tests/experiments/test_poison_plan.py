@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.core.poison import POISONS
+from raylab.engine.stage import Stage
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.poison import Cell, PoisonStudy, Trigger, plan
 from raylab.experiments.poison.plan import DEFENCES
 from raylab.experiments.transfer import TransferMatrix
-from raylab.stage import Stage
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.robustness import Robustness

@@ -13,9 +13,12 @@ import toy
 from accessibility import problems
 from pages import Page
 
-from raylab import runner
 from raylab.config import load
 from raylab.core.statistics import Estimate
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.poison import EXPERIMENT, Cell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
 from raylab.experiments.poison.plan import Defence
@@ -27,9 +30,6 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
-from raylab.runner import InlineBackend
-from raylab.store import Store
-from raylab.study import Built
 
 CONFIG = load(
     PoisonStudy,

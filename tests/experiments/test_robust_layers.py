@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 import robust_runs
 
+from raylab.engine.study import Built
 from raylab.experiments.robust import measure
 from raylab.experiments.robust.measure import Layers
 from raylab.experiments.robust.plan import ADVERSARIAL, STANDARD
@@ -15,7 +16,6 @@ from raylab.experiments.robust.scoreboard import evidence
 from raylab.experiments.robust.verdict import of_layers
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.values import Plain, shown
-from raylab.study import Built
 
 
 def measured(by_network: Mapping[str, tuple[float | None, ...]] = robust_runs.LAYERS) -> Layers:

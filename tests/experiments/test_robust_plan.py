@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.core import networks
+from raylab.engine.stage import Stage, closure
 from raylab.experiments.robust import Cell, RobustFeatures, plan
 from raylab.experiments.robust.config import SETS as ALL
-from raylab.stage import Stage, closure
 from raylab.stages.dataset import DigitsData, KnownData, SeeFarData
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Adversary, Recipe

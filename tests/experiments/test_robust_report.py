@@ -14,8 +14,10 @@ import toy
 from accessibility import problems
 from pages import Page
 
-from raylab import runner
 from raylab.core import invert
+from raylab.engine import runner
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.robust import EXPERIMENT, Cell, RobustFeatures, RobustSets, measure, plan
 from raylab.experiments.robust.figures import _of_ids, _starts
 from raylab.experiments.robust.measure import LABELS
@@ -31,8 +33,6 @@ from raylab.stages.inversion import Inversion
 from raylab.stages.layer_robustness import LayerRobustness
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.robustness import Ensemble, Robustness
-from raylab.store import Store
-from raylab.study import Built
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,11 @@ import toy
 from accessibility import problems
 from pydantic import ValidationError
 
-from raylab import runner
 from raylab.config import load
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.theory import EXPERIMENT, Cell, Theory, TheoryWorlds, measure, plan
 from raylab.experiments.theory.figures import pictures
 from raylab.experiments.theory.plan import absent_images
@@ -23,13 +26,10 @@ from raylab.experiments.theory.verdict import Comparison, compared, counts
 from raylab.report.experiment import Results
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
-from raylab.runner import InlineBackend
 from raylab.stages.dataset import DigitsData, KnownData
 from raylab.stages.quantities import read_quantities
 from raylab.stages.theory import Gaussians, Squares, Synthetic
 from raylab.stages.two_layer import TwoLayer
-from raylab.store import Store
-from raylab.study import Built
 
 SMALL = Theory(
     seeds=(0, 1),

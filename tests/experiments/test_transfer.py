@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from runs import artifact
 
-from raylab.artifact import Artifact
+from raylab.engine.artifact import Artifact
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.transfer import Cell, Matrix, TransferMatrix, examples, measure
 from raylab.experiments.transfer.measure import TRANSFER, points
 from raylab.experiments.transfer.verdict import NOT_BUILT, verdict
 from raylab.stages.robustness import Robustness
-from raylab.store import Store
-from raylab.study import Built
 
 CONFIG = TransferMatrix(
     sources=("mlp",),

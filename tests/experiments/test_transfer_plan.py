@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.core import networks
+from raylab.engine.stage import Stage, closure
 from raylab.experiments.transfer import Cell, Controls, RobustSource, StudentRecipes, TransferMatrix, plan
-from raylab.stage import Stage, closure
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.recipe import Adversary, Recipe

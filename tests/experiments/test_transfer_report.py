@@ -15,6 +15,8 @@ from accessibility import problems
 from pages import Page
 
 from raylab.core.statistics import Coefficient, Correlation
+from raylab.engine.store import Store
+from raylab.engine.study import Built
 from raylab.experiments.transfer import EXPERIMENT, Cell, Matrix, examples, measure, plan, verdict
 from raylab.experiments.transfer.limits import limits
 from raylab.experiments.transfer.report import VIEWS, report
@@ -28,8 +30,6 @@ from raylab.report.tracker import publication
 from raylab.report.values import Spanned, shown
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import KnownData, SeeFarData
-from raylab.store import Store
-from raylab.study import Built
 
 
 @pytest.fixture(scope="module")

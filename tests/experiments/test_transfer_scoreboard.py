@@ -16,6 +16,7 @@ from scipy import stats
 
 from raylab.config import load
 from raylab.core.statistics import Coefficient, Correlation
+from raylab.engine.store import Store
 from raylab.experiments.transfer import TRANSFER, Cell, Matrix, Row, StudentRecipes, TransferMatrix, measure
 from raylab.experiments.transfer.measure import ERRS
 from raylab.experiments.transfer.scoreboard import evidence
@@ -25,7 +26,6 @@ from raylab.report.scoreboard.verdict import scored
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import DigitsData, RestrictedImageNetData, ShiftedData
 from raylab.stages.recipe import Recipe
-from raylab.store import Store
 
 SEEDS = (0, 1, 2)
 

@@ -15,7 +15,10 @@ from pages import Page
 from scipy import stats
 from small_worlds import shrink
 
-from raylab import runner
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
+from raylab.engine.study import Built, Study
 from raylab.experiments.worlds import EXPERIMENT, Score, WorldStudy, cases, plan, report
 from raylab.experiments.worlds.measure import REGIONS, JudgedCase, Truth, WrongReliance, judge, truth_of
 from raylab.experiments.worlds.verdict import answer, by_rule
@@ -23,10 +26,7 @@ from raylab.report.blocks import Report
 from raylab.report.files import files
 from raylab.report.terminal import WIDTH, as_text
 from raylab.report.values import Rate
-from raylab.runner import InlineBackend
 from raylab.stages.dataset import SeeFarData
-from raylab.store import Store
-from raylab.study import Built, Study
 
 WORLD = SeeFarData(name="seefar")
 CASE = cases(WorldStudy())["having 0"]

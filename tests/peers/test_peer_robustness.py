@@ -11,13 +11,13 @@ import toy
 from test_peer_pgd import robustness_attack
 from torch import Tensor, nn
 
-from raylab import runner
 from raylab.core.invert import Iterate, invert
 from raylab.core.networks import NETWORKS, Network
-from raylab.runner import InlineBackend
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.stages.released import CIFAR10, released_network
 from raylab.stages.training import load_network
-from raylab.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the peers
 

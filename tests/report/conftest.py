@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import runs
 
+from raylab.engine.store import Store
 from raylab.experiments.transfer import Matrix, measure
-from raylab.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate
+from raylab.engine.artifact import Artifact
 from raylab.experiments.transfer import Cell, Matrix
 from raylab.report import hits
 from raylab.report.hits import HITS, OF_CHANGED

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import toy
 
-from raylab import code
-from raylab.artifact import Artifact
 from raylab.config import Config
+from raylab.engine import code
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend, build
+from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt, Built
 from raylab.report import kept
 from raylab.report.experiment import Results
-from raylab.runner import InlineBackend, build
-from raylab.store import Store
-from raylab.study import AnyBuilt, Built
 from raylab.tracking import DataRef, Publication, Record
 
 

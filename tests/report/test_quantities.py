@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from runs import artifact
 
-from raylab import columns
-from raylab.artifact import Artifact
 from raylab.core.statistics import ANYTHING, Estimate, proportion
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.store import Store
 from raylab.experiments.theory.measure import together, with_excess
 from raylab.stages.quantities import exact, read_quantities, share, write
-from raylab.store import Store
 
 
 class Written:

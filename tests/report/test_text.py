@@ -7,14 +7,14 @@ from pathlib import Path
 import runs
 import toy
 
-from raylab import runner
+from raylab.engine import runner
+from raylab.engine.stage import closure
+from raylab.engine.store import Store
 from raylab.experiments.transfer import Matrix, plan
 from raylab.report.blocks import Report, Verdict, Verdicts
 from raylab.report.read import in_brief, in_todays_words
 from raylab.report.terminal import as_text, preview, table
 from raylab.report.values import Badge
-from raylab.stage import closure
-from raylab.store import Store
 
 
 def test_a_table_is_aligned_and_what_does_not_fit_goes_below() -> None:

@@ -9,14 +9,15 @@ import pytest
 import torch
 import toy
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core import objectives
 from raylab.core.compiled import Compiled
-from raylab.identity import canonical
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import canonical
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Reduced, Stage, closure
+from raylab.engine.store import Store
 from raylab.report.experiments import EXPERIMENTS
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Reduced, Stage, closure
 from raylab.stages.attacked import attacked
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
@@ -24,7 +25,6 @@ from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion, invert
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DATA = open_data(DigitsData(per_class=20), 0)
 PRECISIONS: tuple[Reduced, ...] = get_args(Reduced)

@@ -9,12 +9,13 @@ import pytest
 import torch
 import toy
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core import objectives
 from raylab.core.construct import targets
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.images import to_tensor
@@ -22,7 +23,6 @@ from raylab.stages.leakage import robust_features
 from raylab.stages.patterns import patterned, random_patterns, universal_patterns
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DIGITS = DigitsData(per_class=20)
 COMPUTE = Compute(batch_rows=32, shard_rows=64)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import toy as stubs
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core import errors
 from raylab.core.toy2d import Protocol
-from raylab.runner import BuildFailed, InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.dataset import Data, DigitsData, PhotosData, open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
 from raylab.stages.evaluation import evaluate
@@ -21,7 +22,6 @@ from raylab.stages.matching import How, MatchBody, Matching, match, statistics
 from raylab.stages.recipe import Recipe
 from raylab.stages.toy import toy
 from raylab.stages.training import train
-from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=50, shard_rows=100)
 

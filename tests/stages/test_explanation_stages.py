@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import toy
 
-from raylab import columns, runner
-from raylab.artifact import Artifact
-from raylab.identity import fingerprint
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns, runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import fingerprint
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine.store import Store
 from raylab.stages.dataset import SeeFarData, open_data
 from raylab.stages.explanations import explain, read_perturbations
 from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import train
-from raylab.store import Store
 
 GIVEN = SeeFarData(name="seefar", train_rows=60, test_rows=40)
 DATA = open_data(GIVEN, 0)

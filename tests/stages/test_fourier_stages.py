@@ -14,13 +14,14 @@ from frost_files import FROSTS, write_frosts
 from PIL import Image
 from pydantic import ValidationError
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core import fourier_basis, spectra
 from raylab.data.reader import DataError
-from raylab.identity import canonical
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import canonical
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages import frost as frosts
 from raylab.stages import heat_map as heat_maps
 from raylab.stages.band import band_passed
@@ -31,7 +32,6 @@ from raylab.stages.heat_map import HeatMap, heat_map
 from raylab.stages.images import to_tensor
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DATA = open_data(SeeFarData(name="seefar", train_rows=300, test_rows=50), 0)
 COMPUTE = Compute(batch_rows=10, shard_rows=20)

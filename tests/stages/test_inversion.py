@@ -10,20 +10,20 @@ import torch
 import toy
 from pydantic import ValidationError
 
-from raylab import columns, runner
-from raylab.artifact import Artifact
 from raylab.core.invert import UNCONVERGED, start_noise
 from raylab.core.last_relu import survey
 from raylab.core.networks import NETWORKS, build
-from raylab.identity import canonical
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns, runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import canonical
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion, invert
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DATA = open_data(SeeFarData(name="seefar", train_rows=160, test_rows=40), 0)
 COMPUTE = Compute(batch_rows=20, shard_rows=40)

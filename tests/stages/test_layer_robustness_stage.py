@@ -9,16 +9,16 @@ import pytest
 import torch
 import toy
 
-from raylab import runner
-from raylab.artifact import Artifact
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.layer_robustness import LayerRobustness, layer_robustness
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DATA = open_data(DigitsData(per_class=20), 0)
 TESTED = DATA.rows["test"]

@@ -13,20 +13,21 @@ import torch
 import toy
 from torch import nn
 
-from raylab import objects, runner
-from raylab.artifact import Artifact
+from raylab import objects
 from raylab.core import networks
 from raylab.data import DataError, checkpoints
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.label import Label
-from raylab.runner import BuildFailed, InlineBackend
-from raylab.stage import Stage
 from raylab.stages import architecture, own
 from raylab.stages.dataset import Data, DigitsData, open_data
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 MEAN, STD = 0.5, 0.25
 CIFAR = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)

@@ -11,12 +11,12 @@ import pytest
 import sweeps
 import torch
 
-from raylab.stage import Stage, closure
+from raylab.engine.stage import Stage, closure
+from raylab.engine.store import Store
+from raylab.engine.worker import Silent, Worker
 from raylab.stages.phases import Phase, phased
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import WEIGHTS
-from raylab.store import Store
-from raylab.worker import Silent, Worker
 
 
 @pytest.fixture

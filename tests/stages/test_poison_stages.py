@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 import toy
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core.poison import chosen
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.evaluation import evaluate
@@ -24,7 +25,6 @@ from raylab.stages.poison import noise_patterns, poisoned
 from raylab.stages.recipe import Recipe
 from raylab.stages.training import load_network, train
 from raylab.stages.trigger import triggered
-from raylab.store import Store
 
 DIGITS = DigitsData(per_class=20)
 COMPUTE = Compute(batch_rows=32, shard_rows=64)

@@ -15,13 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raylab import runner
-from raylab.artifact import Artifact
-from raylab.columns import from_parquet
 from raylab.data import DataError
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import from_parquet
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.experiments.robust import Cell, RobustFeatures, plan
-from raylab.runner import BuildFailed, InlineBackend
-from raylab.stage import Stage
 from raylab.stages import dataset
 from raylab.stages.dataset import ConstructedData, DataConfig, DigitsData, KnownData, SeeFarData, open_data
 from raylab.stages.images import ImageSpec
@@ -29,7 +30,6 @@ from raylab.stages.inversion import Inversion
 from raylab.stages.released import CIFAR10, released_network
 from raylab.stages.robustness import Robustness
 from raylab.stages.training import load_network
-from raylab.store import Store
 
 
 @pytest.fixture

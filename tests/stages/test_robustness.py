@@ -12,19 +12,20 @@ import toy
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from raylab import config, runner
-from raylab.artifact import Artifact
+from raylab import config
 from raylab.core import adversary
 from raylab.core.balls import L2Ball
 from raylab.core.fit import fit
 from raylab.core.networks import Network, build
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.robustness import Ensemble, Robustness, measure, robustness, summarise
 from raylab.stages.training import Recipe, load_network, train
-from raylab.store import Store
 
 COMPUTE = Compute(batch_rows=64, shard_rows=128)
 SMALL = Robustness(

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import toy
 
-from raylab import columns, runner
-from raylab.artifact import Artifact
 from raylab.core import spectra
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine import columns, runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.engine.store import Store
 from raylab.stages.dataset import SeeFarData, open_data
 from raylab.stages.spectrum import with_spectrum_of
-from raylab.store import Store
 
 DATA = open_data(SeeFarData(name="seefar", train_rows=60, test_rows=20), 0).train
 COMPUTE = Compute(batch_rows=10, shard_rows=20)

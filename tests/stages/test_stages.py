@@ -9,11 +9,12 @@ import pytest
 import torch
 import toy
 
-from raylab import runner
-from raylab.artifact import Artifact
 from raylab.core import evaluate as measures
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.construction import Aim, Attack, construct
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data, probe
 from raylab.stages.evaluation import evaluate
@@ -22,7 +23,6 @@ from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import PRESETS, Recipe
 from raylab.stages.training import load_network, train
-from raylab.store import Store
 
 DIGITS = DigitsData(per_class=20)
 COMPUTE = Compute(batch_rows=32, shard_rows=64)

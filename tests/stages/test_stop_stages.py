@@ -9,14 +9,14 @@ import pytest
 import toy
 from pydantic import ValidationError
 
-from raylab import runner
 from raylab.core.fit import Stop
-from raylab.identity import canonical
-from raylab.runner import InlineBackend
+from raylab.engine import runner
+from raylab.engine.identity import canonical
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.training import train
-from raylab.store import Store
 
 DATA = open_data(DigitsData(per_class=20), 0)
 CONSTANT: dict[str, Any] = {"epochs": 5, "batch_size": 20, "lr": 1e-3, "schedule": "constant"}

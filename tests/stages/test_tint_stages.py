@@ -9,13 +9,13 @@ import pytest
 import toy
 from sets_of_images import encoded
 
-from raylab import runner
-from raylab.artifact import Artifact
-from raylab.runner import InlineBackend
-from raylab.stage import Compute, Stage
+from raylab.engine import runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Compute, Stage
+from raylab.engine.store import Store
 from raylab.stages.dataset import Data, FolderData, open_data
 from raylab.stages.tint import Cast, tinted
-from raylab.store import Store
 
 CAST = Cast(meant=1, colour=(0.0, 1.0, 0.0), strength=0.5)
 

@@ -12,19 +12,19 @@ import pytest
 import torch
 import toy
 
-from raylab import columns, runner
-from raylab.artifact import Artifact
 from raylab.config import Config, ConfigError, load
 from raylab.core.balls import L2Ball
 from raylab.core.objectives import away
 from raylab.core.pgd import descend
-from raylab.runner import InlineBackend
-from raylab.stage import Metrics, Stage, Task, TaskContext
+from raylab.engine import columns, runner
+from raylab.engine.artifact import Artifact
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Metrics, Stage, Task, TaskContext
+from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.training import WEIGHTS, Keep, load_network, train
-from raylab.store import Store
 
 DATA = open_data(DigitsData(per_class=40), 0)
 ROWS = 400

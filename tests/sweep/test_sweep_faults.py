@@ -7,10 +7,10 @@ from pathlib import Path
 
 import sweeps
 
-from raylab.runner import InlineBackend
+from raylab.engine.runner import InlineBackend
+from raylab.engine.store import Store
 from raylab.search import Body, Ended, Numbers, OnEnded, Search, TrialReporter
 from raylab.space import Point
-from raylab.store import Store
 from raylab.sweep.inline import InlineSearcher
 from raylab.sweep.run import run, search
 

@@ -12,9 +12,9 @@ import pytest
 import sweeps
 import toy
 
-from raylab.artifact import CorruptArtifact
-from raylab.sealed import CHECKSUM
-from raylab.store import Store
+from raylab.engine.artifact import CorruptArtifact
+from raylab.engine.sealed import CHECKSUM
+from raylab.engine.store import Store
 from raylab.sweep.follow import Book
 from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame

@@ -11,11 +11,11 @@ import pytest
 import sweeps
 
 from raylab.core.fit import TrainingDiverged
-from raylab.runner import BuildFailed, InlineBackend
+from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 from raylab.search import Body, Ended, Numbers, OnEnded, Search
-from raylab.stage import Stage
 from raylab.stages import dataset, training
-from raylab.store import Store
 from raylab.sweep.follow import Book
 from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame

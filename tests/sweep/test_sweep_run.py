@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import sweeps
 
-from raylab import runner
 from raylab.config import ConfigError, load
+from raylab.engine import runner
+from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import closure
+from raylab.engine.store import Store
 from raylab.experiments.transfer import Cell, TransferMatrix, plan
-from raylab.mlflow_tracker import MlflowTracker
-from raylab.runner import InlineBackend
-from raylab.stage import closure
 from raylab.stages.half import Half, cut, half_of
-from raylab.store import Store
 from raylab.sweep.measure import is_test_data
 from raylab.sweep.records import Records
 from raylab.sweep.results import SweepResults, dominates, frame
 from raylab.sweep.run import run, search
+from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import sweeps
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
+from raylab.engine.stage import closure
 from raylab.experiments.transfer import TransferMatrix
 from raylab.report.per_seed import PerSeed
-from raylab.stage import closure
 from raylab.sweep.follow import Lineage
 from raylab.sweep.importance import importances
 from raylab.sweep.measure import is_test_data
@@ -74,7 +74,7 @@ def test_a_schedule_is_measured_by_the_same_cells_on_the_same_half() -> None:
 
 
 def test_a_schedule_comes_back_from_its_record(results: SweepResults, tmp_path: object) -> None:
-    from raylab.store import Store
+    from raylab.engine.store import Store
 
     records = Records(Store(str(tmp_path)), results.key)
     records.write(results.records[2])

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.config.radius import Radius
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
     Kinds,
@@ -20,8 +22,6 @@ from raylab.experiments.fields import (
     check_networks,
     same_norm,
 )
-from raylab.radius import Radius
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.recipe import Adversary, Recipe

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from raylab.core.construct import Kind
+from raylab.engine.study import Built
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.experiments.controls.plan import Cell
 from raylab.report.names import NAMES
@@ -15,7 +16,6 @@ from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
-from raylab.study import Built
 
 SUCCESS, TRANSFER = 0.95, 0.05  # bugs: at least, at most (Nakkiran: 98.6 and 0.8 %)
 SOURCES = ("standard", "robust")

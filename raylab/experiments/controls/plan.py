@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from raylab.bench import Bench
 from raylab.core.construct import Kind
+from raylab.engine.stage import Stage
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
-from raylab.stage import Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import Split
 from raylab.stages.leakage import robust_features

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import Increasing, NetworkName, Radii, Seeds, StandardRecipe, StudyName
 from raylab.experiments.worlds import WorldStudy
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.inversion import Inversion

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from raylab.artifact import Artifact
 from raylab.core import explanations
 from raylab.core.seefar import World
 from raylab.core.statistics import Estimate
+from raylab.engine.artifact import Artifact
 from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, answers
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, Cell
 from raylab.report.charts import Mark, dots, images, lines

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from raylab.core.seefar import PROBES, USES, World
 from raylab.core.statistics import Estimate, proportion
+from raylab.engine.study import Built
 from raylab.experiments import worlds
 from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell
@@ -16,7 +17,6 @@ from raylab.experiments.worlds import Conflict, Reliance, Score
 from raylab.report.features import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import ByRow, CellReader
-from raylab.study import Built
 
 # Labels of the features, and their names in artifacts: See-Far's own.
 LABELS = {  # the networks, by what they were trained on

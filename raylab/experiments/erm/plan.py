@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from raylab.bench import PROBE_ROWS, Bench
 from raylab.core.seefar import PROBES
+from raylab.engine.stage import Compute, Stage
 from raylab.experiments import robust, worlds
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.erm.config import DigitsPanels, Dimension, Erm, Explain, MoreData, Restricted
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.transfer import Controls, TransferMatrix
-from raylab.stage import Compute, Stage
 from raylab.stages.dataset import SeeFarData, probe
 from raylab.stages.explanations import explain, read_perturbations
 from raylab.stages.recipe import Recipe, with_epochs

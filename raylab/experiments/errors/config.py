@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.config.radius import Size
 from raylab.core.toy2d import Protocol
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import Names, NetworkName, Seeds, StudyName
-from raylab.radius import Size
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData, KnownData, PhotosData, SeeFarData
 from raylab.stages.matching import How

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from raylab import columns
-from raylab.artifact import Artifact
-from raylab.columns import Batch
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch
 from raylab.experiments.errors.config import ToyPart
 from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
 from raylab.experiments.errors.plan import Cell

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raylab.artifact import Artifact
 from raylab.core.statistics import Estimate, sampled
+from raylab.engine.artifact import Artifact
+from raylab.engine.study import Built
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.plan import Cell
 from raylab.report.features import FEATURES, NON_ROBUST, ROBUST, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader
-from raylab.study import Built
 
 # Parts of a config, in the order of a report.
 PARTS = {

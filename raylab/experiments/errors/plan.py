@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from raylab.bench import Bench
 from raylab.core.errors import LABELLINGS, Labelling
+from raylab.engine.stage import Compute, Stage
 from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, LearningFromErrors, Tint, ToyPart
-from raylab.stage import Compute, Stage
 from raylab.stages.dataset import DataConfig, open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
 from raylab.stages.matching import match

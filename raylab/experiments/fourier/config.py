@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import Increasing, NetworkName, Seeds, StudyName
-from raylab.stage import Compute
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.heat_map import HeatMap

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from raylab.columns import Batch
+from raylab.engine.columns import Batch
 from raylab.experiments.fourier import published
 from raylab.experiments.fourier.config import NETWORKS, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency, Floats

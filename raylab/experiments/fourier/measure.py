@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.artifact import Artifact
 from raylab.core import fourier_basis
 from raylab.core.statistics import Estimate, Range
+from raylab.engine.artifact import Artifact
+from raylab.engine.study import Built
 from raylab.experiments.fourier.config import NETWORKS, STANDARD, Fourier
 from raylab.experiments.fourier.plan import Cell
 from raylab.experiments.fourier.published import INVISIBLE
@@ -19,7 +20,6 @@ from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.stages.heat_map import BANDS
-from raylab.study import Built
 
 Floats = NDArray[np.float64]
 PROFILE = 12  # steps of the radius at most, from the lowest frequency to the corner

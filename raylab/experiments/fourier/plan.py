@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from raylab.bench import Bench
 from raylab.core.fourier_basis import Passes
+from raylab.engine.stage import Stage
 from raylab.experiments.fourier.config import NETWORKS, STANDARD, Bandwidths, Filtered, Fourier
-from raylab.stage import Stage
 from raylab.stages.band import band_passed
 from raylab.stages.corruption import Corruptions, FilteredNoise, changed, check_bandwidths
 from raylab.stages.dataset import Split

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.core.poison import POISONS, PoisonName
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
     Distinct,
@@ -20,7 +21,6 @@ from raylab.experiments.fields import (
     check_networks,
     same_norm,
 )
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.recipe import Adversary, Recipe

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.core.statistics import over_seeds
+from raylab.engine.study import Built
 from raylab.experiments.poison.config import PoisonStudy
 from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Cell, Defence
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import radius
-from raylab.study import Built
 
 LABELS: dict[str, str] = {
     CLEAN: "clean",

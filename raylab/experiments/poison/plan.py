@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, get_args
 
 from raylab.bench import Bench
 from raylab.core.poison import SHIFTS, PoisonName
+from raylab.engine.stage import Stage
 from raylab.experiments.poison.config import PoisonStudy, Trigger
-from raylab.stage import Stage
 from raylab.stages.construction import Aim
 from raylab.stages.dataset import Split
 from raylab.stages.poison import noise_patterns, poisoned

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.config.radius import Radius
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
     Distinct,
@@ -19,8 +21,6 @@ from raylab.experiments.fields import (
     StudyName,
     check_networks,
 )
-from raylab.radius import Radius
-from raylab.stage import Compute
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.inversion import Inversion
 from raylab.stages.layer_robustness import LayerRobustness

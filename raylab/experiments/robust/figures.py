@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from raylab.artifact import Artifact
 from raylab.core import invert
+from raylab.engine.artifact import Artifact
 from raylab.experiments.robust.config import SETS
 from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, Cell

@@ -12,6 +12,7 @@ from raylab.core import masking
 from raylab.core.invert import Iterate
 from raylab.core.layers import LOGITS
 from raylab.core.statistics import Estimate
+from raylab.engine.study import Built
 from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.report.features import FEATURES, calls
@@ -19,7 +20,6 @@ from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
 from raylab.report.scoreboard.protocol import NORMS
-from raylab.study import Built
 
 LABELS = {
     CLEAN: "D",

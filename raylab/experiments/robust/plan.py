@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from raylab.bench import Bench
+from raylab.engine.stage import Stage
 from raylab.experiments.robust.config import FILTERS, INVERTED, RELEASED, RobustFeatures, SetName
-from raylab.stage import Stage
 from raylab.stages.dataset import ConstructedData, Split, open_data
 from raylab.stages.inversion import invert
 from raylab.stages.layer_robustness import LayerRobustness, layer_robustness

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raylab.core.statistics import Estimate, over_seeds
+from raylab.engine.stage import Compute
 from raylab.experiments.robust.config import SetName
 from raylab.experiments.robust.measure import MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
@@ -13,7 +14,6 @@ from raylab.report.scoreboard import recipes
 from raylab.report.scoreboard.evidence import Evidence, measured
 from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, of_precision, same_radius
 from raylab.report.scoreboard.recipes import at_rate, of_recipes
-from raylab.stage import Compute
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Recipe
 

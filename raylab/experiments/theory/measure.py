@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from raylab.core.statistics import Estimate
+from raylab.engine.study import Built
 from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.plan import Cell, absent_images
 from raylab.report.per_seed import PerSeed, shifted
 from raylab.stages.quantities import read_quantities
 from raylab.stages.usefulness import SPECTRUM
-from raylab.study import Built
 
 
 class Quantities(dict[str, PerSeed]):

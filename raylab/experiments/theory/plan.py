@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from raylab.data import DataError
+from raylab.engine.stage import Stage
 from raylab.experiments.theory.config import Theory
-from raylab.stage import Stage
 from raylab.stages.dataset import Data, DataConfig, open_data
 from raylab.stages.theory import adversarial_squares, gaussians, synthetic_world
 from raylab.stages.two_layer import two_layer_networks

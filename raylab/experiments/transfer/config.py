@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     Kinds,
     Names,
@@ -17,7 +18,6 @@ from raylab.experiments.fields import (
     StudyName,
     check_networks,
 )
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData
 from raylab.stages.recipe import Adversary, Recipe, with_epochs

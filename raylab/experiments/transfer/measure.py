@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from raylab.core import evaluate as measures
 from raylab.core.statistics import Correlation, Estimate, correlate, proportion
+from raylab.engine.study import Built
 from raylab.experiments.transfer.config import TransferMatrix
 from raylab.experiments.transfer.plan import Cell
 from raylab.report.features import calls
@@ -22,7 +23,6 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS
 from raylab.stages.dataset import SeeFarData
-from raylab.study import Built
 
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from raylab.bench import Bench
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
+from raylab.engine.stage import Stage
 from raylab.experiments.transfer.config import TransferMatrix
-from raylab.stage import Stage
 from raylab.stages.construction import Aim
 from raylab.stages.dataset import Split
 from raylab.stages.patterns import random_patterns

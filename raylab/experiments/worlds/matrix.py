@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raylab.artifact import Artifact
+from raylab.engine.artifact import Artifact
+from raylab.engine.study import Built
 from raylab.experiments import transfer
 from raylab.experiments.transfer import EVIDENCE, RULE, TRANSFER, Cell, Row, Thresholds, TransferMatrix
 from raylab.report.per_seed import PerSeed
-from raylab.study import Built
 
 __all__ = ["RULE", "Cell", "Row", "Thresholds", "TransferMatrix", "code", "failed_conditions", "numbers", "row"]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from raylab.artifact import Artifact
 from raylab.core.flips import flippable
 from raylab.core.seefar import World
+from raylab.engine.artifact import Artifact
+from raylab.engine.study import Built
 from raylab.experiments.worlds import matrix, reliance
 from raylab.experiments.worlds.config import WorldStudy
 from raylab.experiments.worlds.matrix import Row, TransferMatrix
@@ -16,7 +17,6 @@ from raylab.experiments.worlds.plan import SAYS_NOTHING, Cell, cases
 from raylab.experiments.worlds.reliance import Alone, CaseAnswers, Conflict
 from raylab.report.values import Rate
 from raylab.stages.dataset import SeeFarData
-from raylab.study import Built
 
 Truth = Literal["without", "robust_turns", "turned", "partly", "not_turned"]
 ROBUST = 0.05  # share of images whose robust feature the radius may turn: beyond it the feature itself is not robust

@@ -14,10 +14,10 @@ import numpy as np
 
 from raylab.bench import Bench
 from raylab.core import seeding
+from raylab.engine.stage import Compute, Stage
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
 from raylab.experiments.worlds.config import SplitName, WorldStudy
-from raylab.stage import Compute, Stage
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.recipe import Adversary, Recipe

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from raylab.core.balls import BALLS
 from raylab.data import Cut
+from raylab.engine.stage import Compute
 from raylab.report.names import NAMES
-from raylab.stage import Compute
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from raylab.identity import fingerprint, short
+from raylab.engine.identity import fingerprint, short
 from raylab.report.scoreboard.cells import has_spread
 from raylab.report.scoreboard.verdict import WORDS, Line, MeasuredRun
 from raylab.tracking import Param, Publication, Record

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raylab.mlflow_connection import DATABASES, connect, explained, quick, scheme
-from raylab.mlflow_files import follow, writable
-from raylab.mlflow_run import AGAIN, OpenRun
 from raylab.redaction import public
 from raylab.tracking import Record, TrackerError
+from raylab.tracking.mlflow.connection import DATABASES, connect, explained, quick, scheme
+from raylab.tracking.mlflow.files import follow, writable
+from raylab.tracking.mlflow.run import AGAIN, OpenRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from raylab.artifact import Artifact, Part
-from raylab.stage import Stage
-from raylab.store import Store
+from raylab.engine.artifact import Artifact, Part
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 
-from raylab import document, schema
-from raylab.document import COMMAND_LINE, ConfigError, Document, Problem, dotted
-from raylab.identity import canonical
-from raylab.objections import RULE_FAILED, objections, reason
-from raylab.yaml12 import Place
+from raylab.config import document, schema
+from raylab.config.document import COMMAND_LINE, ConfigError, Document, Problem, dotted
+from raylab.config.objections import RULE_FAILED, objections, reason
+from raylab.config.yaml12 import Place
+from raylab.engine.identity import canonical
 
 __all__ = ["AnyValue", "Config", "ConfigError", "as_dict", "load", "to_yaml"]
 

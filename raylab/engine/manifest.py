@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from raylab.artifact import CorruptArtifact, Part, digest_of
-from raylab.identity import canonical, fingerprint_of_json
-from raylab.sealed import unseal
-from raylab.stage import Stage
+from raylab.engine.artifact import CorruptArtifact, Part, digest_of
+from raylab.engine.identity import canonical, fingerprint_of_json
+from raylab.engine.sealed import unseal
+from raylab.engine.stage import Stage
 
 SCHEMA = 1
 IDENTITY = ("kind", "version", "config", "inputs")  # what the key is made of

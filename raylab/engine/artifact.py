@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from raylab import columns
-from raylab.identity import fingerprint_of_json, short
+from raylab.engine import columns
+from raylab.engine.identity import fingerprint_of_json, short
 
 if TYPE_CHECKING:
-    from raylab.store import Store
+    from raylab.engine.store import Store
 
 MANIFEST = "MANIFEST.json"
 

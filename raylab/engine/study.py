@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from raylab.artifact import Artifact
 from raylab.config import Config
-from raylab.identity import fingerprint
-from raylab.stage import Stage
+from raylab.engine.artifact import Artifact
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Stage
 
 Given = TypeVar("Given", bound=Config)
 Cell = TypeVar("Cell", bound=Hashable)

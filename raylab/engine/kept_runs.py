@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from raylab.artifact import CorruptArtifact
-from raylab.identity import short
-from raylab.store import Store
+from raylab.engine.artifact import CorruptArtifact
+from raylab.engine.identity import short
+from raylab.engine.store import Store
 from raylab.tracking import Publication
 
 FOLDER = "runs"

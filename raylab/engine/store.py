@@ -20,13 +20,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from raylab import manifest
-from raylab.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
-from raylab.files import replace_file, rows_of_parquet, told
-from raylab.identity import canonical, short
+from raylab.engine import manifest
+from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
+from raylab.engine.files import replace_file, rows_of_parquet, told
+from raylab.engine.identity import canonical, short
+from raylab.engine.sealed import seal, unseal
+from raylab.engine.stage import Stage
 from raylab.redaction import logins, public, redacted
-from raylab.sealed import seal, unseal
-from raylab.stage import Stage
 
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"

@@ -9,15 +9,15 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
-from raylab import code, provenance
-from raylab.artifact import Artifact, StoreError
-from raylab.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
 from raylab.core.later import torch
-from raylab.identity import fingerprint
+from raylab.engine import code, provenance
+from raylab.engine.artifact import Artifact, StoreError
+from raylab.engine.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
+from raylab.engine.identity import fingerprint
+from raylab.engine.stage import Reporter, Stage, closure, is_task, rounds
+from raylab.engine.store import Store
+from raylab.engine.worker import Silent, Worker, shard_count, source_of
 from raylab.redaction import redacted
-from raylab.stage import Reporter, Stage, closure, is_task, rounds
-from raylab.store import Store
-from raylab.worker import Silent, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]

@@ -12,13 +12,13 @@ from typing import cast
 
 import numpy as np
 
-from raylab import columns
-from raylab.artifact import Artifact, Part
-from raylab.columns import Batch
 from raylab.core.later import torch
 from raylab.data import DataError
-from raylab.stage import MapBatches, Reporter, Stage, Task, TaskContext
-from raylab.store import MAX_ATTEMPTS, Store
+from raylab.engine import columns
+from raylab.engine.artifact import Artifact, Part
+from raylab.engine.columns import Batch
+from raylab.engine.stage import MapBatches, Reporter, Stage, Task, TaskContext
+from raylab.engine.store import MAX_ATTEMPTS, Store
 
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raylab import provenance
-from raylab.stage import Stage
-from raylab.store import Store
+from raylab.engine import provenance
+from raylab.engine.stage import Stage
+from raylab.engine.store import Store
 
 SAMPLED = 40  # artifacts of a kind: enough for an estimate, and few requests to a store that is far away
 

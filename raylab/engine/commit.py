@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from raylab.redaction import excerpt
 
-HERE = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parents[2]
 UNKNOWN = "unknown"
 VARIABLE = "RAYLAB_COMMIT"  # set where there is no checkout: in an image, and for a job that is submitted with a folder
 LONGEST = 200  # characters of git's words

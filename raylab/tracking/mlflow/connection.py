@@ -20,9 +20,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import sqlalchemy
 from mlflow import MlflowClient
 
-from raylab.mlflow_database import DRIVERS, check_schema, make_whole, with_driver
 from raylab.redaction import public, redacted
 from raylab.tracking import TrackerError
+from raylab.tracking.mlflow.database import DRIVERS, check_schema, make_whole, with_driver
 
 SERVERS = ("http", "https", "databricks")
 # Scheme of a database -> how its driver spells the timeout of a connection ("": no driver-independent way).

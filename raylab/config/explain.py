@@ -22,9 +22,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from raylab import schema
-from raylab.config import to_yaml_value
-from raylab.radius import fraction
+from raylab.config import schema, to_yaml_value
+from raylab.config.radius import fraction
 
 WIDTH = 79
 SIGNS = {Gt: (">", "gt"), Ge: (">=", "ge"), Lt: ("<", "lt"), Le: ("<=", "le")}

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from raylab.columns import Batch
 from raylab.config import Config
-from raylab.identity import ADDED_LATER, fingerprint, short
+from raylab.engine.columns import Batch
+from raylab.engine.identity import ADDED_LATER, fingerprint, short
 
 if TYPE_CHECKING:
-    from raylab.artifact import Artifact
+    from raylab.engine.artifact import Artifact
 
 Metrics = Mapping[str, object]
 

@@ -10,7 +10,7 @@ CONFIGS = "configs"  # in a wheel a folder, in a checkout a link: what is asked 
 
 
 @lru_cache(maxsize=4)
-def digest(package: Path = Path(__file__).parent) -> str:
+def digest(package: Path = Path(__file__).parents[1]) -> str:
     """sha256 over the paths and bytes of a package's files; of raylab's own by default.
 
     A version number would not do: two checkouts of one version differ, and a cluster's image may be of last week.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from raylab.identity import fingerprint
+from raylab.engine.identity import fingerprint
 from raylab.tracking import DataRef, Record
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as a run's description

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from raylab.yaml12 import Place
+from raylab.config.yaml12 import Place
 
 Models = list[type[BaseModel]]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raylab.artifact import StoreError
+from raylab.engine.artifact import StoreError
 from raylab.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words

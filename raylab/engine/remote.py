@@ -6,9 +6,9 @@ import re
 import subprocess
 import sys
 
-from raylab.artifact import StoreError
+from raylab.engine.artifact import StoreError
+from raylab.engine.store import refuse_credentials
 from raylab.redaction import excerpt, public
-from raylab.store import refuse_credentials
 
 SECONDS = 25.0  # a start of Python, a lookup of credentials, and a request with Arrow's own 6 s of retries
 LONGEST = 300  # characters of Arrow's words

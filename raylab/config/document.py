@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raylab import yaml12
+from raylab.config import yaml12
+from raylab.config.yaml12 import Place, YAMLProblem
 from raylab.redaction import redacted
-from raylab.yaml12 import Place, YAMLProblem
 
 Problem = tuple[str, int, str]  # origin, line (0: none), what is wrong: in the order in which they are listed
 

@@ -28,16 +28,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from raylab.mlflow_connection import explained, quick
+from raylab.tracking.mlflow.connection import explained, quick
 
 # isort: split
 # The connection comes first: it sets what mlflow reads while it is imported.
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 
-from raylab.mlflow_content import MAX_TAG, NOTE, Content, Point, content
-from raylab.mlflow_files import missing, write
 from raylab.redaction import redacted
 from raylab.tracking import DataRef, Publication, Record
+from raylab.tracking.mlflow.content import MAX_TAG, NOTE, Content, Point, content
+from raylab.tracking.mlflow.files import missing, write
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from raylab import schema
-from raylab.document import Document, did_you_mean, dotted, parse
+from raylab.config import schema
+from raylab.config.document import Document, did_you_mean, dotted, parse
+from raylab.config.schema import Models
+from raylab.config.yaml12 import Place, YAMLProblem
 from raylab.redaction import redacted
-from raylab.schema import Models
-from raylab.yaml12 import Place, YAMLProblem
 
 RULE_FAILED = ("value_error", "assertion_error")  # pydantic's names for what a validator has raised
 
