@@ -6,7 +6,10 @@ python jobs/benchmark.py device=cpu seconds=60 out=/tmp/speed
 
 import sys
 
-from raylab.benchmark.run import main
+from raylab.stop import importing
+
+with importing():
+    from raylab.benchmark.run import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -41,7 +41,8 @@ LINES = {
     "--study --dry-run": "command line: --study: no such option; a key is set by study=VALUE",
     "attack.eps 0.25": "command line: attack.eps: no such file; a key is set by attack.eps=0.25",
     "attack": (
-        "command line: attack: no such file; attack is a section, whose keys are norm, eps, steps, step_size, iterate"
+        "command line: attack: no such file; attack is a section, whose keys are norm, eps, steps, step_size, iterate, "
+        "schedule"
     ),
     "--attack.steps -1": "command line: --attack.steps: no such option; a key is set by attack.steps=-1",
     "''": "command line: an empty word, where a config or key.path=value is needed; remove it",

@@ -72,7 +72,8 @@ def test_what_is_required_is_marked_and_left_to_the_reader() -> None:
 
 
 def test_there_are_keys_for_every_job() -> None:
-    assert set(command_line.jobs()) == {path.stem for path in JOBS.glob("*.py")}
+    configless = {"benchmark"}  # it runs without pydantic
+    assert set(command_line.jobs()) == {path.stem for path in JOBS.glob("*.py")} - configless
 
 
 @pytest.mark.parametrize("name", READ)
