@@ -75,7 +75,8 @@ def _labels(value: Any) -> Iterator[Label]:
     if isinstance(value, Label):
         yield value
     elif isinstance(value, BaseModel):
-        yield from (label for name in type(value).model_fields for label in _labels(getattr(value, name)))
+        # A field that is itself wrong is absent where rules of the others are tried.
+        yield from (label for name in type(value).model_fields for label in _labels(getattr(value, name, None)))
     elif isinstance(value, tuple):
         yield from (label for one in value for label in _labels(one))
 
