@@ -24,7 +24,7 @@ demo: install
 DEMO := configs/transfer_matrix/demo
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --durations 25
 
 # For daily work: without what starts processes, trains networks or simulates.
 test-quick: install

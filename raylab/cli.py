@@ -114,7 +114,9 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     results = kept.results(experiment, [study for _, study in studies], home() / "cache" / "reports")
     attempt = Attempts()
     html = results.page.encode()
-    page = attempt("the page", partial(site.keep_report, experiment.name, html, results.tables))
+    # Once more beside each study's tables, where no run of another study replaces it.
+    lasting = {f"{path.partition('/tables/')[0]}/page.html": html for path in results.tables}
+    page = attempt("the page", partial(site.keep_report, experiment.name, html, {**results.tables, **lasting}))
     for (run, of), one in zip(measurable, results.publications, strict=True):
         attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, _study(of), one))
         attempt("the tracker", partial(publish, run, one, html))

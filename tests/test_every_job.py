@@ -113,6 +113,8 @@ def test_a_run_leaves_a_table_and_a_page_and_a_second_one_computes_nothing(name:
     assert first.returncode == 0, first.stderr
     assert said in first.stdout
     written = (tmp_path / "reports" / f"{name}.html").read_bytes()
+    (lasting,) = (tmp_path / "reports" / name).glob("*/page.html")
+    assert lasting.read_bytes() == written
     again = job(name, tmp_path, *settings)
     assert "nothing to build" in again.stderr
     assert again.stdout == first.stdout
