@@ -7,7 +7,6 @@ wrong normalisation lowers and nothing else shows; everything that uses the netw
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from raylab.core import evaluate as measures
-from raylab.core.later import networks, torch
+from raylab.core.later import networks
 from raylab.data import DataError, checkpoints, digest
 from raylab.data.reader import RawFile, readable
 from raylab.engine.identity import fingerprint
@@ -29,7 +28,7 @@ from raylab.stages.architecture import Factory
 from raylab.stages.dataset import Data
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.own_network import OwnNetwork
-from raylab.stages.training import WEIGHTS, load_network
+from raylab.stages.training import WEIGHTS, keep_weights, load_network
 
 BATCH = 250
 Z = 3.3  # standard errors: one right statement in a thousand is refused
@@ -59,9 +58,7 @@ class ImportBody:
         if _content(self.path) != i.content:
             raise DataError(f"{self.path}: it has changed since this was planned; run the same command again")
         network = _loaded(i.network, i.images, self.path)[0]
-        buffer = io.BytesIO()
-        torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, buffer)
-        context.write(WEIGHTS, buffer.getvalue(), None)
+        keep_weights(network, context)
         return {}
 
 

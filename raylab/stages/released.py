@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from raylab.data.reader import DataError, RawFile, readable
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.site import home
 from raylab.stages.images import ImageSpec
-from raylab.stages.training import WEIGHTS
+from raylab.stages.training import keep_weights
 
 # Of their CIFAR class. The std is not that of CIFAR-10's pixels, but it is what these networks were trained with.
 CIFAR10 = ImageSpec((3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -64,9 +63,7 @@ class ReleasedBody:
                 found.setdefault(name, own[name])
         _check_same(own, found, r.network, self.path)
         network.load_state_dict(found)
-        buffer = io.BytesIO()
-        torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, buffer)
-        context.write(WEIGHTS, buffer.getvalue(), None)
+        keep_weights(network, context)
         epoch = checkpoint.get("epoch")
         return {"epoch": epoch if isinstance(epoch, int) else None}
 

@@ -148,6 +148,11 @@ def train(
     )
 
 
+def keep_weights(network: networks.Network, context: TaskContext) -> None:
+    """Those of a network from elsewhere, in one layout whatever that of its file is, for `load_network`."""
+    context.write(WEIGHTS, _pack({name: tensor.contiguous() for name, tensor in network.state_dict().items()}), None)
+
+
 def load_network(artifact: Artifact, device: str) -> networks.Network:
     """The network of an artifact: on `device`, in eval mode, with frozen parameters, ready to be attacked."""
     config = artifact.config
