@@ -6,13 +6,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 STOPPED = 130  # the exit code
 AGAIN_SECONDS = 0.05
+
+Hook = Callable[["sys.UnraisableHookArgs"], object]
 
 
 @contextmanager
@@ -31,26 +33,13 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Inside, SIGTERM raises KeyboardInterrupt as Ctrl-C does: `ray job stop` and Kubernetes ask with it.
-
-    Python drops and prints an exception that is raised inside a finaliser or the callback of a weak reference
-    ("Exception ignored in: <function WeakSet..."): a stop that falls there is asked for again.
-    """
+    """Inside, SIGTERM raises KeyboardInterrupt as Ctrl-C does: `ray job stop` and Kubernetes ask with it."""
     if not _in_main_thread():
         yield
         return
     hook, again = sys.unraisablehook, list[threading.Timer]()
-
-    def dropped(what: sys.UnraisableHookArgs) -> None:
-        if what.exc_type is not KeyboardInterrupt:
-            hook(what)
-            return
-        again.append(threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)))
-        again[-1].daemon = True
-        again[-1].start()
-
     before = signal.signal(signal.SIGTERM, _interrupt)
-    sys.unraisablehook = dropped
+    sys.unraisablehook = asking_again(KeyboardInterrupt, hook, again)
     try:
         yield
     finally:
@@ -58,6 +47,26 @@ def interruptible() -> Iterator[None]:
             timer.cancel()
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+
+
+def asking_again(stop: type[BaseException], otherwise: Hook, timers: list[threading.Timer]) -> Hook:
+    """A `sys.unraisablehook` under which no SIGTERM is lost whose handler raises `stop`; `timers` gets what waits.
+
+    `otherwise` is the hook for all other exceptions.
+
+    Python drops and prints an exception that is raised inside a finaliser or the callback of a weak reference
+    ("Exception ignored in: <function WeakSet..."): a stop that falls there is asked for again, without a word.
+    """
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is not stop:
+            otherwise(what)
+            return
+        timers.append(threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    return dropped
 
 
 def _in_main_thread() -> bool:

@@ -12,7 +12,9 @@ import weakref
 from pathlib import Path
 
 import pytest
+from ray import cloudpickle
 
+from raylab.cluster.connect import _set_up
 from raylab.stop import STOPPED, importing, interruptible
 
 ROOT = Path(__file__).parent.parent
@@ -105,3 +107,23 @@ def test_other_errors_in_finalisers_are_printed_as_ever() -> None:
     finally:
         sys.unraisablehook = hook
     assert seen == [ZeroDivisionError]
+
+
+def test_a_worker_of_ray_that_is_told_to_end_inside_a_finaliser_ends_without_a_word() -> None:
+    """Ray's own handler of SIGTERM raises SystemExit(1); what new workers run first travels by value."""
+    worker = (
+        "import pickle, signal, sys, time, weakref\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))\n"
+        "pickle.loads(sys.stdin.buffer.read())()\n"
+        "assert not [name for name in sys.modules if name.startswith('raylab')]\n"
+        "class Node: pass\n"
+        "node = Node()\n"
+        "kept = weakref.ref(node, lambda _: signal.raise_signal(signal.SIGTERM))\n"
+        "del node\n"
+        "time.sleep(30)\n"
+    )
+    function = cloudpickle.dumps(_set_up({"RAYLAB_HOME": "/somewhere"}))
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", worker], input=function, capture_output=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 1)
+    assert time.monotonic() - began < 20

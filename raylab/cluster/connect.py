@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray.job_config import JobConfig
 
+from raylab import stop
 from raylab.cluster import reach
 from raylab.cluster.quiet import without_core_lines
 from raylab.redaction import excerpt, redacted
@@ -62,8 +63,7 @@ def connect(cpus: int | None, gpus: int | None = None, work: str = "") -> None:
 
 
 def _join(address: str, common: Mapping[str, Any]) -> None:
-    passed = _passed()
-    runtime_env = {"worker_process_setup_hook": _hand_over(passed)} if passed else None
+    runtime_env = {"worker_process_setup_hook": _set_up(_passed())}
     try:
         reach.check(address)
         with without_core_lines():
@@ -106,14 +106,19 @@ def _passed() -> dict[str, str]:
     return {name: os.environ[name] for name in PROPAGATED if name in os.environ and name not in given}
 
 
-def _hand_over(passed: Mapping[str, str]) -> Callable[[], None]:
-    """A function for every new worker. Not `env_vars` of the runtime environment: Ray writes those into the logs of all
-    nodes, readable by everybody there, while a function travels through the head's memory and is logged by its name.
+def _set_up(passed: Mapping[str, str]) -> Callable[[], None]:
+    """A function for every new worker: the driver's environment, and a quiet end where Ray's SIGTERM falls into a
+    finaliser.
+
+    Not `env_vars` of the runtime environment: Ray writes those into the logs of all nodes, readable by everybody there,
+    while a function travels through the head's memory and is logged by its name. It travels by value, for a node that
+    lacks raylab is to be told so by the check of nodes.
     """
-    values = dict(passed)
+    values, unraisable = dict(passed), stop.asking_again(SystemExit, lambda what: sys.__unraisablehook__(what), [])
 
     def take_the_environment_of_the_driver() -> None:
         os.environ.update(values)
+        sys.unraisablehook = unraisable
 
     return take_the_environment_of_the_driver
 
