@@ -117,7 +117,10 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     # Once more beside each study's tables, where no run of another study replaces it.
     lasting = {f"{path.partition('/tables/')[0]}/page.html": html for path in results.tables}
     page = attempt("the page", partial(site.keep_report, experiment.name, html, {**results.tables, **lasting}))
-    for (run, of), one in zip(measurable, results.publications, strict=True):
+    attempt.problems += filter(None, results.broken)
+    for (run, of), one, broken in zip(measurable, results.publications, results.broken, strict=True):
+        if broken:  # the run keeps what it has
+            continue
         attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, _study(of), one))
         attempt("the tracker", partial(publish, run, one, html))
     absent = [f"Nothing to show of {one}" for one in results.absent]

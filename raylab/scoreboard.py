@@ -73,6 +73,7 @@ def _show(
     attempt = cli.Attempts()
     place = attempt("the pages", lambda: _keep(folder, files | tables))
     for name, one in results.items():
+        attempt.problems += filter(None, one.broken)
         attempt("the tracker", partial(_track, name, shown[name], one, site, failure))
     run, opened = board
     attempt("the tracker", lambda: run.publish(publication(opened, lines, files, made.commit.split(" ")[0])))
@@ -146,7 +147,9 @@ def _artifacts(built: Iterable[AnyBuilt]) -> list[Artifact]:
 def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site, failure: BuildFailed | None) -> None:
     """Into the very runs that the experiment's own job writes; one of a study with holes has failed there too."""
     experiment, page = EXPERIMENTS[name], results.page.encode()
-    for one, result in zip(built, results.publications, strict=True):
+    for one, result, broken in zip(built, results.publications, results.broken, strict=True):
+        if broken:  # the run keeps what it has
+            continue
         with suppress(BuildFailed), site.tracker.job(experiment.folder(one.config), result.parent) as run:
             kept_runs.keep(site.store, name, one.config.study, result)
             cli.publish(run, result, page)

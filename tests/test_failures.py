@@ -23,6 +23,7 @@ from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.engine.store import Store
 from raylab.engine.study import Built
+from raylab.report.blocks import Report
 from raylab.report.experiment import Experiment
 from raylab.site import Site
 from raylab.tracking import TrackerError
@@ -141,6 +142,32 @@ def test_a_study_without_data_is_named_beside_those_that_have_some(
     for text in (page, capsys.readouterr().out):
         assert re.search(r"nothing \[\w+\]: 1 result: ValueError: this task always fails", text)
         assert "50.0" in text
+
+
+@pytest.mark.usefixtures("site")
+def test_a_report_that_cannot_be_made_costs_no_other_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is never taken for one that was made: neither kept nor published, exit code 1 each time."""
+
+    def broken(built: Built[Counted, Cell]) -> Report:
+        if built.config.study == "broken":
+            raise KeyError("a column")
+        return report(built)
+
+    (tmp_path / "good.yaml").write_text("study: good\ncount: 4\n")
+    (tmp_path / "bad.yaml").write_text("study: broken\n")
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stop:
+            cli.run(
+                replace(EXPERIMENT, report=broken), "Counts.", [str(tmp_path / "bad.yaml"), str(tmp_path / "good.yaml")]
+            )
+        assert stop.value.code == 1
+        out, err = capsys.readouterr()
+        assert "broken: The report of this study could not be made, which is a defect of raylab: KeyError" in err
+        assert "Traceback" in err
+        page = Page((home() / "reports" / "counting.html").read_text()).text
+        for text in (page, out):
+            assert re.search(r"KeyError:\s'a\scolumn'", text)
+            assert "50.0" in text
 
 
 @pytest.mark.usefixtures("site")

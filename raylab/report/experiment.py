@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,24 @@ from raylab.engine.runner import FAILED
 from raylab.engine.stage import Stage
 from raylab.engine.study import AnyBuilt, Built, Cell, Given
 from raylab.report import html, tracker
-from raylab.report.blocks import Condition, Report, Text
+from raylab.report.blocks import Condition, Report, Text, Verdict
 from raylab.report.files import TABLES, folder
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
+from raylab.report.values import Badge
 from raylab.tracking import Publication, Record
 
 Found = TypeVar("Found")
+BROKEN = Badge("bad", "no report")
+
+
+class _Shown(NamedTuple):
+    """What is shown of one study."""
+
+    report: Report
+    publication: Publication
+    evidence: tuple[Evidence, ...]
+    broken: str
 
 
 class Results(NamedTuple):
@@ -29,6 +41,7 @@ class Results(NamedTuple):
     absent: tuple[str, ...]  # a line for each study that has nothing to show; the others are those below
     texts: tuple[str, ...]  # for the terminal, one a study
     publications: tuple[Publication, ...]  # for the tracker, one a study
+    broken: tuple[str, ...] = ()  # why a study's report could not be made, one a study; "": it could
     evidence: tuple[tuple[Evidence, ...], ...] = ()  # for the scoreboard, one a study; none: it measures no row
 
     @property
@@ -76,25 +89,35 @@ class Experiment(Generic[Given, Cell, Found]):
         """Measured, judged and drawn once, for everything that shows it."""
         here = [study for study in built if study.is_measurable]
         absent = tuple(_absence(study) for study in built if not study.is_measurable)
-        found = [self.measure(one) for one in here]
-        reports = [_with_holes(self.report(one), study) for study, one in zip(here, found, strict=True)]
-        publications = tuple(
-            tracker.publication(self.name, study, report, tuple(self.conditions(one)))
-            for study, report, one in zip(here, reports, found, strict=True)
-        )
+        of = [self._shown(study) for study in here]
         return Results(
-            html.page(self, list(zip(here, reports, strict=True)), absent),
+            html.page(self, [(study, one.report) for study, one in zip(here, of, strict=True)], absent),
             {
                 f"{folder(self.name, study)}/{path}": data
-                for study, one in zip(here, publications, strict=True)
-                for path, data in one.files.items()
+                for study, one in zip(here, of, strict=True)
+                for path, data in one.publication.files.items()
                 if path.startswith(TABLES) and path.endswith(".csv")
             },
             absent,
-            tuple(as_text(report) for report in reports),
-            publications,
-            tuple(tuple(self.evidence(one)) for one in found) if self.evidence else (),
+            tuple(as_text(one.report) for one in of),
+            tuple(one.publication for one in of),
+            tuple(one.broken for one in of),
+            tuple(one.evidence for one in of) if self.evidence else (),
         )
+
+    def _shown(self, study: Built[Given, Cell]) -> _Shown:
+        """A report that raises costs its own study's numbers, and those of no other study."""
+        try:
+            found = self.measure(study)
+            report = _with_holes(self.report(found), study)
+            published = tracker.publication(self.name, study, report, tuple(self.conditions(found)))
+            return _Shown(report, published, tuple(self.evidence(found)) if self.evidence else (), "")
+        except Exception as error:
+            traceback.print_exc()
+            name, why = getattr(study.config, "study", self.name), f"{type(error).__name__}: {error}"
+            said = f"The report of this study could not be made, which is a defect of raylab: {why}"
+            report = Report(str(name), Verdict(str(name), BROKEN, said), ())
+            return _Shown(report, tracker.publication(self.name, study, report, ()), (), f"{name}: {said}")
 
 
 def _with_holes(report: Report, built: AnyBuilt) -> Report:

@@ -26,7 +26,8 @@ from raylab.tracking import Publication
 
 MADE_WITH = ("jinja2", "matplotlib", "numpy", "pyarrow", "scipy")  # other versions may draw or round differently
 _SHOWN = TypeAdapter(
-    tuple[str, dict[str, bytes], tuple[str, ...], tuple[str, ...], tuple[Publication, ...]],  # the fields of Results
+    # The fields of Results but its evidence.
+    tuple[str, dict[str, bytes], tuple[str, ...], tuple[str, ...], tuple[Publication, ...], tuple[str, ...]],
     config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"),
 )
 
@@ -40,6 +41,8 @@ def results(experiment: AnyExperiment, built: Sequence[AnyBuilt], folder: Path) 
         if sealed and kept["of"] == of:
             return Results(*_SHOWN.validate_json(kept["shown"]))
     made = experiment.results(built)._replace(evidence=())
+    if any(made.broken):  # is not kept: whoever looks again sees where it broke
+        return made
     shown = _SHOWN.dump_json((made.page, dict(made.tables), *made[2:-1])).decode()
     with suppress(OSError):  # where it cannot be kept, the next run takes longer
         replace_file(str(path), seal({"of": of, "shown": shown}))

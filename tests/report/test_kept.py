@@ -44,7 +44,7 @@ class Counted:
         files = {"report.txt": "→ full".encode(), "figure.svg": bytes(range(256))}
         tables = {"x/tables/a.csv": b"a,b\r\n1,2\r\n"}
         return Results(
-            "<p>page</p>", tables, ("absent",), ("text",), (Publication(record, (child,), files, "a"),), ((),)
+            "<p>page</p>", tables, ("absent",), ("text",), (Publication(record, (child,), files, "a"),), ("",), ((),)
         )
 
 
