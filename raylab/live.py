@@ -73,8 +73,7 @@ class Live:
             self._there = []
             for study, run in self.studies:
                 built = _so_far(study, self._have)
-                if built.is_measurable:
-                    run.follow(tuple(self.children(built)))
+                run.follow(tuple(self.children(built)) if built.is_measurable else ())
         except Exception as error:
             print(f"not followed in the tracker: {excerpt(f'{type(error).__name__}: {error}', 300)}", file=sys.stderr)
             self.studies = ()

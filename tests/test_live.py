@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -103,6 +105,27 @@ def test_a_child_in_the_trash_is_restored_and_the_one_that_was_begun_for_it_goes
         run.follow([begun(0)])
         run.publish(mlflow.study(1))
     assert [one.info.run_id for one in mlflow.cells(tracker).values()] == [old]
+
+
+def test_a_job_that_is_followed_has_the_metrics_of_its_machine(
+    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short one, and one without psutil, has none; the next job of the study goes on from the last step."""
+    monkeypatch.setattr("raylab.tracking.mlflow.monitor.SECONDS", 0.05)
+    for steps in (1, 2):
+        with tracker.job("study", mlflow.PARENT_RECORD) as run:
+            if steps == 1:
+                assert not [name for name in mlflow.opened(tracker).data.metrics if name.startswith("system/")]
+            run.follow(())
+            run.follow(())
+            client, end = MlflowClient(tracker.uri), time.monotonic() + 60
+            while len(client.get_metric_history(run.run_id, "system/cpu_utilization_percentage")) < steps:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            run.publish(mlflow.study(1))
+    history = client.get_metric_history(run.run_id, "system/cpu_utilization_percentage")
+    assert [point.step for point in history] == list(range(len(history)))
+    assert not [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
 
 
 class Followed:

@@ -38,6 +38,7 @@ from raylab.redaction import redacted
 from raylab.tracking import DataRef, Publication, Record
 from raylab.tracking.mlflow.content import MAX_TAG, NOTE, Content, Point, content
 from raylab.tracking.mlflow.files import missing, write
+from raylab.tracking.mlflow.monitor import Monitor
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,6 +61,7 @@ class OpenRun:
         self._client, self._experiment = client, experiment
         self._kept_end: int | None = None  # when it ended, as long as nothing was written since
         self._followed: dict[str, Run] | None = None  # children by key, as they were when last written to
+        self._monitor = Monitor(uri)
         wanted = content(parent)
         found = self._find(wanted)
         if found is None:
@@ -107,6 +109,7 @@ class OpenRun:
         Raises TrackerError where writing fails.
         """
         with explained(self._uri, "a result cannot be shown yet", "it is published when the job is done"), quick():
+            self._monitor.start(self.run_id)
             if self._followed is None:
                 there = [run for run in self._children(self.run_id) if _active(run)]
                 self._followed = {run.data.tags[KEY]: run for run in there if KEY in run.data.tags}
@@ -124,9 +127,11 @@ class OpenRun:
 
     def finish(self) -> None:
         """A job that found everything published keeps the time at which that was done."""
+        self._monitor.end()
         self._client.set_terminated(self.run_id, "FINISHED", self._kept_end)
 
     def fail(self, error: BaseException) -> None:
+        self._monitor.end()
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         self._client.set_tag(self.run_id, ERROR, redacted(told, self._uri)[:MAX_TAG])
         for run in (self._followed or {}).values():
