@@ -30,7 +30,8 @@ from raylab.stages.inversion import Inversion, invert
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Ensemble, Robustness, robustness
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 COMPUTE = Compute(batch_rows=32, shard_rows=64)  # 120 images: two shards, a last batch that is not full
 ROWS = {"batch_rows": 32, "shard_rows": 64}

@@ -1,8 +1,11 @@
 """When the code behind a kind of artifact changes, somebody must say whether its meaning did.
 
-If it did, bump the version of the stage: old artifacts are then no longer found. If it did not, record so:
+If it did, bump the version in the factory of its stage: old artifacts are then no longer found. Either way record it,
+and say in the commit why the results are others, or the same:
 
-    python tests/test_versions.py "why the results are the same"
+    python tests/test_versions.py
+
+The record has a line for each file and each kind, so that two changes of different files merge as they are.
 """
 
 from __future__ import annotations
@@ -10,130 +13,53 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "versions.json"
+# What an artifact holds is decided here, and by the worker that runs every stage. The rest plans, stores and reports.
+DECIDING = ("raylab.core", "raylab.data", "raylab.stages", "raylab.engine.columns", "raylab.objects")
+WORKER = "raylab.engine.worker"
+LATER = "raylab.core.later"  # gives modules under their last name
 
-NETWORKS, BODIES = ("core/networks.py", "core/architectures.py"), ("core/bodies.py", "core/blocks.py")
-# The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
-CODE = {
-    "data": [
-        "stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py", "data/*.py",
-        "engine/columns.py",
-    ],
-    "probe": ["stages/dataset.py", "stages/data_config.py", "core/seefar.py", "core/seeding.py"],
-    "half": ["stages/half.py", "core/seeding.py", "engine/columns.py"],
-    "network": [
-        "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py", *NETWORKS,
-        *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
-        "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
-        "engine/worker.py",
-        "stages/architecture.py", "objects.py",
-    ],
-    "phased_network": [
-        "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
-        *NETWORKS, *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
-        "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
-        "core/objectives.py", "engine/worker.py", "stages/architecture.py", "objects.py",
-    ],
-    "imported": [
-        "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
-        "data/checkpoints.py", "data/tensors.py",
-    ],
-    "checked": [
-        "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
-        "core/evaluate.py", "engine/worker.py",
-    ],
-    "released": [
-        "stages/released.py", "stages/images.py", *NETWORKS, *BODIES, "core/torchvision_bodies.py",
-        "data/tensors.py",
-    ],
-    "constructed": [
-        "stages/construction.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/pgd.py",
-        "core/balls.py", "core/objectives.py", "core/masking.py", "core/construct.py", "core/seeding.py",
-        *NETWORKS, "engine/worker.py",
-    ],
-    "inverted": [
-        "stages/inversion.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/invert.py",
-        "core/last_relu.py", "core/pgd.py", "core/balls.py", "core/objectives.py", "core/seeding.py",
-        *NETWORKS, *BODIES, "engine/worker.py",
-    ],
-    "spectrum": ["stages/spectrum.py", "core/spectra.py"],
-    "filtered": ["stages/spectrum.py", "core/spectra.py", "engine/worker.py"],
-    "patterns": ["stages/patterns.py", "stages/images.py", "core/patterns.py", "core/seeding.py"],
-    "universal": [
-        "stages/patterns.py", "stages/construction.py", "stages/images.py", "core/patterns.py", "core/seeding.py",
-        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "engine/worker.py",
-    ],
-    "patterned": [
-        "stages/patterns.py", "stages/images.py", "core/patterns.py", "core/construct.py", "core/seeding.py",
-        *NETWORKS, "engine/worker.py",
-    ],
-    "leakage": ["stages/leakage.py", "stages/images.py", "core/leakage.py", "core/evaluate.py", *NETWORKS],
-    "evaluation": ["stages/evaluation.py", "stages/images.py", "core/evaluate.py", *NETWORKS, "engine/worker.py"],
-    "robustness": [
-        "stages/robustness.py", "stages/images.py", "core/robust.py", "core/masking.py", "core/balls.py",
-        "core/apgd.py", "core/square.py", "core/pgd.py", "core/spatial.py", "core/objectives.py", "core/seeding.py",
-        *NETWORKS, "engine/worker.py",
-    ],
-    "heat_map": [
-        "stages/heat_map.py", "stages/images.py", "core/fourier_basis.py", "core/seeding.py", *NETWORKS,
-        "engine/worker.py",
-    ],
-    "changed": [
-        "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
-        "core/spatter.py", "core/frost.py", "stages/frost.py", "core/fourier_basis.py", "core/spectra.py",
-        "core/seeding.py", "core/evaluate.py", *NETWORKS, "engine/worker.py",
-    ],
-    "frost": ["stages/frost.py", "data/decode.py"],
-    "band_passed": ["stages/band.py", "core/spectra.py", "engine/worker.py"],
-    "layer_robustness": [
-        "stages/layer_robustness.py", "stages/images.py", "core/layers.py", "core/robust.py", "core/pgd.py",
-        "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES,
-        "core/torchvision_bodies.py", "engine/worker.py",
-    ],
-    "class_noise": ["stages/poison.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
-    "poisoned": ["stages/poison.py", "stages/images.py", "core/poison.py", "core/seeding.py", "engine/worker.py"],
-    "triggered": [
-        "stages/trigger.py", "stages/images.py", "core/poison.py", "core/balls.py", "core/seeding.py",
-        "engine/worker.py",
-    ],
-    "neighbours": [
-        "stages/neighbours.py", "stages/images.py", "core/neighbours.py", "core/seeding.py", "engine/worker.py",
-    ],
-    "oracles": ["stages/oracles.py", "core/seefar.py", "engine/worker.py"],
-    "explanation": [
-        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "core/seeding.py",
-        *NETWORKS, "engine/worker.py",
-    ],
-    "perturbation": [
-        "stages/explanations.py", "stages/images.py", "core/explanations.py", "core/seefar.py", "engine/worker.py",
-    ],
-    "labelled": ["stages/errors.py", "core/errors.py", "core/seeding.py", "engine/columns.py"],
-    "tinted": ["stages/tint.py", "core/tint.py", "core/seeding.py", "engine/worker.py"],
-    "matched": ["stages/matching.py", "core/seeding.py", "engine/worker.py"],
-    "toy": ["stages/toy.py", "core/toy2d.py", "core/seeding.py", "engine/worker.py"],
-    "gaussian_theory": ["stages/theory.py", "stages/quantities.py", "core/gaussian.py", "core/seeding.py"],
-    "adversarial_squares": [
-        "stages/theory.py", "stages/quantities.py", "core/squares.py", "core/seeding.py", "core/pgd.py",
-        "core/balls.py",
-    ],
-    "synthetic": [
-        "stages/theory.py", "stages/quantities.py", "core/synthetic.py", "core/gaussian.py", "core/seeding.py",
-    ],
-    "two_layer": [
-        "stages/two_layer.py", "stages/quantities.py", "core/two_layer.py", "core/philox.py", "core/gaussian.py",
-        "core/seeding.py", "engine/worker.py",
-    ],
-    "usefulness": ["stages/usefulness.py", "stages/quantities.py", "stages/images.py", "core/usefulness.py"],
-}  # fmt: skip
+
+def path_of(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The modules of the package that some line of this one imports, those of annotations too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("raylab"):
+            for name in (alias.name for alias in node.names):
+                inside = f"{'raylab.core' if node.module == LATER else node.module}.{name}"
+                yield inside if path_of(inside).exists() else str(node.module)
+
+
+@cache
+def closure(module: str) -> frozenset[str]:
+    """A module with all that decide what it computes."""
+    found, left = set[str](), [module]
+    while left:
+        if (one := left.pop()) not in found:
+            found.add(one)
+            tree = parsed(path_of(one))
+            left += [m for m in imported(tree) if m != LATER and any(f"{m}.".startswith(f"{d}.") for d in DECIDING)]
+    return frozenset(found | {WORKER})
 
 
 def meaning(path: Path) -> str:
     """The code without comments, docstrings and layout."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
@@ -143,44 +69,55 @@ def meaning(path: Path) -> str:
     return ast.dump(tree)
 
 
-def code(kind: str) -> str:
-    total = hashlib.sha256()
-    for pattern in CODE[kind]:
-        paths = sorted((ROOT / "raylab").glob(pattern))
-        assert paths, f"{pattern} names no file"
-        for path in paths:
-            total.update(meaning(path).encode())
-    return total.hexdigest()[:16]
+@cache
+def factories() -> dict[str, tuple[str, int | str]]:
+    """By kind: the module of its factory, and the version as written there: Stage("kind", version, ...).
 
-
-def versions() -> dict[str, int | str]:
-    """The version of each kind as its factory writes it: Stage("kind", version, ...); an expression as its source."""
-    found: dict[str, int | str] = {}
-    for path in (ROOT / "raylab" / "stages").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    A version that is an expression is told as its source.
+    """
+    found: dict[str, tuple[str, int | str]] = {}
+    for path in sorted((ROOT / "raylab" / "stages").glob("*.py")):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Stage":
                 kind, version = node.args[:2]
                 assert isinstance(kind, ast.Constant)
-                number = isinstance(version, ast.Constant)
-                found[str(kind.value)] = int(ast.literal_eval(version)) if number else ast.unparse(version)
+                number = ast.literal_eval(version) if isinstance(version, ast.Constant) else ast.unparse(version)
+                found[str(kind.value)] = f"raylab.stages.{path.stem}", number
     return found
 
 
-def current() -> dict[str, dict[str, object]]:
-    return {kind: {"version": version, "code": code(kind)} for kind, version in sorted(versions().items())}
-
-
-def test_every_kind_of_stage_lists_its_code() -> None:
-    assert set(versions()) == set(CODE)
+def current() -> dict[str, dict[str, int | str]]:
+    modules = sorted(frozenset().union(*(closure(module) for module, _ in factories().values())))
+    return {
+        "versions": {kind: version for kind, (_, version) in sorted(factories().items())},
+        "code": {m: hashlib.sha256(meaning(path_of(m)).encode()).hexdigest()[:16] for m in modules},
+    }
 
 
 def test_changed_code_has_a_new_version_or_a_stated_reason() -> None:
-    recorded = json.loads(RECORD.read_text())["kinds"]
-    undecided = [kind for kind, now in current().items() if recorded.get(kind) != now]
-    assert undecided == [], (
-        f"the code behind {', '.join(undecided)} changed. Did its results? Then bump the version in its factory. And "
-        'record it: python tests/test_versions.py "why"'
+    recorded, now = json.loads(RECORD.read_text()), current()
+    versions, code = ({n for n, _ in recorded[part].items() ^ now[part].items()} for part in ("versions", "code"))
+    behind = {kind for kind, (module, _) in factories().items() if closure(module) & code}
+    assert not versions | code, (
+        f"{', '.join(sorted(versions | code))} changed, behind: {', '.join(sorted(versions | behind))}. Did their "
+        "results? Then bump the version in the factory. And record it: python tests/test_versions.py"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "decided_by", "not_by"),
+    [
+        ("network", {"core.fit", "core.augment", "core.pgd", "engine.worker"}, {"core.evaluate", "data.idx"}),
+        ("evaluation", {"core.evaluate", "core.networks", "core.bodies", "stages.weights"}, {"core.fit", "core.pgd"}),
+        ("constructed", {"core.pgd", "core.compiled", "core.masking"}, {"core.fit", "core.square"}),
+        ("data", {"data.cifar", "data.embedded", "core.seefar"}, {"core.networks"}),
+        ("poisoned", {"core.poison"}, {"core.pgd"}),
+    ],
+)
+def test_the_code_behind_a_kind_is_what_its_stage_imports(kind: str, decided_by: set[str], not_by: set[str]) -> None:
+    behind = {module.removeprefix("raylab.") for module in closure(factories()[kind][0])}
+    assert decided_by <= behind
+    assert not not_by & behind
 
 
 def test_layout_and_comments_are_not_meaning_and_numbers_are(tmp_path: Path) -> None:
@@ -193,9 +130,4 @@ def test_layout_and_comments_are_not_meaning_and_numbers_are(tmp_path: Path) -> 
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit(__doc__)
-    known = json.loads(RECORD.read_text()) if RECORD.exists() else {"kinds": {}, "history": []}
-    changed = [kind for kind, now in current().items() if known["kinds"].get(kind) != now]
-    known["history"].append({"kinds": changed, "why": sys.argv[1]})
-    RECORD.write_text(json.dumps({"kinds": current(), "history": known["history"]}, indent=1) + "\n")
+    RECORD.write_text(json.dumps(current(), indent=1) + "\n")

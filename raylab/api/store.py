@@ -22,7 +22,7 @@ from raylab.engine.identity import KEY_PREFIX, short
 from raylab.engine.store import Store
 from raylab.site import SiteFile
 from raylab.stages.images import to_tensor
-from raylab.stages.training import WEIGHTS, load_network
+from raylab.stages.weights import WEIGHTS, load_network
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from raylab.core import seeding
 from raylab.core.balls import Ball
+from raylab.core.bodies import Shape
 from raylab.core.later import F, Tensor, torch
 from raylab.core.objectives import Classifier, cross_entropy
 from raylab.core.pgd import descend
-
-Shape = tuple[int, int, int]  # channels, height, width
 
 
 def textures(num_classes: int, shape: Shape, ball: Ball, seed: int) -> Tensor:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from raylab.core import seeding
 from raylab.core.balls import Ball, LinfBall
+from raylab.core.bodies import Shape
 from raylab.core.later import Tensor, torch
-from raylab.core.patterns import Shape
 
 # By what is added to an image of class y, whose label stays y:
 #   p1  its own perturbation towards y + 1          p2  its own perturbation towards y

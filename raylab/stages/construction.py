@@ -26,7 +26,7 @@ from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 Aim = Kind | Literal["own", "untargeted"]  # own: towards the class that an image has
 MEMBER = "ensemble"  # roles: ensemble0, ensemble1, ...

@@ -25,7 +25,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 Bytes = NDArray[np.uint8]  # (N, C, H, W)
 FROST, SATURATE = "frost", "saturate"

@@ -12,7 +12,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 READ_ROWS = 1000
 # Bands of the plane by radius, as a share of the highest frequency along a side: from, to. The corners are high too.

@@ -25,7 +25,7 @@ from raylab.stages import architecture
 from raylab.stages.architecture import Factory
 from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 
 class Inversion(Config):

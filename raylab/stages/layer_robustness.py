@@ -20,7 +20,7 @@ from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 
 class LayerRobustness(Config):

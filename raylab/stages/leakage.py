@@ -15,7 +15,7 @@ from raylab.engine import columns
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 Features = Literal["logits", "penultimate"]
 FITS = {"correlation": leakage.correlation, "least_squares": leakage.least_squares, "logistic": leakage.logistic}

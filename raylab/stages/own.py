@@ -28,7 +28,7 @@ from raylab.stages.architecture import Factory
 from raylab.stages.dataset import Data
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.own_network import OwnNetwork
-from raylab.stages.training import WEIGHTS, keep_weights, load_network
+from raylab.stages.weights import WEIGHTS, keep_weights, load_network
 
 BATCH = 250
 Z = 3.3  # standard errors: one right statement in a thousand is refused

@@ -18,7 +18,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from raylab.data.reader import DataError, RawFile, readable
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.site import home
 from raylab.stages.images import ImageSpec
-from raylab.stages.training import keep_weights
+from raylab.stages.weights import keep_weights
 
 # Of their CIFAR class. The std is not that of CIFAR-10's pixels, but it is what these networks were trained with.
 CIFAR10 = ImageSpec((3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -75,7 +75,7 @@ def released_network(
     *,
     name: str = "",
 ) -> Stage:
-    """A checkpoint of MadryLab/robustness (`cifar_nat.pt`, `cifar_l2_0_5.pt`, ...), for `training.load_network`.
+    """A checkpoint of MadryLab/robustness (`cifar_nat.pt`, `cifar_l2_0_5.pt`, ...), for `weights.load_network`.
 
     Its key is that of its bytes. `images.mean` and `std` must be those in the file.
 

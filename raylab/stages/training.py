@@ -1,8 +1,7 @@
-"""Networks: `train` makes one from a data set, `load_network` brings it back."""
+"""Networks that are trained from scratch on a data set."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,14 +14,13 @@ from raylab.core import adversary
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.later import networks, torch
-from raylab.engine.artifact import Artifact
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages import architecture
 from raylab.stages.architecture import Architecture
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.recipe import Recipe
+from raylab.stages.weights import WEIGHTS, pack, unpack
 
-WEIGHTS = "weights.pt"
 # Of a constructed set: every example, only where the attack succeeded or failed, or by the margin that it reached.
 Keep = Literal["all", "success", "failed", "top", "bottom"]
 OnEpoch = Callable[[Epoch, Callable[[], State]], None]
@@ -61,13 +59,13 @@ class TrainBody:
 
         def on_epoch(epoch: Epoch, state: Callable[[], State]) -> None:
             numbers = {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy}
-            context.reporter.report(numbers, lambda: _pack(state()))
+            context.reporter.report(numbers, lambda: pack(state()))
 
         images = torch.from_numpy(np.ascontiguousarray(data["image"][rows]))
         run = partial(fit, network, images, torch.from_numpy(labels[rows]), ids[rows], seed=t.seed)
-        epochs = self.fitted(run, on_epoch, None if reported is None else _unpack(reported))
+        epochs = self.fitted(run, on_epoch, None if reported is None else unpack(reported))
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-        context.write(WEIGHTS, _pack(weights), None)
+        context.write(WEIGHTS, pack(weights), None)
         metrics: dict[str, Any] = {
             "examples": int(rows.sum()),
             "loss": tuple(epoch.loss for epoch in epochs),
@@ -148,20 +146,6 @@ def train(
     )
 
 
-def keep_weights(network: networks.Network, context: TaskContext) -> None:
-    """Those of a network from elsewhere, in one layout whatever that of its file is, for `load_network`."""
-    context.write(WEIGHTS, _pack({name: tensor.contiguous() for name, tensor in network.state_dict().items()}), None)
-
-
-def load_network(artifact: Artifact, device: str) -> networks.Network:
-    """The network of an artifact: on `device`, in eval mode, with frozen parameters, ready to be attacked."""
-    config = artifact.config
-    images: dict[str, Any] = {n: tuple(of) if isinstance(of, list) else of for n, of in config["images"].items()}
-    network = architecture.build(config["network"], ImageSpec(**images), seed=0)
-    network.load_state_dict(_unpack(artifact.read(WEIGHTS)))
-    return network.to(device).eval().requires_grad_(False)
-
-
 def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
     keep, share = training.keep, training.keep_share
     if keep == "all":
@@ -211,13 +195,3 @@ def _accuracy(network: networks.Network, images: NDArray[Any], labels: NDArray[n
             called = network(to_tensor(images[part], device)).argmax(1).cpu().numpy()
             right += int((called == labels[part]).sum())
     return right / len(labels)
-
-
-def _pack(state: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-def _unpack(data: bytes) -> Any:
-    return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

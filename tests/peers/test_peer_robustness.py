@@ -17,7 +17,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.stages.released import CIFAR10, released_network
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of the peers
 

@@ -24,7 +24,8 @@ from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion, invert
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DATA = open_data(DigitsData(per_class=20), 0)
 PRECISIONS: tuple[Reduced, ...] = get_args(Reduced)

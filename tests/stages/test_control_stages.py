@@ -22,7 +22,8 @@ from raylab.stages.images import to_tensor
 from raylab.stages.leakage import robust_features
 from raylab.stages.patterns import patterned, random_patterns, universal_patterns
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DIGITS = DigitsData(per_class=20)
 COMPUTE = Compute(batch_rows=32, shard_rows=64)

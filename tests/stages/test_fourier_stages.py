@@ -31,7 +31,8 @@ from raylab.stages.frost import PUBLISHED
 from raylab.stages.heat_map import HeatMap, heat_map
 from raylab.stages.images import to_tensor
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DATA = open_data(SeeFarData(name="seefar", train_rows=300, test_rows=50), 0)
 COMPUTE = Compute(batch_rows=10, shard_rows=20)

@@ -23,7 +23,8 @@ from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.inversion import Inversion, invert
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DATA = open_data(SeeFarData(name="seefar", train_rows=160, test_rows=40), 0)
 COMPUTE = Compute(batch_rows=20, shard_rows=40)

@@ -18,7 +18,8 @@ from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.layer_robustness import LayerRobustness, layer_robustness
 from raylab.stages.recipe import Adversary, Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DATA = open_data(DigitsData(per_class=20), 0)
 TESTED = DATA.rows["test"]

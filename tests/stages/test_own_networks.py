@@ -27,7 +27,8 @@ from raylab.stages.dataset import Data, DigitsData, open_data
 from raylab.stages.images import ImageSpec, to_tensor
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 MEAN, STD = 0.5, 0.25
 CIFAR = ImageSpec((3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)

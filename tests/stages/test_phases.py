@@ -16,7 +16,7 @@ from raylab.engine.store import Store
 from raylab.engine.worker import Silent, Worker
 from raylab.stages.phases import Phase, phased
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import WEIGHTS
+from raylab.stages.weights import WEIGHTS
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from raylab.stages.images import ImageSpec
 from raylab.stages.inversion import Inversion
 from raylab.stages.released import CIFAR10, released_network
 from raylab.stages.robustness import Robustness
-from raylab.stages.training import load_network
+from raylab.stages.weights import load_network
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.robustness import Ensemble, Robustness, measure, robustness, summarise
-from raylab.stages.training import Recipe, load_network, train
+from raylab.stages.training import Recipe, train
+from raylab.stages.weights import load_network
 
 COMPUTE = Compute(batch_rows=64, shard_rows=128)
 SMALL = Robustness(

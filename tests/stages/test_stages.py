@@ -22,7 +22,8 @@ from raylab.stages.images import to_tensor
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
 from raylab.stages.recipe import PRESETS, Recipe
-from raylab.stages.training import load_network, train
+from raylab.stages.training import train
+from raylab.stages.weights import load_network
 
 DIGITS = DigitsData(per_class=20)
 COMPUTE = Compute(batch_rows=32, shard_rows=64)

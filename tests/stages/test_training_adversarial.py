@@ -24,7 +24,8 @@ from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
 from raylab.stages.recipe import Adversary, Recipe
-from raylab.stages.training import WEIGHTS, Keep, load_network, train
+from raylab.stages.training import Keep, train
+from raylab.stages.weights import WEIGHTS, load_network
 
 DATA = open_data(DigitsData(per_class=40), 0)
 ROWS = 400
