@@ -59,7 +59,7 @@ LINES = {
     "train=small": 'command line: train: must be `key: value` lines, got "small"; write train.preset=small',
     "train.preset='{a: 1}'": (
         "command line: train.preset: must be 'ilyas2019_standard', 'ilyas2019_rand', 'ilyas2019_det', "
-        "'ilyas2019_adversarial', 'robustness_linf' or 'small', got {\"a\": 1}"
+        "'ilyas2019_adversarial', 'robustness_linf', 'trades_linf' or 'small', got {\"a\": 1}"
     ),
     "study=a/b": (
         'command line: study: must be 1 to 60 letters, digits, spaces or any of "_.-", got "a/b"; the default is '

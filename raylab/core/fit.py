@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,6 +17,7 @@ from raylab.core import seeding
 from raylab.core.augment import Augmentation, draw, move, noise
 from raylab.core.later import F, Tensor, networks, nn, torch
 from raylab.core.schedules import Schedule, factor
+from raylab.core.trades import Trades, WeightPerturbation
 
 OptimizerName = Literal["sgd", "adamw"]
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
@@ -81,12 +84,14 @@ def fit(
     gaussian: float | None = None,  # the largest standard deviation of noise on an image, in [0, 1]; None: no noise
     label_smoothing: float = 0.0,
     adversary: Adversary | None = None,
+    trades: Trades | None = None,  # in place of an adversary, with its own loss
+    awp: WeightPerturbation | None = None,  # beside either
     stop: Stop | None = None,
     on_epoch: Callable[[Epoch, Callable[[], State]], None] | None = None,
     resume: State | None = None,
     until: int | None = None,  # the last epoch that is run; None: all of them
 ) -> list[Epoch]:
-    """Minimise the mean cross-entropy; the record of every epoch, those before `resume` included.
+    """Minimise the mean cross-entropy, or the loss of TRADES; the record of every epoch, those before `resume` too.
 
     Order and augmentation are keyed by (seed, epoch, id), whatever the order of the rows in memory.
     `on_epoch` gets the epoch's record and a function that copies the state: call it before returning, or not
@@ -119,18 +124,24 @@ def fit(
             if gaussian is not None:
                 shape = (images.shape[1], images.shape[2], images.shape[3])
                 x = (x + noise(gaussian, ids[rows.cpu().numpy()], shape, seed=seed, epoch=epoch).to(x)).clamp(0.0, 1.0)
+            clean = x
             if adversary is not None:
                 network.eval()
                 x = adversary(network, x, y, step / total)
                 network.train()
-            # The one place for a reduced precision: torch.autocast around these two lines.
-            logits = network(x)
-            loss = F.cross_entropy(logits, y, label_smoothing=label_smoothing)
-            descent.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            elif trades is not None:
+                normal = seeding.normal(seed, f"trades/{epoch}", ids[rows.cpu().numpy()], x[0].numel())
+                network.eval()
+                x = trades.attack(network, x, torch.from_numpy(normal).to(x).view(x.shape), step / total)
+                network.train()
+            forward = partial(_forward, network, x, clean, y, label_smoothing, trades)
             for group in descent.param_groups:
                 group["lr"] = lr * factor(schedule, step, total, milestones=turns, gamma=gamma)
-            descent.step()
+            with nullcontext() if awp is None or epoch < awp.after else awp.worst(network, forward):
+                logits, loss = forward()
+                descent.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                descent.step()
             losses.append(loss.detach())
             hits.append((logits.argmax(1) == y).sum())
             if stop is not None:
@@ -143,6 +154,19 @@ def fit(
         if on_epoch is not None:
             on_epoch(records[-1], lambda: _state(network, descent, records))
     return records
+
+
+def _forward(
+    network: networks.Network, x: Tensor, clean: Tensor, y: Tensor, label_smoothing: float, trades: Trades | None
+) -> tuple[Tensor, Tensor]:
+    """Logits of what the network learns from, and the loss. BatchNorm's running statistics see clean images once more
+    with TRADES; in its authors' code twice."""
+    if trades is None:
+        logits = network(x)
+        return logits, F.cross_entropy(logits, y, label_smoothing=label_smoothing)
+    of_clean = network(clean)
+    logits = network(x)
+    return logits, trades.loss(of_clean, logits, y, label_smoothing)
 
 
 def batch_sizes(num_examples: int, batch_size: int) -> list[int]:

@@ -12,9 +12,9 @@ from raylab.config.radius import Radius
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
 from raylab.core.balls import BALLS, Norm
-from raylab.core.fit import Adversary as Attack
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
+from raylab.core.trades import Trades, WeightPerturbation
 from raylab.engine.identity import ADDED_LATER
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
@@ -43,19 +43,33 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The same in Linf at the field's usual radius (MadryLab/robustness has a model of it). Madry et al. 2018 start at a
     # random point of the ball; this adversary starts at the clean image.
     "robustness_linf": {**_STANDARD, "adversary": {"norm": "linf", "eps": 8 / 255}},
+    # Zhang et al. 2019, as in the authors' train_trades_cifar10.py. The ramp is ours, as above.
+    "trades_linf": {
+        "epochs": 76, "batch_size": 128, "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4,
+        "schedule": "step", "milestones": (74,), "augment": "crop_flip",
+        "adversary": {"norm": "linf", "eps": 0.031, "steps": 10, "step_share": 0.007 / 0.031, "trades": 6.0},
+    },
     # Small networks in seconds: what the embedded digits and See-Far are trained with.
     "small": {"epochs": 12, "batch_size": 64, "optimizer": "adamw", "lr": 2e-3, "schedule": "one_cycle"},
 }  # fmt: skip
 
 
 class Adversary(Config):
-    """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
+    """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1].
+
+    With `trades` it is that of TRADES, which starts at a random point beside the image (Zhang et al. 2019)."""
 
     norm: Norm = "l2"  # norm of the ball
     eps: Radius  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps
     ramp: Annotated[float, Field(ge=0, le=1)] = adversary.RAMP  # the share of the training over which eps grows
+    # Weight of the divergence between clean and attacked answers, beta of TRADES; None: cross-entropy under attack.
+    trades: Annotated[Annotated[float, Field(gt=0, le=1000)] | None, ADDED_LATER] = None
+    # Size of the adversarial perturbation of the weights, as a share of theirs (AWP, Wu et al. 2020); None: none.
+    awp: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
+    # Epochs before the weights are perturbed; None: from the first on.
+    awp_after: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
 
     @model_validator(mode="after")
     def _check(self) -> Adversary:
@@ -69,12 +83,24 @@ class Adversary(Config):
                 f"step_share: {self.steps} steps of {self.step_share} eps cannot reach the radius; "
                 f"take at least {1 / self.steps:.3g}"
             )
+        if self.awp_after is not None and self.awp is None:
+            raise ValueError(f"awp_after belongs to awp, got {self.awp_after} without it; set both")
         return self
 
     @property
-    def attack(self) -> Attack:
+    def arguments(self) -> dict[str, Any]:
+        """Those of `fit`."""
         ball = BALLS[self.norm](self.eps)
-        return adversary.pgd(ball, self.steps, self.step_share, self.ramp)
+        with_awp = {"awp": WeightPerturbation(self.awp, self.awp_after or 0)} if self.awp is not None else {}
+        if self.trades is not None:
+            return {"trades": Trades(ball, self.steps, self.step_share, self.ramp, self.trades), **with_awp}
+        return {"adversary": adversary.pgd(ball, self.steps, self.step_share, self.ramp), **with_awp}
+
+    @property
+    def passes(self) -> int:
+        """Images through the network for each example, beside the one of standard training."""
+        learnt = 1 if self.trades is None else 2
+        return self.steps + learnt - 1 + (learnt if self.awp is not None else 0)
 
 
 class Recipe(Config):
@@ -89,6 +115,7 @@ class Recipe(Config):
             "ilyas2019_det",
             "ilyas2019_adversarial",
             "robustness_linf",
+            "trades_linf",
             "small",
         ]
         | None
@@ -164,7 +191,7 @@ class Recipe(Config):
     @property
     def passes(self) -> int:
         """Images through the network for each example, forward and backward."""
-        return self.epochs * (1 if self.adversary is None else 1 + self.adversary.steps)
+        return self.epochs * (1 if self.adversary is None else 1 + self.adversary.passes)
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:

@@ -99,7 +99,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
         "augment": recipe.augment,
         "gaussian": recipe.gaussian,
         "label_smoothing": recipe.label_smoothing,
-        "adversary": None if recipe.adversary is None else recipe.adversary.attack,
+        **({} if recipe.adversary is None else recipe.adversary.arguments),
         "stop": recipe.stop,
     }
 

@@ -107,4 +107,6 @@ def _told(name: str, value: object) -> str:
 def _adversary(one: Adversary) -> str:
     norm = BALLS[one.norm].label
     ramp = f", ramp {one.ramp:g}" if one.ramp else ""
-    return f"adversary {norm} {one.eps:.3g} by {one.steps} × {one.step_share:g}{ramp}"
+    trades = f", TRADES {one.trades:g}" if one.trades else ""
+    awp = f", weights perturbed by {one.awp:g} after {one.awp_after or 0} epochs" if one.awp else ""
+    return f"adversary {norm} {one.eps:.3g} by {one.steps} × {one.step_share:g}{ramp}{trades}{awp}"
