@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import toy
@@ -13,15 +12,15 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import AnyBuilt, Study
-from raylab.report.experiments import EXPERIMENTS, Name
+from raylab.report.experiments import EXPERIMENTS
 
 KEYS = ("network", "set", "artifact")  # params that are keys of artifacts, which say nothing to people
 
 
-def study(name: Name, settings: Sequence[str], home: Path) -> AnyBuilt:
-    """What a job has left in its store."""
+def study(name: str, path: str, home: Path) -> AnyBuilt:
+    """What a job has left in its store, of the config at a path."""
     experiment = EXPERIMENTS[name]
-    config = load(experiment.config, "{}", settings)
+    config = load(experiment.config, Path(path))
     cells = experiment.plan(config)
     built = runner.build(cells, Store(str(home / "store")), InlineBackend(), recorder := toy.Recorder())
     assert recorder.built_labels == []
@@ -29,7 +28,7 @@ def study(name: Name, settings: Sequence[str], home: Path) -> AnyBuilt:
     return one.built({(one.key, cell): artifact for cell, artifact in built.items()})
 
 
-def assert_told_apart(built: AnyBuilt, name: Name) -> None:
+def assert_told_apart(built: AnyBuilt, name: str) -> None:
     """Params name each child for people, and its network, or what else has its numbers, by key."""
     children = EXPERIMENTS[name].children(built)
     assert children

@@ -35,7 +35,7 @@ TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
 # Files that start processes, train networks or simulate for more than a few seconds, besides those of whole folders.
 SLOW = (
-    "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert", "learning_from_errors_job",
+    "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert",
     "mlflow_database", "mlflow_places", "mlflow_processes", "quantities", "remote", "stop",
 )  # fmt: skip
 

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from test_every_job import JOBS
+from test_every_job import JOBS, NOT_RUN
+
+from raylab.report.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).parent.parent
-NOT_RUN = {"worlds"}  # the smallest of its cases takes a minute: what it is made of is tested (test_worlds.py)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "k8s" / "README.md"]
 
 
@@ -24,8 +25,9 @@ def test_links_images_and_files_of_a_page_are_there(page: Path) -> None:
 
 
 def test_every_job_of_the_readme_is_run_by_a_test_and_every_job_is_in_the_readme() -> None:
-    named = set(re.findall(r"jobs/(\w+)\.py", (ROOT / "README.md").read_text(encoding="utf-8")))
-    assert named == {path.stem for path in (ROOT / "jobs").glob("*.py")}
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Experiments")[2].partition("## ")[0]
+    named = set(re.findall(r"^\|.*`jobs/(\w+)\.py`", table, re.MULTILINE))
+    assert named == {path.stem for path in (ROOT / "jobs").glob("*.py")} >= set(EXPERIMENTS)
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_docs.py")
     assert {name for name in named if name not in JOBS and f"{name}.py" not in tests} == NOT_RUN
 

@@ -12,7 +12,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from raylab.config import load
-from raylab.engine.stage import closure
 from raylab.engine.store import Store
 from raylab.engine.study import Built
 from raylab.experiments.transfer import TransferMatrix, examples, measure, plan
@@ -94,11 +93,3 @@ def test_a_run_that_failed_is_told_to_have_and_shows_what_there_is(tmp_path: Pat
     statuses = [run.info.status for run in runs(tmp_path)]
     assert statuses.count("FAILED") == 1  # the parent's
     assert "results are missing" in (tmp_path / "reports" / "transfer_matrix.html").read_text()
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_of_the_repository_is_valid_and_says_what_it_is(path: Path) -> None:
-    config = load(TransferMatrix, path)
-    assert path.read_text().startswith("# ")
-    if config.data.name in ("digits", "seefar"):
-        assert closure(plan(config).values())

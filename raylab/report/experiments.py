@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from raylab.experiments.controls import EXPERIMENT as CONTROLS
-from raylab.experiments.erm import EXPERIMENT as ERM
-from raylab.experiments.errors import EXPERIMENT as ERRORS
-from raylab.experiments.fourier import EXPERIMENT as FOURIER
-from raylab.experiments.poison import EXPERIMENT as POISON
-from raylab.experiments.robust import EXPERIMENT as ROBUST
-from raylab.experiments.theory import EXPERIMENT as THEORY
-from raylab.experiments.transfer import EXPERIMENT as TRANSFER
-from raylab.experiments.worlds import EXPERIMENT as WORLDS
 from raylab.report.experiment import AnyExperiment
 
-Name = Literal[
-    "transfer_matrix",
-    "robust_features",
-    "controls",
-    "learning_from_errors",
-    "fourier",
-    "poison",
-    "erm",
-    "worlds",
-    "theory",
-]
-EXPERIMENTS: dict[Name, AnyExperiment] = {
-    "transfer_matrix": TRANSFER,
-    "robust_features": ROBUST,
-    "controls": CONTROLS,
-    "learning_from_errors": ERRORS,
-    "fourier": FOURIER,
-    "poison": POISON,
-    "erm": ERM,
-    "worlds": WORLDS,
-    "theory": THEORY,
-}
+# The folders of `raylab/experiments`, in the order of the results. A new experiment is added here, and nowhere else.
+ROOMS = ("transfer", "robust", "controls", "errors", "fourier", "poison", "erm", "worlds", "theory")
+
+_found: tuple[AnyExperiment, ...] = tuple(import_module(f"raylab.experiments.{room}").EXPERIMENT for room in ROOMS)
+EXPERIMENTS: dict[str, AnyExperiment] = {experiment.name: experiment for experiment in _found}
+
+if TYPE_CHECKING:
+    Name: TypeAlias = str
+else:
+    Name = Literal[tuple(EXPERIMENTS)]  # so that configs name them in their errors and in `--help`

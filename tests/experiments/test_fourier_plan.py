@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from raylab.config import load
 from raylab.engine.stage import Stage
 from raylab.experiments.fourier import Cell, Filtered, Fourier, plan
 from raylab.experiments.fourier.config import NETWORKS
@@ -101,9 +100,3 @@ def test_bandwidths_are_sorted_and_fit_the_images() -> None:
         small(data=DigitsData(), corruptions=None, noise=FilteredNoise(low=(), high=(4,)))
     with pytest.raises(ValidationError, match="names: each at most once"):
         Corruptions(names=("fog", "fog"))
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_configs_that_come_with_it_are_valid(path: Path) -> None:
-    assert path.read_text().startswith("# ")
-    assert load(Fourier, path).study

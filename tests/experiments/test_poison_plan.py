@@ -135,9 +135,3 @@ def test_what_does_not_fit_the_data_is_refused_before_anything_runs() -> None:
         plan(PoisonStudy(data=tiny))
     with pytest.raises(ValueError, match="trigger: target, a class below 10, got 12"):
         plan(PoisonStudy(trigger=Trigger(target=12)))
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_configs_that_come_with_it_are_valid(path: Path) -> None:
-    assert path.read_text().startswith("# ")
-    assert load(PoisonStudy, path).study

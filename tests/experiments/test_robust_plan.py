@@ -180,12 +180,6 @@ def test_a_plan_computes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_configs_that_come_with_it_are_valid(path: Path) -> None:
-    assert path.read_text().startswith("# ")
-    assert load(RobustFeatures, path).study
-
-
 def test_the_demo_is_the_embedded_default_at_one_world() -> None:
     (demo,) = (load(RobustFeatures, path) for path in CONFIGS if path.parent.name == "demo")
     default = RobustFeatures()
