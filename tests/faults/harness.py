@@ -42,6 +42,11 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, pause: 
         time.sleep(pause)
 
 
+def times(quick: int, whole: int) -> range:
+    """Seeds of the injections: few in `make test`, all in `make faults`."""
+    return range(whole if os.environ.get("FAULTS") == "all" else quick)
+
+
 @dataclass(frozen=True)
 class Left:
     """What a home holds after a run, as far as two runs must agree."""
@@ -168,6 +173,13 @@ def ended(job: Job) -> Iterator[Job]:
 def _hear_interrupts() -> None:
     """Also where the tests run in a background that does not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def finished_work(home: Path) -> dict[Path, int]:
+    """When what is finished was written: manifests, and parts that have a sidecar."""
+    store = home / "store"
+    parts = [path.parent.parent / path.name.removesuffix(".json") for path in store.glob("*/*/progress/part-*.json")]
+    return {path: path.stat().st_mtime_ns for path in (*store.glob(f"*/*/{MANIFEST}"), *parts)}
 
 
 def unfinished_files(folder: Path) -> list[str]:
