@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_VENV := .venv-peers
 
-.PHONY: demo test test-quick check peers install readme cluster-local cluster-local-down
+.PHONY: demo test test-quick check peers faults soak install readme cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -35,6 +35,18 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every fault as often as docs/faults.md says; `make test` has each once or twice. FAULT="-k kill" for some of them.
+faults: install
+	mkdir -p .raylab
+	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults --timeout 900 $(FAULT)
+	$(BIN)/python tests/faults/table.py .raylab/faults.csv
+
+# Studies and sweeps one after another on Ray, with random kills: what grows over time, and whether the results are the same.
+MINUTES ?= 60
+SOAK ?= .raylab/soak
+soak: install
+	$(BIN)/python tests/faults/soak.py $(MINUTES) $(abspath $(SOAK))
 
 # Beside the field's own code, in an environment of its own on top of .venv; arguments in PEERS="-k pgd".
 peers: $(PEERS_VENV)/.installed

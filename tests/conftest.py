@@ -120,7 +120,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         group = "processes" if meets else folder if folder == "report" else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
-        if meets or folder in ("experiments", "sweep", "stages") or item.path.name in slow:
+        if meets or folder in ("experiments", "faults", "sweep", "stages") or item.path.name in slow:
             item.add_marker(pytest.mark.slow)
 
 
