@@ -13,6 +13,9 @@ DEFAULTS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers are not created anew under `uv run`
     # Every pool of actors logs an error about its constructor's arguments (ray issue 53727) that means nothing here.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # An autoscaler that has as many nodes as it may warns of each waiting trial every 5 s ("No available node types can
+    # fulfill ..."). Ray can only leave out all its lines in the driver; they stay in the head's event_AUTOSCALER.log.
+    "RAY_SCHEDULER_EVENTS": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # raylab shows its own progress
     "RAY_AIR_NEW_OUTPUT": "0",  # the older output is the one that can be silenced (sweep.py)
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are in the store; no csv, json, tensorboard beside them

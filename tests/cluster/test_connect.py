@@ -148,3 +148,35 @@ def test_of_what_ray_s_core_writes_while_it_starts_only_its_last_words_are_seen(
     with without_core_lines():
         os.write(2, chatter.encode())
     assert capfd.readouterr().err == "after\n" + chatter
+
+
+WAITING_TRIAL = """
+import sys
+import raylab.cluster
+from pathlib import Path
+from ray._private.event.event_logger import get_event_logger
+from ray._private.worker import print_worker_logs
+from ray.core.generated.event_pb2 import Event
+from ray.autoscaler.v2.event_logger import AutoscalerEventLogger
+from ray.autoscaler.v2.utils import ResourceRequestUtil
+
+folder = Path(sys.argv[1])
+request = ResourceRequestUtil.make({"GPU": 1})
+events = AutoscalerEventLogger(get_event_logger(Event.SourceType.AUTOSCALER, str(folder)))
+events.log_cluster_scheduling_update({"CPU": 1}, infeasible_requests=[request])
+lines = (folder / "events" / "event_AUTOSCALER.log").read_text().splitlines()
+assert "No available node types can fulfill" in lines[0]
+print_worker_logs({"pid": "autoscaler", "lines": lines, "ip": "", "localhost": ""}, sys.stdout)
+"""
+
+
+@pytest.mark.parametrize("chosen", [None, "1"])
+def test_what_the_autoscaler_says_of_each_waiting_trial_is_not_in_the_drivers_log_unless_asked_for(
+    tmp_path: Path, chosen: str | None
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_SCHEDULER_EVENTS"}
+    environment |= {"RAY_enable_autoscaler_v2": "1"} | ({"RAY_SCHEDULER_EVENTS": chosen} if chosen else {})
+    command = [sys.executable, "-c", WAITING_TRIAL, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("No available node types" in done.stdout) is (chosen is not None)

@@ -35,6 +35,18 @@ def test_no_source_gives_a_key_twice() -> None:
         list(YAML(typ="safe", pure=True).load_all(path))
 
 
+@pytest.mark.parametrize("place_name", PLACES)
+def test_a_setting_with_brackets_can_be_written_behind_an_entrypoint(place_name: str) -> None:
+    """`seeds=[5]` would end a value in flow style."""
+    yaml, site, seen = YAML(typ="safe", pure=True), "--site /etc/raylab/site.yaml", 0
+    for path in (K8S / "overlays" / place_name).rglob("kustomization.yaml"):
+        for patch in yaml.load(path.read_text().replace(site, f"{site} seeds=[5]")).get("patches", ()):
+            values = [each["value"] for each in yaml.load(patch["patch"]) if each["path"] == "/spec/entrypoint"]
+            assert all(value.endswith(" seeds=[5]") for value in values)
+            seen += len(values)
+    assert seen >= 2
+
+
 def test_every_base_and_component_is_of_some_overlay() -> None:
     used: set[Path] = set()
     waiting = [path.parent for path in KUSTOMIZATIONS if (K8S / "overlays") in path.parents]
