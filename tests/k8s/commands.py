@@ -30,7 +30,7 @@ def problems(objects: list[dict[str, Any]], found: Iterable[Pod]) -> Iterator[st
                 if name not in _options_of_ray_start():
                     yield f"rayStartParams: `ray start` has no --{name}"
     services = {
-        (each["metadata"]["name"], port["port"])
+        (each["metadata"]["name"], each["metadata"]["namespace"], port["port"])
         for each in objects
         if each["kind"] == "Service"
         for port in each["spec"]["ports"]
@@ -46,17 +46,19 @@ def problems(objects: list[dict[str, Any]], found: Iterable[Pod]) -> Iterator[st
             for variable in container.get("env", ()):
                 if variable["name"] == "MLFLOW_TRACKING_URI" and "value" in variable:  # a Secret's is not to be seen
                     asked = urlsplit(variable["value"])
-                    if (asked.hostname, asked.port) not in services:
+                    name, _, namespace = (asked.hostname or "").partition(".")
+                    if (name, namespace or pod.namespace, asked.port) not in services:
                         yield f"{where}: MLFLOW_TRACKING_URI {variable['value']} is no Service of this place"
 
 
-def _refused_hosts(container: dict[str, Any], services: set[tuple[str, int]]) -> Iterator[str]:
+def _refused_hosts(container: dict[str, Any], services: set[tuple[str, str, int]]) -> Iterator[str]:
     """MLflow answers 403 to a Host header that it was not told of."""
     given = {each["name"]: each.get("value", "") for each in container.get("env", ())}
     taken = given.get("MLFLOW_SERVER_ALLOWED_HOSTS", "").split(",")
-    for name, port in services:
-        if f"{name}:{port}" not in taken:
-            yield f"MLFLOW_SERVER_ALLOWED_HOSTS has no {name}:{port}"
+    for name, namespace, port in services:
+        for host in (name, f"{name}.{namespace}"):
+            if f"{host}:{port}" not in taken:
+                yield f"MLFLOW_SERVER_ALLOWED_HOSTS has no {host}:{port}"
 
 
 def mounted_files(objects: list[dict[str, Any]]) -> dict[str, str]:

@@ -7,6 +7,7 @@ the autoscaler's container, the submitter where no template is given.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class Pod:
     labels: dict[str, str]
     spec: dict[str, Any]
     most: int  # replicas at once
+    surge: int = 0  # and more while they are replaced
 
     @property
     def containers(self) -> list[dict[str, Any]]:
@@ -39,9 +41,13 @@ def pods(objects: Iterable[dict[str, Any]]) -> Iterator[Pod]:
             yield from _of_rayjob(each["spec"], name, namespace)
         elif each["kind"] in ("Deployment", "Job"):
             template = each["spec"]["template"]
-            short = name.removeprefix("raylab-").partition("-3.")[0]
-            most = each["spec"].get("replicas", 1)
-            yield Pod(short, namespace, template.get("metadata", {}).get("labels", {}), template["spec"], most)
+            short = name.removeprefix("raylab-")
+            most, recreated = (
+                each["spec"].get("replicas", 1),
+                each["spec"].get("strategy", {}).get("type") == "Recreate",
+            )
+            labels, surge = template.get("metadata", {}).get("labels", {}), 0 if recreated else math.ceil(most / 4)
+            yield Pod(short, namespace, labels, template["spec"], most, surge)
 
 
 def _of_rayjob(spec: dict[str, Any], name: str, namespace: str) -> Iterator[Pod]:

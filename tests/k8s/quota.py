@@ -1,5 +1,8 @@
-"""Whether the Pods of a place with two runs, at their most, fit into its ResourceQuota: one above it is never made, the
-run waits. Two, since a retry begins while the Pods of the try before are still ending."""
+"""Whether the Pods of a place with two runs, at their most, fit into the ResourceQuotas of their namespaces.
+
+What is above a quota is never made: the run waits. Two, since a retry begins while the Pods of the try before are still
+ending; and the head of a third must not fit, for it would hold its share and wait.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,21 @@ OF_A_RUN = ("head", "worker", "submitter")
 
 
 def problems(objects: Iterable[dict[str, Any]], found: Iterable[Pod]) -> Iterator[str]:
-    needed: dict[str, float] = defaultdict(float)
-    for pod in found:
-        for name, number in _of_pod(pod).items():
-            needed[name] += number * pod.most * (RUNS if pod.name in OF_A_RUN else 1)
+    found = list(found)
     for quota in (each for each in objects if each["kind"] == "ResourceQuota"):
-        hard = quota["spec"]["hard"]
+        hard, needed = quota["spec"]["hard"], defaultdict[str, float](float)
+        inside = [pod for pod in found if pod.namespace == quota["metadata"]["namespace"]]
+        for pod in inside:
+            for name, number in _of_pod(pod).items():
+                needed[name] += number * (pod.most * RUNS if pod.name in OF_A_RUN else pod.most + pod.surge)
         for name, number in needed.items():
             if name in hard and number > amount(hard[name]):
                 yield f"{name}: two runs and what stands need {number:g}, the quota gives {hard[name]}"
             if "nvidia.com/gpu" in name and name.startswith("requests") and name not in hard:
                 yield f"{name} is not bounded"
+        for head in (_of_pod(pod) for pod in inside if pod.name == "head"):
+            if all(needed[name] + number <= amount(hard[name]) for name, number in head.items() if name in hard):
+                yield "the head of a third run fits into the quota, and would hold it while it waits"
 
 
 def _of_pod(pod: Pod) -> dict[str, float]:

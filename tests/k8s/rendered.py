@@ -57,7 +57,7 @@ def _rendered(folder: Path) -> str:
 
 
 @cache
-def _parsed(folder: Path) -> list[Object]:
+def parsed(folder: Path) -> list[Object]:
     # libyaml, for speed: a key given twice is gone by now (test_manifests.py reads the sources for that).
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [each for each in yaml.load_all(_rendered(folder), Loader=loader) if each is not None]
@@ -65,7 +65,7 @@ def _parsed(folder: Path) -> list[Object]:
 
 def overlay(name: str) -> list[Object]:
     """The objects of `k8s/overlays/<name>`; not to be changed, for they are kept."""
-    return _parsed(K8S / "overlays" / name)
+    return parsed(K8S / "overlays" / name)
 
 
 def place(name: str, run: str = "transfer-matrix") -> list[Object]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from k8s.pods import pods
 from k8s.quantities import amount
-from k8s.rendered import K8S, PLACES, ROOT, RUNS, place, rayjob
+from k8s.rendered import K8S, PLACES, ROOT, RUNS, overlay, parsed, place, rayjob
 from ruamel.yaml import YAML
 
-from k8s import commands, findings
+from k8s import commands, findings, references
 from raylab.config import load
 from raylab.site import SiteFile
 
@@ -125,13 +126,49 @@ def test_only_the_gpu_places_scale_or_queue() -> None:
     assert queues == {"small": None, "gpu-autoscaled": None, "kueue": "raylab"}
 
 
-def test_the_namespace_refuses_what_is_not_restricted_and_says_of_which_version() -> None:
+def test_the_namespaces_refuse_what_is_not_restricted_and_say_of_which_version() -> None:
     for name in PLACES:
-        (namespace,) = [each for each in place(name) if each["kind"] == "Namespace"]
-        labels = namespace["metadata"]["labels"]
-        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-        assert re.fullmatch(r"v1\.\d+", labels["pod-security.kubernetes.io/enforce-version"])
-        assert all(each["metadata"].get("namespace") == "raylab" for each in place(name) if each is not namespace)
+        namespaces = {each["metadata"]["name"]: each for each in place(name) if each["kind"] == "Namespace"}
+        assert set(namespaces) == {"raylab", "raylab-mlflow"}
+        for namespace in namespaces.values():
+            labels = namespace["metadata"]["labels"]
+            assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+            assert re.fullmatch(r"v1\.\d+", labels["pod-security.kubernetes.io/enforce-version"])
+        others = [each for each in place(name) if each["kind"] != "Namespace"]
+        assert {each["metadata"].get("namespace") for each in others} == set(namespaces)
+
+
+def test_an_upgrade_changes_no_field_that_a_server_keeps_as_it_was(tmp_path: Path) -> None:
+    """Of a Job the template, of a Deployment and a Service the selector: the image's tag may be in none of them."""
+    copied = shutil.copytree(K8S, tmp_path / "k8s")
+    for path in copied.glob("components/image-*/kustomization.yaml"):
+        path.write_text(re.sub(r"newTag: \S+-(\w+)", r"newTag: 0.2.0-ray2.61.0-\1", path.read_text()))
+    for name in PLACES:
+        before, after = overlay(f"{name}/platform"), parsed(copied / "overlays" / name / "platform")
+        assert before != after
+        assert kept(before) == kept(after)
+
+
+def kept(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{each['kind']} {each['metadata'].get('namespace')}/{each['metadata']['name']}": each["spec"]["template"]
+        if each["kind"] == "Job"
+        else each.get("spec", {}).get("selector")
+        for each in objects
+    }
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_namespace_of_runs_holds_nothing_that_a_run_may_not_have(name: str) -> None:
+    """Nor does the page tell anybody to make it there."""
+    objects = [each for each in place(name) if each["metadata"].get("namespace") == "raylab"]
+    assert not {each["kind"] for each in objects} & {"Deployment", "StatefulSet", "Service", "Job", "Secret"}
+    named = set(re.findall(r"secret(?:KeyRef|Ref|Name)'?: *(?:\{'name': )?'([\w-]+)'", str(objects)))
+    assert "raylab-ray-token" in named
+    assert named <= set(references.SECRETS["raylab"])
+    page = (K8S / "README.md").read_text()
+    made = re.findall(r"kubectl -n (\S+) create secret generic (\S+)", page)
+    assert sorted(made) == sorted((where, secret) for where, them in references.SECRETS.items() for secret in them)
 
 
 @pytest.mark.parametrize("name", ["gpu-autoscaled", "kueue"])

@@ -60,6 +60,7 @@ class Machine:
 
     def here(self, text: str, pod: str) -> str:
         mlflow = f"127.0.0.1:{self.port['mlflow']}"
+        text = text.replace("raylab-mlflow.raylab-mlflow:5000", mlflow)
         text = text.replace("raylab-mlflow:5000", mlflow).replace("--port=5000", f"--port={self.port['mlflow']}")
         for path in ("/results", "/etc/raylab", "/mlflow/"):
             text = text.replace(path, f"{self.folder}{path}")
