@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "versions.json"
 
+OWN = ("objects.py", "stages/own_object.py")
 NETWORKS, BODIES = ("core/networks.py", "core/architectures.py"), ("core/bodies.py", "core/blocks.py")
 # The files that decide what an artifact of a kind holds. Comments, docstrings and layout do not count.
 CODE = {
@@ -30,13 +31,13 @@ CODE = {
         *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py", "core/seeding.py",
         "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py", "core/objectives.py",
         "engine/worker.py",
-        "stages/architecture.py", "objects.py",
+        "stages/architecture.py", "stages/norm.py", *OWN,
     ],
     "phased_network": [
         "stages/phases.py", "stages/training.py", "stages/recipe.py", "stages/images.py", "core/fit.py",
         *NETWORKS, *BODIES, "core/torchvision_bodies.py", "core/augment.py", "core/schedules.py",
         "core/seeding.py", "core/construct.py", "core/adversary.py", "core/pgd.py", "core/balls.py",
-        "core/objectives.py", "engine/worker.py", "stages/architecture.py", "objects.py",
+        "core/objectives.py", "engine/worker.py", "stages/architecture.py", "stages/norm.py", *OWN,
     ],
     "imported": [
         "stages/own.py", "stages/architecture.py", "stages/images.py", "objects.py", "core/networks.py",
@@ -53,7 +54,7 @@ CODE = {
     "constructed": [
         "stages/construction.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/pgd.py",
         "core/balls.py", "core/objectives.py", "core/masking.py", "core/construct.py", "core/seeding.py",
-        *NETWORKS, "engine/worker.py",
+        *NETWORKS, "engine/worker.py", "stages/norm.py", *OWN,
     ],
     "inverted": [
         "stages/inversion.py", "stages/attacked.py", "stages/images.py", "core/compiled.py", "core/invert.py",
@@ -65,7 +66,7 @@ CODE = {
     "patterns": ["stages/patterns.py", "stages/images.py", "core/patterns.py", "core/seeding.py"],
     "universal": [
         "stages/patterns.py", "stages/construction.py", "stages/images.py", "core/patterns.py", "core/seeding.py",
-        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "engine/worker.py",
+        "core/balls.py", "core/pgd.py", "core/objectives.py", *NETWORKS, "engine/worker.py", "stages/norm.py", *OWN,
     ],
     "patterned": [
         "stages/patterns.py", "stages/images.py", "core/patterns.py", "core/construct.py", "core/seeding.py",
@@ -85,7 +86,7 @@ CODE = {
     "changed": [
         "stages/corruption.py", "stages/images.py", "core/corruptions.py", "core/blurs.py", "core/warps.py",
         "core/spatter.py", "core/frost.py", "stages/frost.py", "core/fourier_basis.py", "core/spectra.py",
-        "core/seeding.py", "core/evaluate.py", *NETWORKS, "engine/worker.py",
+        "core/seeding.py", "core/evaluate.py", *NETWORKS, "engine/worker.py", *OWN,
     ],
     "frost": ["stages/frost.py", "data/decode.py"],
     "band_passed": ["stages/band.py", "core/spectra.py", "engine/worker.py"],

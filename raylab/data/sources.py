@@ -19,6 +19,7 @@ from raylab.data.embedded import Digits, seefar
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.npz import Npz
+from raylab.data.own import Own
 from raylab.data.parquet import Parquet
 from raylab.data.photos import Photos
 from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader, listed, readable
@@ -88,6 +89,7 @@ SOURCES: Mapping[str, Source] = {
         files="train.npz (or train/set.npz) and test.npz",
         own_classes=True,
     ),
+    "own": Source(Own, ("function", "arguments", "class_names", "mean", "std"), own_classes=True),
     "image_folder": Source(
         ImageFolder, ("folder", "mean", "std", "size"), files="train/CLASS/*.png and test/CLASS/*.png"
     ),

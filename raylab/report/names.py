@@ -15,5 +15,6 @@ NAMES = {
     "restricted_imagenet": "Restricted ImageNet",
     "parquet": "Parquet images",
     "npz": "NumPy arrays",
+    "own": "Own images",
     "image_folder": "Image folder",
 }

@@ -11,11 +11,12 @@ from raylab.config import Config
 from raylab.config.radius import Radius
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
-from raylab.core.balls import BALLS, Norm
 from raylab.core.fit import Adversary as Attack
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
 from raylab.engine.identity import ADDED_LATER
+from raylab.stages.images import ImageSpec
+from raylab.stages.norm import BallName, ball, pinned_norm
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
 # learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.
@@ -51,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class Adversary(Config):
     """The adversary of adversarial training: untargeted PGD from the clean image, in pixel units of [0, 1]."""
 
-    norm: Norm = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball
     eps: Radius  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps
@@ -73,8 +74,7 @@ class Adversary(Config):
 
     @property
     def attack(self) -> Attack:
-        ball = BALLS[self.norm](self.eps)
-        return adversary.pgd(ball, self.steps, self.step_share, self.ramp)
+        return adversary.pgd(ball(self.norm, self.eps), self.steps, self.step_share, self.ramp)
 
 
 class Recipe(Config):
@@ -156,6 +156,13 @@ class Recipe(Config):
                 "and the training may stop before it is there; set adversary.ramp: 0"
             )
         return self
+
+    def pinned(self, images: ImageSpec) -> Recipe:
+        """With the code of an adversary's ball of one's own. Raises ValueError where it is none on such images."""
+        if (one := self.adversary) is None:
+            return self
+        norm = pinned_norm(one.norm, one.eps, images)
+        return self.model_copy(update={"adversary": one.model_copy(update={"norm": norm})})
 
     @property
     def stop(self) -> Stop | None:

@@ -32,6 +32,7 @@ def test_every_source_that_was_promised_is_there() -> None:
         "restricted_imagenet",
         "parquet",
         "npz",
+        "own",
         "image_folder",
     }
 

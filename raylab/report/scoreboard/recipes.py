@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raylab.core.balls import BALLS
+from raylab.report.scoreboard.protocol import norm_label
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 
 # Ilyas et al. 2019, appendix C.2 and C.3 and table 3. Their adversary has its whole radius from the first epoch on.
@@ -105,6 +105,6 @@ def _told(name: str, value: object) -> str:
 
 
 def _adversary(one: Adversary) -> str:
-    norm = BALLS[one.norm].label
+    norm = norm_label(one.norm)
     ramp = f", ramp {one.ramp:g}" if one.ramp else ""
     return f"adversary {norm} {one.eps:.3g} by {one.steps} × {one.step_share:g}{ramp}"
