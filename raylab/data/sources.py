@@ -12,7 +12,7 @@ import numpy as np
 
 from raylab.core.seefar import World
 from raylab.data import digest
-from raylab.data.cifar import Cifar10, lossless_subset
+from raylab.data.cifar import CIFAR100, Cifar10, lossless_subset
 from raylab.data.cifar_shifted import Cifar10_1
 from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
@@ -65,6 +65,7 @@ SOURCES: Mapping[str, Source] = {
         files="FashionMNIST/raw/train-images-idx3-ubyte[.gz]",
     ),
     "cifar10": Source(Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"),
+    "cifar100": Source(lambda: CIFAR100, files="cifar-100-python/train and test"),
     "cifar10_1": Source(
         Cifar10_1, ("version", "folder"), files="CIFAR-10.1/datasets/cifar10.1_v6_data.npy (and labels) and CIFAR-10"
     ),

@@ -126,7 +126,7 @@ class _Rooted(_Source):
 class KnownData(_Rooted):
     """The field's data sets, from a data root."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]  # which data
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_lossless_subset"]  # which data
 
 
 class ShiftedData(_Rooted):

@@ -26,6 +26,7 @@ def test_every_source_that_was_promised_is_there() -> None:
         "mnist",
         "fashion_mnist",
         "cifar10",
+        "cifar100",
         "cifar10_1",
         "cifar10_lossless_subset",
         "constructed_datasets",
