@@ -41,7 +41,7 @@ from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview
 from raylab.site import Site, SiteFile, home
-from raylab.stages import architecture
+from raylab.stages.own_object import modules_of
 from raylab.stop import STOPPED, interruptible
 from raylab.tracking import NullTracker, Publication, Run, Tracker, TrackerError
 
@@ -231,7 +231,7 @@ def _ready(
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
             print(f"{where}{note}", file=sys.stderr, flush=True)
-            modules = architecture.modules_of(closure(stage for study in studies for stage in study.cells.values()))
+            modules = modules_of(closure(stage for study in studies for stage in study.cells.values()))
             idle = _idle(studies, site.store)
             problems += [f"{site_origin}: {line}" for line in _obstacles(site, modules, idle)]
     except (StoreError, ValueError) as error:

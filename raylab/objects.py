@@ -51,6 +51,13 @@ def find(reference: str) -> Any:
     return found
 
 
+def find_same(reference: str, known: Mapping[str, str]) -> Any:
+    """The object, where its modules have the sha256 that is known of them. Raises ValueError as `find` otherwise."""
+    if wrong := list(differing(known)):
+        raise ValueError(f"{'; '.join(wrong)}; workers need the driver's modules: submit the folder that has them")
+    return find(reference)
+
+
 def code(reference: str) -> dict[str, str]:
     """The sha256 of the source of the module that defines the object, and of the modules that it imports, directly or
     not, unless they are installed; by the modules' names.

@@ -1,4 +1,4 @@
-"""A separate package's network in a matrix on Ray: workers find it, and compute what is computed without Ray."""
+"""A separate package's pieces in a matrix on Ray: workers find them, and compute what is computed without Ray."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from raylab.cluster import preflight
 from raylab.cluster.backend import RayBackend
 from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
-from raylab.engine.stage import closure
+from raylab.engine.stage import Compute, Stage, closure
 from raylab.engine.store import Store
-from raylab.experiments.transfer import Controls, TransferMatrix, plan
+from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
 from raylab.site import Actors, SiteFile, Trials
-from raylab.stages.architecture import modules_of
+from raylab.stages.corruption import Corruptions, changed
+from raylab.stages.images import ImageSpec
+from raylab.stages.own_object import modules_of
 from raylab.stages.recipe import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
@@ -35,7 +37,7 @@ def matrix(weights: Path) -> TransferMatrix:
             "targets": (FACTORY,),
             "kinds": ("det",),
             "seeds": (0,),
-            "attack": {"steps": 2},
+            "attack": {"steps": 2, "norm": "own_pieces.balls:UpperHalf"},
             "train": Recipe(epochs=1),
             "controls": Controls(unperturbed=False, random_labels=False, untrained=False, robust=None, leakage=None),
             "robustness": None,
@@ -44,8 +46,17 @@ def matrix(weights: Path) -> TransferMatrix:
     )
 
 
+def corrupted(cells: dict[object, Stage]) -> Stage:
+    """What a network of the matrix says of test images under the package's corruption."""
+    standard = next(of for cell, of in cells.items() if isinstance(cell, Cell) and cell.role == "standard")
+    data, images = standard.inputs["data"], ImageSpec((1, 8, 8), 10, (0.5,), (0.25,))
+    changes, compute = Corruptions(names=("own_pieces.corruptions:dark_rows",)), Compute(batch_rows=30, shard_rows=60)
+    return changed(changes, {"own": standard.inputs["model"]}, data, images, 0, compute, rows=100, name="changed")
+
+
 def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> None:
-    cells = plan(matrix(tmp_path / "weights.pt"))
+    cells: dict[object, Stage] = dict(plan(matrix(tmp_path / "weights.pt")))
+    cells["changed"] = corrupted(cells)
     site = SiteFile(actors=Actors(max=2, gpus=0.0), trials=Trials(gpus=0.0), no_progress_seconds=60)
     inline = runner.build(cells, Store(str(tmp_path / "inline")), InlineBackend(), toy.Recorder())
     on_ray = runner.build(cells, Store(str(tmp_path / "ray")), RayBackend(site), toy.Recorder())
@@ -54,7 +65,7 @@ def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> Non
 
 def test_nodes_tell_before_anything_is_computed_of_modules_that_they_lack_or_have_otherwise(tmp_path: Path) -> None:
     modules = modules_of(closure(plan(matrix(tmp_path / "weights.pt")).values()))
-    assert set(modules) == {"own_pieces", "own_pieces.networks"}
+    assert set(modules) == {"own_pieces", "own_pieces.balls", "own_pieces.networks"}
     site = SiteFile(store=str(tmp_path), actors=Actors(gpus=0.0), trials=Trials(gpus=0.0), tracking="none")
     preflight.check_cluster(site, modules)
     with pytest.raises(preflight.SiteError) as refused:

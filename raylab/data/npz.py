@@ -19,8 +19,12 @@ from raylab.data.reader import (
     Pixels,
     RawFile,
     check_class_names,
+    check_image_array,
     check_labels,
+    check_pixels,
+    check_whole_numbers,
     missing,
+    numbered,
     per_channel,
 )
 
@@ -71,11 +75,7 @@ class Npz:
         own = self._ids(path, rows)
         order = np.argsort(own)
         images = _array(path, IMAGES)[order[np.searchsorted(own, ids, sorter=order)]]
-        low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
-        if images.dtype == np.float32 and not (low >= 0.0 and high <= 1.0):  # nan fails too
-            raise DataError(
-                f"{path}: pixels lie in [0, 1], got {low:.4g} to {high:.4g}; divide them, or do not normalise"
-            )
+        check_pixels(images, str(path))
         return images
 
     def content(self, root: Path, split: str) -> list[RawFile]:
@@ -94,19 +94,11 @@ class Npz:
         """(N, C, H, W), of which nothing but the header is read."""
         path = self._path(root, split)
         shape, dtype = _header(path, IMAGES)
-        if len(shape) != 4 or dtype not in (np.uint8, np.float32):
-            raise DataError(
-                f"{path}: {IMAGES}: uint8 or float32 of shape (N, C, H, W), got {dtype} {shape}; channels come first"
-            )
+        check_image_array(shape, dtype, f"{path}: {IMAGES}")
         return shape
 
     def _numbers(self, path: Path, name: str, rows: int) -> NDArray[Any]:
-        found = _array(path, name)
-        if found.shape != (rows,) or found.dtype.kind not in "iu":
-            raise DataError(
-                f"{path}: {name}: a whole number for each of {rows} images, got {found.dtype} {found.shape}"
-            )
-        return found
+        return check_whole_numbers(_array(path, name), rows, f"{path}: {name}")
 
     def _ids(self, path: Path, rows: int) -> Ids:
         if IDS not in _names(path):
@@ -119,8 +111,7 @@ class Npz:
     def _names(self, root: Path) -> tuple[str, ...]:
         if self.class_names is not None:
             return self.class_names
-        labels = self._numbers(self._path(root, "train"), LABELS, self._shape(root, "train")[0])
-        return tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+        return numbered(self._numbers(self._path(root, "train"), LABELS, self._shape(root, "train")[0]))
 
 
 def _names(path: Path) -> list[str]:

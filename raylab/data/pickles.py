@@ -1,4 +1,4 @@
-"""Read the pickles of CIFAR-10 without trusting them.
+"""Read the pickles of CIFAR-10 and CIFAR-100 without trusting them.
 
 A pickle is a program. This one may build dicts, lists, numbers and text, and byte arrays by the stand-ins
 below. No other name is resolved: no code of numpy or of anyone else runs on what the file says.
@@ -103,5 +103,5 @@ def load(path: Path) -> dict[str, Any]:
             raise pickle.UnpicklingError(f"a dict is expected, got {type(value).__name__}")
         names = {key.decode() if isinstance(key, bytes) else str(key): item for key, item in value.items()}
     except _DAMAGED as error:
-        raise DataError(f"{path}: refused as a pickle of CIFAR-10: {error}; copy the original file again") from error
+        raise DataError(f"{path}: refused as a pickle of CIFAR: {error}; copy the original file again") from error
     return {key: item.values if isinstance(item, _Array) else item for key, item in names.items()}

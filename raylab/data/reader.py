@@ -134,6 +134,31 @@ def check_labels(labels: NDArray[Any], num_classes: int, where: str) -> None:
         )
 
 
+def check_image_array(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
+    """Raise DataError unless an array of this shape and type can be images."""
+    if len(shape) != 4 or dtype not in (np.uint8, np.float32):
+        raise DataError(f"{where}: uint8 or float32 of shape (N, C, H, W), got {dtype} {shape}; channels come first")
+
+
+def check_pixels(images: Pixels, where: str) -> None:
+    """Raise DataError unless float32 pixels lie in [0, 1]."""
+    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
+    if images.dtype == np.float32 and not (low >= 0.0 and high <= 1.0):  # nan fails too
+        raise DataError(f"{where}: pixels lie in [0, 1], got {low:.4g} to {high:.4g}; divide them, or do not normalise")
+
+
+def check_whole_numbers(array: NDArray[Any], rows: int, where: str) -> NDArray[Any]:
+    """The array; raise DataError unless it has a whole number for each image."""
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
+        raise DataError(f"{where}: a whole number for each of {rows} images, got {array.dtype} {array.shape}")
+    return array
+
+
+def numbered(labels: NDArray[Any]) -> tuple[str, ...]:
+    """Class names where none are given: 0 to the largest label."""
+    return tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+
+
 def check_class_names(names: Sequence[object], where: str) -> tuple[str, ...]:
     """The names, which must be text that a page can hold, each once; else DataError."""
     seen = dict[str, None]()  # as an ordered set

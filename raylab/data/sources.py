@@ -12,13 +12,14 @@ import numpy as np
 
 from raylab.core.seefar import World
 from raylab.data import digest
-from raylab.data.cifar import Cifar10, lossless_subset
+from raylab.data.cifar import CIFAR100, Cifar10, lossless_subset
 from raylab.data.cifar_shifted import Cifar10_1
 from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.npz import Npz
+from raylab.data.own import Own
 from raylab.data.parquet import Parquet
 from raylab.data.photos import Photos
 from raylab.data.reader import SPLITS, Cut, DataError, Description, Images, Reader, listed, readable
@@ -64,6 +65,7 @@ SOURCES: Mapping[str, Source] = {
         files="FashionMNIST/raw/train-images-idx3-ubyte[.gz]",
     ),
     "cifar10": Source(Cifar10, files="cifar-10-batches-py/data_batch_1 or cifar10/plain_text/train-*.parquet"),
+    "cifar100": Source(lambda: CIFAR100, files="cifar-100-python/train and test"),
     "cifar10_1": Source(
         Cifar10_1, ("version", "folder"), files="CIFAR-10.1/datasets/cifar10.1_v6_data.npy (and labels) and CIFAR-10"
     ),
@@ -88,6 +90,7 @@ SOURCES: Mapping[str, Source] = {
         files="train.npz (or train/set.npz) and test.npz",
         own_classes=True,
     ),
+    "own": Source(Own, ("function", "arguments", "class_names", "mean", "std"), own_classes=True),
     "image_folder": Source(
         ImageFolder, ("folder", "mean", "std", "size"), files="train/CLASS/*.png and test/CLASS/*.png"
     ),

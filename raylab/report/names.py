@@ -8,6 +8,7 @@ NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
     "cifar10_lossless_subset": "CIFAR-10, lossless subset",
     "photos": "Patches of photographs",
     "cifar10_1": "CIFAR-10.1",
@@ -15,5 +16,6 @@ NAMES = {
     "restricted_imagenet": "Restricted ImageNet",
     "parquet": "Parquet images",
     "npz": "NumPy arrays",
+    "own": "Own images",
     "image_folder": "Image folder",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +10,14 @@ from raylab import objects
 from raylab.core import architectures
 from raylab.core.later import Tensor, last_relu, networks, nn, torch
 from raylab.engine.identity import fingerprint
-from raylab.engine.stage import Stage
 from raylab.label import Label
 from raylab.stages.images import ImageSpec
 from raylab.stages.own_network import OwnNetwork
+from raylab.stages.own_object import Coded
 
 
 @dataclass(frozen=True)
-class Factory:
+class Factory(Coded):
     """The identity of an architecture of one's own: what is called, with what, and the code that runs then."""
 
     factory: str
@@ -54,17 +54,9 @@ def build(network: Architecture | Mapping[str, Any], images: ImageSpec, seed: in
     if isinstance(network, str):
         return networks.build(network, i.shape, i.num_classes, i.mean, i.std, seed)
     factory = network if isinstance(network, Factory) else Factory(**network)
-    if wrong := list(objects.differing(factory.code)):
-        raise ValueError(f"{'; '.join(wrong)}; workers need the driver's modules: submit the folder that has them")
-    make = objects.find(factory.factory)
+    make = objects.find_same(factory.factory, factory.code)
     arguments = _with_lists(factory.arguments)  # as YAML has them, from a config as from a manifest
     return networks.adopt(lambda: make(**arguments), i.shape, i.num_classes, i.mean, i.std, seed)
-
-
-def modules_of(stages: Iterable[Stage]) -> dict[str, str]:
-    """The modules of one's own that the networks of these stages run, with their sha256: every worker needs them."""
-    made = (getattr(stage.config, "network", None) for stage in stages)
-    return {name: digest for one in made if isinstance(one, Factory) for name, digest in one.code.items()}
 
 
 def survey(network: Architecture | Mapping[str, Any], images: ImageSpec) -> last_relu.Penultimate:

@@ -15,7 +15,7 @@ from raylab.config import Config
 from raylab.config.radius import Radius
 from raylab.core import masking, objectives
 from raylab.core.apgd import WEIGHT
-from raylab.core.balls import BALLS, Ball, Norm
+from raylab.core.balls import Ball
 from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.objectives import Classifier
@@ -26,6 +26,7 @@ from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.attacked import attacked, check_precision
 from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.norm import BallName, ball, pinned_norm
 from raylab.stages.weights import load_network
 
 Aim = Kind | Literal["own", "untargeted"]  # own: towards the class that an image has
@@ -36,7 +37,7 @@ LAST_SHARE, MOMENTUM = 0.02, 1.0 - WEIGHT  # of a cosine schedule: the last step
 class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
-    norm: Norm = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball
     eps: Radius = 1.0  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=100_000)] = 20  # steps of gradient descent
     # Length of a step; None: 2.5 eps / steps. Of the cosine schedule that of the first step; None: eps.
@@ -63,7 +64,11 @@ class Attack(Config):
 
     @property
     def ball(self) -> Ball:
-        return BALLS[self.norm](self.eps)
+        return ball(self.norm, self.eps)
+
+    def pinned(self, images: ImageSpec) -> Attack:
+        """With the code of a ball of one's own. Raises ValueError where it is none on such images."""
+        return self.model_copy(update={"norm": pinned_norm(self.norm, self.eps, images)})
 
     @property
     def step(self) -> float:
@@ -209,7 +214,7 @@ def construct(
     check_precision(compute.precision, model, *ensemble)
     if model in ensemble:
         raise ValueError(f"construct: the ensemble holds the source {model.label}, which cannot be misled and spared")
-    construction = Construction(aim, attack, images.num_classes, seed, split, compute)
+    construction = Construction(aim, attack.pinned(images), images.num_classes, seed, split, compute)
     inputs = {"data": data, "model": model} | {f"{MEMBER}{index}": member for index, member in enumerate(ensemble)}
     passes = rows * attack.steps * (1 + len(ensemble))
     return Stage("constructed", 3, construction, inputs, ConstructBody(construction), name, passes)

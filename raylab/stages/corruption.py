@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.config.radius import Radius
@@ -25,6 +25,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs
 from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.own_object import check_call, name_or_own, own, pinned
 from raylab.stages.weights import load_network
 
 Bytes = NDArray[np.uint8]  # (N, C, H, W)
@@ -58,15 +59,8 @@ BY_PILLOW: Mapping[str, tuple[tuple[float, ...], Callable[[Image.Image, float], 
 NAMES = (*corruptions.CORRUPTIONS, *BY_PILLOW)  # all 19 of CIFAR-10-C
 
 
-def _known(name: str) -> str:
-    if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(NAMES)}"
-        raise ValueError(f"no corruption of that name, got {name!r}; {remedy}")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_known)]
+# Or module:function of one's own, called as `corrupt(images, severity, ids, seed)`: (N, C, H, W) of uint8 to the same.
+Name = Annotated[str, name_or_own(NAMES, "corruption")]
 
 
 class Corruptions(Config):
@@ -88,6 +82,13 @@ class Corruptions(Config):
         if FROST not in self.names and self.frost is not None:
             raise ValueError(f"names: {FROST} is not among them, got its photographs; add it there")
         return self
+
+    def pinned(self, images: ImageSpec) -> Corruptions:
+        """With the code of corruptions of one's own. Raises ValueError where one is none of such images."""
+        for name in self.names:
+            if name not in NAMES:
+                _check_own(name, images)
+        return self.model_copy(update={"names": tuple(pinned(name) for name in self.names)})
 
     def photographs(self) -> Stage | None:
         """Those of frost, where it is asked for.
@@ -160,6 +161,8 @@ def corrupted(
     frozen: Sequence[Photograph] = (),  # frost's photographs
 ) -> Bytes:
     """The images as the benchmark stores them."""
+    if name not in NAMES:
+        return _by_own(name, severity, images, ids, seed)
     if name in BY_PILLOW:
         return np.stack([_by_pillow(name, severity, image) for image in images]) if len(images) else images
     return corruptions.as_bytes(corruptions.corrupt(name, severity, images, ids, seed, frozen))
@@ -219,7 +222,7 @@ class ChangedBody:
         variants = identity.changes.variants()
         return {
             "n": len(rows["id"]),
-            "variants": tuple(what for what, _ in variants),
+            "variants": tuple(str(what) for what, _ in variants),
             "levels": tuple(level for _, level in variants),
             "clean": {name: float(rows["clean"][:, k].mean()) for k, name in enumerate(identity.models)},
             "accuracy": {
@@ -251,6 +254,7 @@ def changed(
         check_bandwidths(changes.low, changes.high, images)
     else:
         _check_images(changes, images)
+        changes = changes.pinned(images)
         if (frozen := changes.photographs()) is not None:
             inputs[FROST] = frozen
     identity = Changed(changes, tuple(models), seed, compute.measuring)
@@ -266,6 +270,35 @@ def _check_images(changes: Corruptions, images: ImageSpec) -> None:
         raise ValueError(f"corruptions.names: {SATURATE} changes colours, got grey images; leave it out")
     if FROST in changes.names:
         check_size(SMALLEST, (height, width), corruptions.scale((height, width)))
+
+
+def _by_own(name: str, severity: int, images: Bytes, ids: NDArray[np.int64], seed: int) -> Bytes:
+    """Raises ValueError for anything but images of that shape in bytes."""
+    changed = own(name)(images.copy(), severity, ids, seed)
+    if not isinstance(changed, np.ndarray) or changed.shape != images.shape or changed.dtype != np.uint8:
+        got = f"{changed.dtype} {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
+        raise ValueError(f"{name}: uint8 images of shape {images.shape} are needed, got {got}; give back the like")
+    return changed
+
+
+def _check_own(name: str, images: ImageSpec) -> None:
+    """Two images at each severity: together, again, and each alone. Raises ValueError where that makes a difference."""
+    check_call(name, own(name), "corrupt(images, severity, ids, seed)", 4)
+    ids = np.array([3, 8])
+    shown = (255 * seeding.uniform(0, "own corruption", ids, math.prod(images.shape))).astype(np.uint8)
+    shown = shown.reshape(2, *images.shape)
+    for severity in corruptions.SEVERITIES:
+        try:
+            first, again = (_by_own(name, severity, shown, ids, 0) for _ in range(2))
+            alone = np.concatenate([_by_own(name, severity, shown[i : i + 1], ids[i : i + 1], 0) for i in range(2)])
+        except Exception as error:  # whatever somebody's function does
+            raise ValueError(f"{name}: severity {severity}: {type(error).__name__}: {error}") from error
+        for how, other in (("when it is called again", again), ("of an image alone", alone)):
+            if not np.array_equal(first, other):
+                raise ValueError(
+                    f"{name}: severity {severity}: it gives other pixels {how}; draw random numbers from seed and id "
+                    "(raylab.core.seeding), never from the batch or a global generator"
+                )
 
 
 def check_bandwidths(low: tuple[int, ...], high: tuple[int, ...], images: ImageSpec) -> None:

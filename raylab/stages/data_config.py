@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from raylab import data as raw
-from raylab.config import Config
+from raylab import objects
+from raylab.config import AnyValue, Config
 from raylab.core.seefar import World
 from raylab.engine.identity import ADDED_LATER
 
@@ -124,7 +126,7 @@ class _Rooted(_Source):
 class KnownData(_Rooted):
     """The field's data sets, from a data root."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar10_lossless_subset"]  # which data
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_lossless_subset"]  # which data
 
 
 class ShiftedData(_Rooted):
@@ -199,11 +201,7 @@ class ParquetData(_OwnData):
         return {**super().options(seed), **{name: value for name, value in given.items() if value is not None}}
 
 
-class NpzData(_Rooted):
-    """Anybody's arrays, sets that were exported as npz first."""
-
-    name: Literal["npz"]  # which data
-    folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
+class _ArrayData(_Rooted):
     class_names: tuple[str, ...] | None = None  # names of the labels 0, 1, ...; None: their numbers
     # Mean of pixels, for all or each channel; a network's first layer is (x - mean) / std.
     mean: float | tuple[float, ...] = 0.5
@@ -211,8 +209,33 @@ class NpzData(_Rooted):
 
     def options(self, seed: int) -> Mapping[str, object]:
         del seed
-        given = {"folder": self.folder, "class_names": self.class_names, "mean": self.mean, "std": self.std}
+        given = {"class_names": self.class_names, "mean": self.mean, "std": self.std}
         return {name: value for name, value in given.items() if value is not None}
+
+
+class NpzData(_ArrayData):
+    """Anybody's arrays, sets that were exported as npz first."""
+
+    name: Literal["npz"]  # which data
+    folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        return {**super().options(seed), **({} if self.folder is None else {"folder": self.folder})}
+
+
+class OwnData(_ArrayData):
+    """Whatever a function of one's own gives."""
+
+    name: Literal["own"]  # which data
+    # module:function, called as `function(split, root, **arguments)`: images (N, C, H, W), uint8 or float32 in [0, 1],
+    # and labels (N,), of the splits "train" and "test"; `root` is data.root, RAYLAB_DATA or None. The arrays are part
+    # of the identity, the code that made them is not.
+    function: Annotated[str, AfterValidator(objects.check_reference)]
+    arguments: dict[str, AnyValue] = Field(default={})  # keyword arguments of the function
+
+    def options(self, seed: int) -> Mapping[str, object]:
+        made = {"function": self.function, "arguments": json.dumps(self.arguments, sort_keys=True)}
+        return {**super().options(seed), **made}
 
 
 class FolderData(_OwnData):
@@ -231,6 +254,7 @@ DataConfig = Annotated[
     | RestrictedImageNetData
     | ParquetData
     | NpzData
+    | OwnData
     | FolderData,
     Field(discriminator="name"),
 ]

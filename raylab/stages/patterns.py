@@ -18,6 +18,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack
 from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.norm import built_in
 from raylab.stages.weights import load_network
 
 
@@ -150,10 +151,11 @@ class PatternedBody:
         }
 
 
-def random_patterns(images: ImageSpec, eps: float, norm: Norm, seed: int, name: str) -> Stage:
+def random_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: str) -> Stage:
     """One random texture a class, of size `eps`: it tells the class and shows nothing of it (Jordan)."""
-    BALLS[norm](eps)  # raises on a bad radius
-    identity = Textures(norm, eps, images.shape, images.num_classes, seed)
+    known = built_in(norm, "a random pattern a class (the control `leakage`)")
+    BALLS[known](eps)  # raises on a bad radius
+    identity = Textures(known, eps, images.shape, images.num_classes, seed)
     return Stage("patterns", 1, identity, {}, TexturesBody(identity), name)
 
 
@@ -165,7 +167,7 @@ def universal_patterns(
         raise ValueError(f"universal: at least 1 base image, got {base}")
     if attack.schedule is not None:
         raise ValueError(f"universal: an attack of equal steps, got schedule: {attack.schedule}; remove it")
-    identity = Universal(attack, base, images.num_classes, seed)
+    identity = Universal(attack.pinned(images), base, images.num_classes, seed)
     inputs = {"data": data, "model": model}
     passes = images.num_classes * base * attack.steps
     return Stage("universal", 1, identity, inputs, UniversalBody(identity), name, passes)

@@ -7,7 +7,7 @@ recipe is asked for. The schedule is its identity, and building it again replays
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raylab.core.fit import Epoch, State
@@ -69,6 +69,7 @@ def phased(network: Stage, phases: Sequence[Phase]) -> Stage:
     Raises ValueError where the phases are not in order, are not of one length, or differ in what cannot change.
     """
     training: Any = network.config
+    phases = [replace(phase, recipe=phase.recipe.pinned(training.images)) for phase in phases]
     ends, last = [phase.until for phase in phases], phases[-1].recipe
     for phase in phases:
         if differing := sorted(_differing(phase.recipe, last) - CHANGEABLE):

@@ -16,6 +16,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.norm import built_in
 
 KEPT = ("shape_class", "toogit_class")
 
@@ -137,10 +138,11 @@ def _paired(data: Artifact) -> Perturbed:
     return perturbed
 
 
-def noise_patterns(images: ImageSpec, eps: float, norm: Norm, seed: int, name: str) -> Stage:
+def noise_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: str) -> Stage:
     """One random pattern a class, of size `eps` (P5)."""
-    BALLS[norm](eps)  # raises on a bad radius
-    identity = ClassNoise(norm, eps, images.shape, images.num_classes, seed)
+    known = built_in(norm, "noise of a class")
+    BALLS[known](eps)  # raises on a bad radius
+    identity = ClassNoise(known, eps, images.shape, images.num_classes, seed)
     return Stage("class_noise", 1, identity, {}, ClassNoiseBody(identity), name)
 
 

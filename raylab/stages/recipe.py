@@ -11,11 +11,12 @@ from raylab.config import Config
 from raylab.config.radius import Radius
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
-from raylab.core.balls import BALLS, Norm
 from raylab.core.fit import OptimizerName, Stop
 from raylab.core.schedules import Schedule
 from raylab.core.trades import Trades, WeightPerturbation
 from raylab.engine.identity import ADDED_LATER
+from raylab.stages.images import ImageSpec
+from raylab.stages.norm import BallName, ball, pinned_norm
 
 # Ilyas et al. 2019, appendix C.2, with the defaults of MadryLab/robustness where the paper is silent (150 epochs, the
 # learning rate times 0.1 every 50, weight decay 5e-4); random crops and flips only.
@@ -59,7 +60,7 @@ class Adversary(Config):
 
     With `trades` it is that of TRADES, which starts at a random point beside the image (Zhang et al. 2019)."""
 
-    norm: Norm = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball
     eps: Radius  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps
@@ -90,11 +91,11 @@ class Adversary(Config):
     @property
     def arguments(self) -> dict[str, Any]:
         """Those of `fit`."""
-        ball = BALLS[self.norm](self.eps)
+        around = ball(self.norm, self.eps)
         with_awp = {"awp": WeightPerturbation(self.awp, self.awp_after or 0)} if self.awp is not None else {}
         if self.trades is not None:
-            return {"trades": Trades(ball, self.steps, self.step_share, self.ramp, self.trades), **with_awp}
-        return {"adversary": adversary.pgd(ball, self.steps, self.step_share, self.ramp), **with_awp}
+            return {"trades": Trades(around, self.steps, self.step_share, self.ramp, self.trades), **with_awp}
+        return {"adversary": adversary.pgd(around, self.steps, self.step_share, self.ramp), **with_awp}
 
     @property
     def passes(self) -> int:
@@ -183,6 +184,13 @@ class Recipe(Config):
                 "and the training may stop before it is there; set adversary.ramp: 0"
             )
         return self
+
+    def pinned(self, images: ImageSpec) -> Recipe:
+        """With the code of an adversary's ball of one's own. Raises ValueError where it is none on such images."""
+        if (one := self.adversary) is None:
+            return self
+        norm = pinned_norm(one.norm, one.eps, images)
+        return self.model_copy(update={"adversary": one.model_copy(update={"norm": norm})})
 
     @property
     def stop(self) -> Stop | None:

@@ -130,20 +130,14 @@ def train(
     by_margin = keep in ("top", "bottom")
     if by_margin and not 0.0 < keep_share < 1.0:
         raise ValueError(f"keep_share: a share in (0, 1) of the examples, got {keep_share}; keep: all takes every one")
+    recipe = recipe.pinned(images)
     training = Training(
         made, recipe, images, seed, labels, labels_seed if labels else 0, keep, keep_share if by_margin else None
     )
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
+    passes = recipe.passes * rows
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
-    return Stage(
-        "network",
-        1 if recipe.adversary is None else 2,
-        training,
-        inputs,
-        TrainBody(training),
-        name,
-        recipe.passes * rows,
-    )
+    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, TrainBody(training), name, passes)
 
 
 def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.norm import built_in
 
 KEPT = ("shape_class", "toogit_class")
 # Of which images some get it: those of the target class, whose label is right (Turner et al. 2019), or those of all
@@ -89,7 +90,7 @@ def triggered(
     seed: int,
     compute: Compute,
     *,
-    norm: Norm,
+    norm: str,
     eps: float,
     side: int,
     target: int,
@@ -102,9 +103,10 @@ def triggered(
     Raises ValueError where the trigger does not fit the images, the share is none or there is no class `target`.
     """
     check_side(images.shape, side)
-    BALLS[norm](eps)
+    known = built_in(norm, "a trigger")
+    BALLS[known](eps)
     chosen(np.zeros(0, np.int64), share, seed, "")
     if not 0 <= target < images.num_classes:
         raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")
-    identity = Triggered(way, norm, eps, side, target, share, images.shape, seed, compute.measuring)
+    identity = Triggered(way, known, eps, side, target, share, images.shape, seed, compute.measuring)
     return Stage("triggered", 1, identity, {"data": data}, TriggerBody(identity), name, rows)

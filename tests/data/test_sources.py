@@ -26,12 +26,14 @@ def test_every_source_that_was_promised_is_there() -> None:
         "mnist",
         "fashion_mnist",
         "cifar10",
+        "cifar100",
         "cifar10_1",
         "cifar10_lossless_subset",
         "constructed_datasets",
         "restricted_imagenet",
         "parquet",
         "npz",
+        "own",
         "image_folder",
     }
 

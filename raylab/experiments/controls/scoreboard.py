@@ -13,6 +13,7 @@ from raylab.report.scoreboard.protocol import (
     NORMS,
     differing,
     named,
+    norm_label,
     of_attack,
     of_data,
     of_networks,
@@ -61,7 +62,8 @@ def _leakage(found: MeasuredControls) -> Iterator[Evidence]:
 def _sets(found: MeasuredControls) -> Iterator[Evidence]:
     c, on, protocol = found.config, _on(found), _park(found)
     top, rest = (found.share("student", of, "other") for of in ("top", "bottom"))
-    at = on if c.top_eps is None else f"{named(c.data, found.note)}, {c.source}, {NORMS[c.attack.norm]} {c.top_eps:g}"
+    norm = norm_label(c.attack.norm)
+    at = on if c.top_eps is None else f"{named(c.data, found.note)}, {c.source}, {norm} {c.top_eps:g}"
     parts = _jordan(found)
     yield from measured(42, at, parts, {"top 40 %": top, "rest": rest, "top minus rest": top - rest})
     kind = "det" if "det" in c.kinds else c.kinds[0]
@@ -90,7 +92,7 @@ def _bugs(found: MeasuredControls, bugs: Bugs) -> Iterator[Evidence]:
 
 def _robust_source(found: MeasuredControls, eps: float) -> Iterator[Evidence]:
     c, robust = found.config, found.curve["robust"]
-    on = f"{named(c.data, found.note)}, {c.source}, {NORMS[c.attack.norm]} {eps:g}"
+    on = f"{named(c.data, found.note)}, {c.source}, {norm_label(c.attack.norm)} {eps:g}"
     clean, relabelled = robust.accuracy[eps], robust.next_class[eps]
     numbers = {"det": clean, "det relabelled": relabelled}
     numbers |= {"relabelled above clean": relabelled - clean, "det above chance": clean - found.chance}

@@ -69,6 +69,5 @@ def words(name: str) -> str:
 
 def family(corruption: str) -> str:
     """As the benchmark groups its corruptions; what it calls digital is among the others."""
-    return next(
-        (kind for kind in ("noise", "blur") if kind in corruption), "weather" if corruption in WEATHER else "others"
-    )
+    kinds = () if ":" in corruption else ("noise", "blur")  # of somebody's own it is not known
+    return next((kind for kind in kinds if kind in corruption), "weather" if corruption in WEATHER else "others")

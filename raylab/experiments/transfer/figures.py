@@ -15,7 +15,7 @@ from raylab.report.drawing import Pixels, calm, magnification, unit
 from raylab.report.later import Figure, Line2D, MaxNLocator
 from raylab.report.numbers import coefficient
 from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
-from raylab.report.scoreboard.protocol import NORMS
+from raylab.report.scoreboard.protocol import norm_label
 
 COUNT = 6
 READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
@@ -135,7 +135,7 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     caption = (
         f"{kind} from {source}, seed {seed}: the first training images of different classes whose label changes, "
         "whether or not the attack succeeded. Above an original its class, above a constructed image its new label, "
-        f"with ✗ where the source does not say it. {NORMS[attack.norm]} radius {attack.eps:g}; perturbations are shown "
-        f"× {factor} (grey is no change)."
+        f"with ✗ where the source does not say it. {norm_label(attack.norm)} radius {attack.eps:g}; perturbations are "
+        f"shown × {factor} (grey is no change)."
     )
     return images(f"panel_{kind}_{source}", f"{kind} from {source}", rows, caption, side=0.88)

@@ -12,7 +12,7 @@ from raylab.report.per_seed import student
 from raylab.stages.own import weights_of
 
 # Images of the whole set.
-FULL_TRAIN = {"cifar10": 50_000, "cifar10_1": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
+FULL_TRAIN = {"cifar10": 50_000, "cifar10_1": 50_000, "cifar100": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
 ABLE = 0.8  # test accuracy of ordinary networks below which a missing effect says little
 
 

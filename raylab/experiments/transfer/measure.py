@@ -21,7 +21,7 @@ from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
-from raylab.report.scoreboard.protocol import NORMS
+from raylab.report.scoreboard.protocol import norm_label
 from raylab.stages.dataset import SeeFarData
 
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
@@ -121,7 +121,7 @@ class Matrix(Findings[TransferMatrix, Cell]):
             "top": f", the {c.keep_share:.0%} of largest margin",
             "bottom": f", all but the {c.keep_share:.0%} of largest margin",
         }[c.keep]
-        return f"{', '.join(words)}: {NORMS[c.attack.norm]} radius {c.attack.eps:g}{kept}"
+        return f"{', '.join(words)}: {norm_label(c.attack.norm)} radius {c.attack.eps:g}{kept}"
 
     def row(self, source: str, target: str, kind: str) -> Row:
         return next(r for r in self.rows if (r.source, r.target, r.kind) == (source, target, kind))

@@ -15,6 +15,11 @@ from raylab.stages.dataset import DataConfig
 NORMS: dict[str, str] = {norm: ball.label for norm, ball in BALLS.items()}
 
 
+def norm_label(norm: str) -> str:
+    """As a page writes it; the ball of somebody's own by its reference."""
+    return NORMS.get(norm, str(norm))
+
+
 def differing(parts: Iterable[str]) -> str:
     """The parts that say something."""
     return "; ".join(part for part in parts if part)
@@ -58,4 +63,4 @@ def same_radius(ours: float, published: float) -> bool:
 
 
 def radius(attack: Attack) -> str:
-    return f"{NORMS[attack.norm]} {attack.eps:.3g}"
+    return f"{norm_label(attack.norm)} {attack.eps:.3g}"

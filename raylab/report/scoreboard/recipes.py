@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raylab.core.balls import BALLS
+from raylab.report.scoreboard.protocol import norm_label
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 
 # Ilyas et al. 2019, appendix C.2 and C.3 and table 3. Their adversary has its whole radius from the first epoch on.
@@ -105,7 +105,7 @@ def _told(name: str, value: object) -> str:
 
 
 def _adversary(one: Adversary) -> str:
-    norm = BALLS[one.norm].label
+    norm = norm_label(one.norm)
     ramp = f", ramp {one.ramp:g}" if one.ramp else ""
     trades = f", TRADES {one.trades:g}" if one.trades else ""
     awp = f", weights perturbed by {one.awp:g} after {one.awp_after or 0} epochs" if one.awp else ""
