@@ -110,6 +110,21 @@ def test_a_failure_of_the_machine_is_tried_again(tmp_path: Path) -> None:
     assert failed(cells, store).missing["x"] == "OSError: no space left on device"
 
 
+def test_a_store_that_cannot_be_tidied_hides_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a store that went read-only refuses first is what is told, and the other cells are tried."""
+
+    def refuse(_: Store, path: str, *__: object) -> None:
+        if "attempt-1" in path or path.endswith("FAILURE.json"):
+            raise StoreError(f"{path}: read-only")
+
+    monkeypatch.setattr(Store, "delete", refuse)
+    monkeypatch.setattr(Store, "put_json", refuse)
+    cells = {name: toy.squares(toy.numbers(20), name=name, broken=broken) for name, broken in (("a", (0,)), ("b", ()))}
+    with pytest.raises(BuildFailed, match="shard 0: ValueError: these rows cannot be squared") as failed:
+        runner.build(cells, Store(str(tmp_path)), InlineBackend(), toy.Recorder())
+    assert failed.value.built.keys() == {"b"}
+
+
 @pytest.mark.usefixtures("site")
 def test_a_failing_cell_leaves_a_page_a_table_and_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

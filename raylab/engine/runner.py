@@ -6,6 +6,7 @@ Running the same plan again resumes: stages with a manifest are skipped, and so 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -95,7 +96,8 @@ def attempt_shard(worker: Worker, stage: Stage, index: int, verdict: Verdict = l
     try:
         return WorkOutcome(stage, index, worker.run_shard(stage, index))
     except Exception as error:
-        worker.store.forget_attempts(stage, index)
+        with suppress(StoreError):  # the store may be what has failed, and `error` what tells of it
+            worker.store.forget_attempts(stage, index)
         if not verdict(error):
             raise
         worker.remember(stage, error, f"shard {index}: {describe(error)}")

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,7 +16,7 @@ import numpy as np
 from raylab.core.later import torch
 from raylab.data import DataError
 from raylab.engine import columns
-from raylab.engine.artifact import Artifact, Part
+from raylab.engine.artifact import Artifact, Part, StoreError
 from raylab.engine.columns import Batch
 from raylab.engine.stage import MapBatches, Reporter, Stage, Task, TaskContext
 from raylab.engine.store import MAX_ATTEMPTS, Store
@@ -98,7 +99,8 @@ class Worker:
         """Keep why a stage failed where it would fail again: raylab says with a ValueError that inputs do not do, but
         with a DataError that files are absent or cannot be read, which they may be tomorrow."""
         if isinstance(error, ValueError) and not isinstance(error, DataError):
-            self.store.remember_failure(stage, reason, str(self.provenance.get("code", "")))
+            with suppress(StoreError):  # what cannot be kept is tried again; the reason itself must be told
+                self.store.remember_failure(stage, reason, str(self.provenance.get("code", "")))
 
     def _source(self, stage: Stage) -> Artifact:
         if stage.key not in self._sources:

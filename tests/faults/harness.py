@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from raylab.engine.artifact import MANIFEST
 from raylab.engine.store import Store
@@ -31,7 +32,11 @@ STUDY = (
     "study=faults", "data.per_class=12", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]", "seeds=[0]",
     "attack.steps=3", "train.epochs=2", "controls.untrained=false", "controls.random_labels=false", "neighbours=50",
 )  # fmt: skip
+WHOLE = os.environ.get("FAULTS") == "all"  # `make faults`
 PATIENCE = 240.0  # seconds that an undisturbed run is given on a busy machine
+
+
+whole = pytest.mark.skipif(not WHOLE, reason="of `make faults`")
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.02) -> None:
@@ -44,7 +49,7 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, pause: 
 
 def times(quick: int, whole: int) -> range:
     """Seeds of the injections: few in `make test`, all in `make faults`."""
-    return range(whole if os.environ.get("FAULTS") == "all" else quick)
+    return range(whole if WHOLE else quick)
 
 
 @dataclass(frozen=True)
