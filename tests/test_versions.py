@@ -94,8 +94,11 @@ CODE = {
         "core/balls.py", "core/objectives.py", "core/seeding.py", *NETWORKS, *BODIES,
         "core/torchvision_bodies.py", "engine/worker.py",
     ],
-    "class_noise": ["stages/poison.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
-    "poisoned": ["stages/poison.py", "stages/images.py", "core/poison.py", "core/seeding.py", "engine/worker.py"],
+    "class_noise": ["stages/poison.py", "stages/patterns.py", "core/poison.py", "core/balls.py", "core/seeding.py"],
+    "poisoned": [
+        "stages/poison.py", "stages/patterns.py", "stages/images.py", "core/poison.py", "core/seeding.py",
+        "engine/worker.py",
+    ],
     "triggered": [
         "stages/trigger.py", "stages/images.py", "core/poison.py", "core/balls.py", "core/seeding.py",
         "engine/worker.py",
