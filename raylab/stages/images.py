@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from raylab.core.later import Tensor, torch
-from raylab.engine.columns import Column
+from raylab.engine.columns import Batch, Column
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,8 @@ def to_tensor(
     """float32 in [0, 1] on the device."""
     x = torch.from_numpy(np.require(images, requirements=("C", "W"))).to(device)  # Arrow's memory is read-only
     return x.float() / 255 if x.dtype == torch.uint8 else x
+
+
+def truths(batch: Mapping[str, Column]) -> Batch:
+    """Of images of See-Far, the classes of both features, which whatever is made of an image keeps; else nothing."""
+    return {name: batch[name] for name in ("shape_class", "toogit_class") if name in batch}
