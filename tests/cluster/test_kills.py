@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -40,6 +40,13 @@ def alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def of_this_cluster() -> Iterator[tuple[psutil.Process, str]]:
+    """The processes of `ray_cluster` with their command lines: other clusters of this machine have such workers too."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            yield process, " ".join(process.cmdline())
 
 
 def finished_shards(folder: Path) -> int:
@@ -86,7 +93,7 @@ def test_the_bytes_survive_the_end_of_an_actor(tmp_path: Path, inline: Store) ->
 
     def kill_one_actor() -> None:
         wait_for(lambda: finished_shards(tmp_path) >= 3)
-        actor = next(p for p in psutil.process_iter(["cmdline"]) if "MapWorker" in " ".join(p.info["cmdline"] or []))
+        actor = next(p for p, line in of_this_cluster() if "MapWorker" in line)
         os.kill(actor.pid, signal.SIGKILL)
         killed.append(actor.pid)
 
@@ -130,11 +137,7 @@ def test_a_task_goes_on_from_its_last_checkpoint_when_its_process_ends(tmp_path:
 
     def kill_the_trial() -> None:
         wait_for(lambda: steps.exists() and len(steps.read_text().split()) >= 7)
-        worker = next(
-            p
-            for p in psutil.process_iter(["cmdline"])
-            if (line := " ".join(p.info["cmdline"] or [])).startswith("ray::") and "1 counting artifact" in line
-        )
+        worker = next(p for p, line in of_this_cluster() if line.startswith("ray::") and "1 counting artifact" in line)
         os.kill(worker.pid, signal.SIGKILL)
         hold.unlink()
 

@@ -23,7 +23,8 @@ LOCAL = ROOT / "k8s" / "local"
 PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
 JOB = ["python", "jobs/transfer_matrix.py", "study=local", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]"]
 JOB += ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
-JOB += ["controls.random_labels=false"]
+JOB += ["controls.random_labels=false", "controls.leakage=null", "controls.robust=null", "neighbours=0"]
+JOB += ["robustness=null"]
 UP_SECONDS = 600  # cluster.py grants each of five parts 240, and some wait at the same time
 
 
@@ -39,6 +40,12 @@ def loaded(name: str) -> ModuleType:
 
 
 processes = loaded("processes")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not end when it is asked is killed soon."""
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -66,6 +73,7 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_service_ends_with_what_it_has_started_and_nothing_else_does(
     tmp_path: Path, bystander: psutil.Process, at_once: bool
@@ -113,9 +121,9 @@ def test_down_removes_nothing_while_a_process_is_there(tmp_path: Path, monkeypat
     (tmp_path / "postgres").mkdir()
     monkeypatch.syspath_prepend(str(LOCAL))
     cluster = loaded("cluster")
+    monkeypatch.setattr(sys.modules["processes"], "GRACE_SECONDS", 0.1)  # as it is imported there
     local = cluster.LocalCluster(tmp_path)
     with monkeypatch.context() as undying:
-        undying.setattr(sys.modules["processes"], "GRACE_SECONDS", 0.1)
         undying.setattr(psutil.Process, "kill", lambda _: None)
         undying.setattr(psutil.Process, "terminate", lambda _: None)
         local.ledger.services["worker"] = local.ledger.services.pop("service")
