@@ -99,12 +99,12 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()  # a program that starts it, such as taskset
     cwd: Path | None = None
+    name: str = "site"  # of the file of its site, where two drivers share a home
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
-    log: str = ""  # standard error of the last run
 
     def start(self) -> subprocess.Popen[bytes]:
         self.home.mkdir(parents=True, exist_ok=True)
-        site = self.home / "site.yaml"
+        site = self.home / f"{self.name}.yaml"
         if not site.exists() or site.read_text() != self.site:
             site.write_text(self.site)
         known = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV", "LANG") if name in os.environ}
@@ -135,7 +135,7 @@ class Job:
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
-                process.kill()
+                self.end()
                 raise
 
     def said(self) -> str:
