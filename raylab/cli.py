@@ -26,7 +26,7 @@ from raylab import command_line
 from raylab.config import ConfigError
 from raylab.config.objections import reason
 from raylab.core.later import torch
-from raylab.engine import kept_runs, provenance, runner
+from raylab.engine import kept_runs, plans, provenance, runner
 from raylab.engine.artifact import Artifact, StoreError
 from raylab.engine.backend import Backend, BackendAbsent, Listener
 from raylab.engine.progress import Progress
@@ -121,17 +121,13 @@ def show(experiment: AnyExperiment, studies: Sequence[tuple[Run, AnyBuilt]], sit
     for (run, of), one, broken in zip(measurable, results.publications, results.broken, strict=True):
         if broken:  # the run keeps what it has
             continue
-        attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, _study(of), one))
+        attempt("the store's tables", partial(kept_runs.keep, site.store, experiment.name, of, one))
         attempt("the tracker", partial(publish, run, one, html))
     absent = [f"Nothing to show of {one}" for one in results.absent]
     places = f"\npage      {page}\ntracking  {site.tracker.describe()}"
     text = "\n\n".join([*(results.full_texts if site.full else results.texts), *absent])
     attempt("the terminal", lambda: print(text + places, flush=True))
     attempt.end()
-
-
-def _study(of: AnyBuilt) -> str:
-    return str(getattr(of.config, "study", ""))
 
 
 class NotShown(Exception):
@@ -191,7 +187,9 @@ def job(
             uris = (file.store_uri, file.tracking_uri)
             studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
             site = replace(site, full=arguments.full, retry=arguments.retry)
-            yield studies, site
+            begun = plans.begun(site.store, Path(sys.argv[0]).stem, [] if arguments.dry_run else studies)
+            with begun:
+                yield studies, site
         except ConfigError as error:
             _end(BAD_INPUT, redacted(str(error), *uris))
         except (BuildFailed, NotShown, BackendAbsent, StoreError, TrackerError) as error:
@@ -249,6 +247,14 @@ def _site(file: SiteFile, dry_run: bool, work: str) -> Site:
     if dry_run:  # shows and does nothing: neither Ray nor MLflow is worth its seconds of importing
         return Site(file, store, InlineBackend(), NullTracker(), reports, dry_run)
     return Site(file, store, _backend(file, work), _tracker(file), reports)
+
+
+def site_of_store(site_path: str | None, store: str | None) -> Site:
+    """Where the results of a store are shown again. Raises ConfigError, StoreError, TrackerError."""
+    _, file = command_line.loaded(SiteFile, [], site_path)
+    site = _site(file if store is None else file.model_copy(update={"store": store, "backend": "inline"}), False, "")
+    site.tracker.check()
+    return site
 
 
 def _idle(studies: Sequence[AnyStudy], store: Store) -> bool:

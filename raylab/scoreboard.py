@@ -151,7 +151,7 @@ def _track(name: Name, built: Sequence[AnyBuilt], results: Results, site: Site, 
         if broken:  # the run keeps what it has
             continue
         with suppress(BuildFailed), site.tracker.job(experiment.folder(one.config), result.parent) as run:
-            kept_runs.keep(site.store, name, one.config.study, result)
+            kept_runs.keep(site.store, name, one, result)
             cli.publish(run, result, page)
             if one.missing and failure is not None:
                 raise failure

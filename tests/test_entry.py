@@ -29,7 +29,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store(str(tmp_path_factory.mktemp("store")))
     built = small.built(small.SEEFAR, store)
     (publication,) = EXPERIMENT.results([built]).publications
-    kept_runs.keep(store, "transfer_matrix", "seefar", publication)
+    kept_runs.keep(store, "transfer_matrix", built, publication)
     return store
 
 
@@ -48,19 +48,19 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, st
 
 def test_a_store_is_listed_shown_and_tabled(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     where = ("--store", store.uri)
-    header, line = said(capsys, "ls", *where).splitlines()
+    header, line = said(capsys, "store", "ls", *where).splitlines()
     assert header.split() == ["run", "experiment", "study", "finished", "verdict"]
     assert line.split()[1:3] == ["transfer_matrix", "seefar"]
-    header, *lines = said(capsys, "ls", "constructed", *where).splitlines()
-    assert header.split() == ["key", "kind", "name", "rows", "bytes", "finished"]
+    header, *lines = said(capsys, "store", "ls", "constructed", *where).splitlines()
+    assert header.split() == ["key", "kind", "name", "rows", "bytes", "finished", "studies"]
     assert lines
-    assert len(said(capsys, "ls", "all", *where).splitlines()) > len(lines) + 1
+    assert len(said(capsys, "store", "ls", "all", *where).splitlines()) > len(lines) + 1
     key = lines[0].split()[0]
-    shown = said(capsys, "show", key, *where)
+    shown = said(capsys, "store", "show", key, *where)
     assert f"\nkey: {key}" in shown
     assert "\n  aim: " in shown
     assert re.search(r"\ninputs: \{data: [0-9a-f]{64}, model: [0-9a-f]{64}\}\n", shown)
-    table = said(capsys, "table", "transfer_matrix", *where).splitlines()
+    table = said(capsys, "store", "table", "transfer_matrix", *where).splitlines()
     assert table[0].startswith("run,study,")
     assert all(row.split(",")[1] == "seefar" for row in table[1:])
 
@@ -76,17 +76,17 @@ def test_what_is_not_there_ends_with_a_message_and_a_code(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ("--store", store.uri)
-    assert refused(capsys, "show", "0123456789ab", *where) == (
+    assert refused(capsys, "store", "show", "0123456789ab", *where) == (
         1,
-        f"key 0123456789ab: one artifact, got none in {store.uri}; `raylab ls` lists them\n",
+        f"key 0123456789ab: one artifact, got none in {store.uri}; see `raylab store ls all`\n",
     )
-    code, text = refused(capsys, "table", "transfer", *where)
+    code, text = refused(capsys, "store", "table", "transfer", *where)
     assert (code, "did you mean transfer_matrix?" in text) == (2, True)
     code, text = refused(capsys, "run", "transfer_matrx")
     assert (code, text) == (2, "run transfer_matrx: no such experiment; did you mean transfer_matrix?\n")
     code, text = refused(capsys, "run")
     assert (code, "an experiment is needed: transfer_matrix, " in text) == (2, True)
-    assert said(capsys, "ls", "--store", str(tmp_path)) == f"no runs in {tmp_path}\n"
+    assert said(capsys, "store", "ls", "--store", str(tmp_path)) == f"no runs in {tmp_path}\n"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ FLOORS = [
     ("raylab.__main__", 5),
     ("raylab.command_line", 5),
     ("raylab.suites", 5),
+    ("raylab.store_commands", 5),
+    ("raylab.replan", 5),
     ("raylab.scoreboard", 5),
     ("raylab", 1),
 ]

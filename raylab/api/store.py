@@ -106,13 +106,13 @@ class ReadStore:
     def artifact(self, key: str) -> Artifact:
         """By its key or the start of it, at least 4 hex digits.  Raises StoreError where none or several have it."""
         if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},64}}", key):
-            raise StoreError(f"key {key!r}: {SHORTEST} to 64 hex digits; `raylab ls` lists them")
+            raise StoreError(f"key {key!r}: {SHORTEST} to 64 hex digits; see `raylab store ls all`")
         folders = [folder for kind in self.store.kinds() for folder in self.store.folders(kind)]
         near = [folder for folder in folders if folder.rsplit("/", 1)[-1].startswith(key[:KEY_PREFIX])]
         found = [one for one in map(self.store.at, near) if one is not None and one.key.startswith(key)]
         if len(found) != 1:
             what = f"several: {', '.join(one.label for one in found)}" if found else "none"
-            raise StoreError(f"key {key}: one artifact, got {what} in {self.store.shown}; `raylab ls` lists them")
+            raise StoreError(f"key {key}: one artifact, got {what} in {self.store.shown}; see `raylab store ls all`")
         return found[0]
 
     def images(self, key: str) -> ImageSet:

@@ -1,4 +1,4 @@
-"""Anybody's arrays: what `raylab export --format npz` writes, and any other npz of images and labels."""
+"""Anybody's arrays: what `raylab store export --format npz` writes, and any other npz of images and labels."""
 
 from __future__ import annotations
 

@@ -51,12 +51,14 @@ class Part:
         if isinstance(read, dict) and _PART.keys() - {"device", "seconds"} <= read.keys() <= _PART.keys():
             part = cls(**read)
             typed = all(type(value) in _PART[name] for name, value in read.items())  # bool is no int here
-            if typed and part.bytes >= 0 and (part.rows or 0) >= 0 and _SHA256.fullmatch(part.sha256):
+            named = typed and _PATH.fullmatch(part.path) and _SHA256.fullmatch(part.sha256)
+            if named and part.bytes >= 0 and (part.rows or 0) >= 0:
                 return part
         raise ValueError(f"no part has path, rows, bytes and sha256 like {read!r:.200}")
 
 
 _SHA256 = re.compile("[0-9a-f]{64}")
+_PATH = re.compile(r"(attempt-[A-Za-z0-9]+/)?[A-Za-z0-9_][A-Za-z0-9_.-]*")  # never out of the artifact's folder
 _PART: Mapping[str, tuple[type, ...]] = {
     "path": (str,),
     "rows": (int, type(None)),
@@ -155,6 +157,18 @@ class Artifact:
         if not pieces:
             raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
         return pa.concat_tables(pieces)
+
+    def damages(self) -> list[str]:
+        """A line for each part that is missing or has other bytes than were committed; all of them are read."""
+
+        def damage(part: Part) -> str:
+            try:
+                self._checked(part)
+            except CorruptArtifact as error:
+                return str(error)
+            return ""
+
+        return list(filter(None, self.store.at_once(damage, self.parts)))
 
     def without_images(self) -> columns.Batch:
         """All columns but `image`, of all rows."""

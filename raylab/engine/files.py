@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from raylab.engine.artifact import StoreError
 from raylab.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words
+TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{8}$")  # of a file that is being written
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import short
 from raylab.engine.store import Store
+from raylab.engine.study import AnyBuilt
 from raylab.tracking import Publication
 
 FOLDER = "runs"
@@ -45,9 +46,10 @@ class KeptRun:
     config: Mapping[str, Any]
     headline: str  # the table that a reader came for
     tables: Mapping[str, KeptTable]
+    stages: tuple[str, ...] | None = None  # the keys of its artifacts; None: of an older raylab
 
 
-def keep(store: Store, experiment: str, study: str, publication: Publication) -> None:
+def keep(store: Store, experiment: str, built: AnyBuilt, publication: Publication) -> None:
     """Write, or replace, the run of a publication.  Raises StoreError."""
     parent = publication.parent
     tables = {
@@ -58,7 +60,7 @@ def keep(store: Store, experiment: str, study: str, publication: Publication) ->
     content = {
         "schema": SCHEMA,
         "experiment": experiment,
-        "study": study,
+        "study": str(getattr(built.config, "study", "")),
         "key": parent.key,
         "verdict": parent.tags.get("verdict", ""),
         "commit": parent.tags.get("mlflow.source.git.commit", ""),
@@ -66,6 +68,7 @@ def keep(store: Store, experiment: str, study: str, publication: Publication) ->
         "config": json.loads(parent.tags.get("raylab.config", "{}")),
         "headline": publication.headline,
         "tables": tables,
+        "stages": sorted({artifact.key for artifact in built.artifacts.values()}),
     }
     store.put_json(f"{store.root}/{FOLDER}/{experiment}/{short(parent.key)}.json", content)
 
@@ -88,4 +91,5 @@ def _read(store: Store, paths: list[str]) -> Iterator[KeptRun]:
             for name, table in content["tables"].items()
         }
         known = {name: value for name, value in content.items() if name in KeptRun.__dataclass_fields__}
-        yield KeptRun(**{**known, "tables": tables})
+        stages = tuple(known["stages"]) if known.get("stages") is not None else None
+        yield KeptRun(**{**known, "tables": tables, "stages": stages})

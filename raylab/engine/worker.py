@@ -74,17 +74,20 @@ class Worker:
             return artifact.parts[index]
         if (done := self.store.shard(stage, index)) is not None:
             return done
-        body = stage.config
         if self.store.attempt(stage, index) > MAX_ATTEMPTS:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
-        fix_numerics(self.device)
         started = time.monotonic()
-        source = self._source(source_of(stage))
-        start = index * body.compute.shard_rows
-        rows = source.batch(start, start + body.compute.shard_rows)
-        table = columns.to_table(mapped(self._opened(stage), rows, body.compute.batch_rows))
-        data, seconds = columns.to_parquet(table), time.monotonic() - started
-        return self.store.put_shard(stage, index, data, table.num_rows, self._device(), seconds)
+        data, rows = self.compute(stage, index)
+        return self.store.put_shard(stage, index, data, rows, self._device(), time.monotonic() - started)
+
+    def compute(self, stage: Stage, index: int) -> tuple[bytes, int]:
+        """The Parquet file of that shard and its number of rows; the store is read, and not written."""
+        fix_numerics(self.device)
+        compute = stage.config.compute
+        source, start = self._source(source_of(stage)), index * compute.shard_rows
+        rows = source.batch(start, start + compute.shard_rows)
+        table = columns.to_table(mapped(self._opened(stage), rows, compute.batch_rows))
+        return columns.to_parquet(table), table.num_rows
 
     def finish(self, stage: Stage, parts: list[Part]) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""

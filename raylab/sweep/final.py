@@ -11,6 +11,7 @@ from raylab.engine.stage import closure
 from raylab.report.per_seed import PerSeed
 from raylab.site import Site
 from raylab.sweep.measure import over, seed_by_seed
+from raylab.sweep.records import Records
 from raylab.sweep.results import BEFORE, LAST_VALUES, WINNER, FinalResult, SweepResults, best_for
 from raylab.sweep.schedule import under
 from raylab.sweep.space import Needs, Prepared, measured
@@ -39,6 +40,8 @@ def finals(prepared: Prepared, results: SweepResults, site: Site) -> Iterator[Fi
         for measure, of in measures.items()
         for cell, stage in of.items()
     }
+    keys = sorted({stage.key for stage in cells.values()})  # as the records of trials say theirs: this is no garbage
+    site.store.put_json(f"{Records(site.store, prepared.key).folder}/final.json", {"stages": keys})
     artifacts = runner.build(cells, site.store, site.backend, Progress(), site.retry)
 
     def by_seed(name: str, where: str) -> dict[str, PerSeed]:
