@@ -24,11 +24,11 @@ demo: install
 DEMO := configs/transfer_matrix/demo
 
 test: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --durations 25
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 25
 
 # For daily work: without what starts processes, trains networks or simulates.
 test-quick: install
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
 
 # What CI runs besides the tests' own calls of these.
 check: install

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
-# Files that start processes, train networks or simulate for more than a few seconds, besides those of whole folders.
+# Files that start clusters of their own; and those that start processes, train networks or simulate for more than a few
+# seconds, besides those of whole folders.
+CLUSTERS = ("kills", "local_cluster", "rendered_processes", "submission", "secrets", "tune_sweep", "connect")
 SLOW = (
-    "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert",
+    "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert", "jobs", "cli",
     "mlflow_database", "mlflow_places", "mlflow_processes", "quantities", "remote", "stop",
 )  # fmt: skip
 
@@ -110,18 +112,24 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook, and used to come before this one
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests by groups: one has all that start clusters or end processes, which would meet."""
-    names = ("backend", "kills", "submission", "jobs", "cli", "tune_sweep", "local_cluster", "rendered_processes")
-    names += ("connect", "secrets")
-    alone = {f"test_{name}.py" for name in names}
-    slow = {f"test_{name}.py" for name in SLOW}
+    """Two processes share the tests by groups, the longest groups first: what is in one group never runs at once.
+
+    One has what uses the common cluster, one what starts clusters of its own: two of these at a time are enough for two
+    cores. None ends a process that it has not started, nor uses a port that it has not been given.
+    """
+    clusters = {f"test_{name}.py" for name in CLUSTERS}
+    slow = {f"test_{name}.py" for name in (*SLOW, *CLUSTERS)}
+    rank: dict[str, int] = {}  # of groups
     for item in items:
-        meets = "ray_cluster" in getattr(item, "fixturenames", ()) or item.path.name in alone
-        folder = item.path.parent.name
-        group = "processes" if meets else folder if folder == "report" else item.path.name
+        folder, fixtures = item.path.parent.name, getattr(item, "fixturenames", ())
+        own, common = item.path.name in clusters, "ray_cluster" in fixtures
+        group = "common cluster" if common else "clusters" if own else folder if folder == "report" else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
-        if meets or folder in ("experiments", "faults", "sweep", "stages") or item.path.name in slow:
+        is_slow = own or common or folder in ("experiments", "faults", "sweep", "stages") or item.path.name in slow
+        if is_slow:
             item.add_marker(pytest.mark.slow)
+        rank[group] = min(rank.get(group, 9), 0 if own or common else 1 if is_slow else 2)
+    items.sort(key=lambda item: rank[next(item.iter_markers("xdist_group")).args[0]])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

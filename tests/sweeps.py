@@ -57,7 +57,7 @@ SWEEP: dict[str, Any] = {
 }
 KINDS: dict[str, dict[str, Any]] = {
     "random": {},
-    "slow": {"trials": 10, "space": {"students.det.lr": {"loguniform": [1e-4, 3e-2]}}, "final": None},
+    "slow": {"trials": 8, "space": {"students.det.lr": {"loguniform": [1e-4, 3e-2]}}, "final": None},
     "grid": {
         "space": {"students.det.lr": {"grid": [1e-3, 1e-2]}, "students.det.batch_size": {"grid": [32, 64]}},
         "sampler": "grid",
@@ -69,7 +69,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 ASHA = {
     "scheduler": {"name": "asha", "grace": 2, "reduction": 2},
-    "space": {"students.det.lr": {"grid": [1e-2, 1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 6e-5, 7e-5]}},
+    "space": {"students.det.lr": {"grid": [1e-2, 1e-5, 2e-5, 3e-5, 4e-5]}},
     "config": {**BASE, "students": {"det": {"epochs": 12, "schedule": "constant"}}},
     "sampler": "grid",
     "trials": None,

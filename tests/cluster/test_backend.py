@@ -104,11 +104,8 @@ def test_a_shard_that_raises_is_reported_and_a_second_run_computes_only_what_is_
 
 
 def test_the_pool_asks_for_the_share_of_a_gpu_and_the_device_follows_what_ray_assigns(tmp_path: Path) -> None:
-    """Two GPUs that only Ray believes in: a worker with a share of one is told "cuda", one without stays on the CPU."""
-    data = toy.numbers(40)
-    half = runner.build(
-        {"x": toy.squares(data)}, Store(str(tmp_path / "gpu")), ray_backend(4, gpus=0.5), toy.Recorder()
-    )
-    none = runner.build({"x": toy.squares(data)}, Store(str(tmp_path / "cpu")), ray_backend(2), toy.Recorder())
+    """Two GPUs that only Ray believes in: a worker with a share of one is told "cuda". Without one it stays on the CPU,
+    or the bytes above would differ."""
+    cells = {"x": toy.squares(toy.numbers(40))}
+    half = runner.build(cells, Store(str(tmp_path)), ray_backend(1, gpus=0.5), toy.Recorder())
     assert set(half["x"].batch()["on"]) == {"cuda"}
-    assert set(none["x"].batch()["on"]) == {"cpu"}

@@ -30,13 +30,6 @@ from k8s import commands, kuberay
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 QUICK = ["study=rendered", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]", *SMALL]
-QUICK += [
-    "controls.unperturbed=false",
-    "controls.leakage=null",
-    "controls.robust=null",
-    "neighbours=0",
-    "robustness=null",
-]
 
 
 class Machine:
