@@ -277,6 +277,7 @@ ERRORS = [
     Error(
         "more workers than the driver knows of", RUN, f"{WORKER}.replicas", 1, "RAYLAB_WORKERS is 2, the driver has 1"
     ),
+    Error("bad input that is tried again", RUN, f"{HEAD_POD}.containers.0.env.5", GONE, "RAYLAB_RETRIED is not set"),
     Error("a queue that is scaled", RUN, "spec.rayClusterSpec.enableInTreeAutoscaling", True, "a queued run", "kueue"),
 ]
 
