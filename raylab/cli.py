@@ -65,6 +65,7 @@ LIKE = {
     "·": "*",
     "≈": "~",
 }
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray gives it to the driver of a submitted job
 SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without these a command would go on elsewhere
 
 
@@ -225,6 +226,7 @@ def _ready(
         names = [str(getattr(given, "study", "")) for given in configs.values()]
         site = _site(file, dry_run, f"{Path(sys.argv[0]).stem}: {', '.join(names)}")
         if not dry_run:
+            _keep_log(site.store)
             where = f"store     {site.store.shown}\ntracking  {site.tracker.describe()}\nreports   {site.reports}"
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
@@ -323,7 +325,18 @@ def _command(argv: Sequence[str] | None) -> str:
     return "".join(said) + shlex.join(words)
 
 
+def _keep_log(store: Store) -> None:
+    if SUBMITTED in os.environ:
+        from raylab.cluster import submitted
+
+        submitted.keep_log(store)
+
+
 def _end(code: int, message: str) -> NoReturn:
     with suppress(OSError):  # nobody reads it, or nothing more can be written
         print(message, file=sys.stderr, flush=True)
+    if code == BAD_INPUT and SUBMITTED in os.environ:
+        from raylab.cluster import submitted
+
+        submitted.end_without_retry(code)
     raise SystemExit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ def test_every_job_of_the_readme_is_run_by_a_test_and_every_job_is_in_the_readme
     assert named == {path.stem for path in (ROOT / "jobs").glob("*.py")} >= set(EXPERIMENTS)
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_docs.py")
     assert {name for name in named if name not in JOBS and f"{name}.py" not in tests} == NOT_RUN
+
+
+def test_every_dependency_has_its_reason_in_the_decisions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    names = {re.split(r"[\[<>=]", each)[0] for each in wanted} - {project["name"]}
+    decisions = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    assert {name for name in names if f"*{name}*" not in decisions} == set()
 
 
 def test_the_readme_is_short() -> None:

@@ -121,6 +121,29 @@ def test_a_job_with_its_working_directory_is_tracked_and_another_without_finds_i
     assert any(name.startswith("MapWorker(Map(evaluating ") for name in actors)
 
 
+@pytest.mark.parametrize(("retried", "status"), [("", "FAILED"), ("true", "STOPPED")])
+def test_bad_input_stops_a_job_that_would_be_tried_again(
+    head: Mapping[str, str], tmp_path: Path, retried: str, status: str
+) -> None:
+    """KubeRay's operator tries again what has failed, and not what was stopped."""
+    runtime = json.dumps({"env_vars": {"RAYLAB_HOME": str(tmp_path), "RAYLAB_RETRIED": retried}})
+    submitted = ["ray", "job", "submit", "--submission-id", f"bad-{status}", "--runtime-env-json", runtime, "--"]
+    # Known before there is a store, and after.
+    bad = ["atack.eps=1"] if retried else ["--site", str(tmp_path / "site.yaml")]
+    (tmp_path / "site.yaml").write_text("tracking: http://127.0.0.1:1\n")
+    ran = subprocess.run(
+        [*submitted, *JOB, *bad], env=dict(head), cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+    asked = ["ray", "job", "status", f"bad-{status}"]
+    told = subprocess.run(asked, env=dict(head), capture_output=True, text=True, timeout=120, check=True)
+    assert {"FAILED": "failed", "STOPPED": "was stopped"}[status] in told.stdout + told.stderr
+    if retried:
+        assert "atack.eps" in ran.stdout
+        assert "this job is stopped" in ran.stdout
+    else:
+        assert "MLflow at http://127.0.0.1:1" in (tmp_path / "store" / "logs" / f"bad-{status}.log").read_text()
+
+
 def listed(head: Mapping[str, str], what: str) -> list[str]:
     """The names of Ray's state API."""
     command = ["ray", "list", what, "--address", head["RAY_API_SERVER_ADDRESS"], "--format", "json", "--detail"]

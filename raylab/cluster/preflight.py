@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import ray
 from ray._private.utils import estimate_available_memory
@@ -16,6 +19,11 @@ from raylab.cluster.probe import Sight
 from raylab.redaction import public
 from raylab.site import SiteFile, too_full
 
+WORKERS = (
+    "RAYLAB_WORKERS"  # nodes with CPUs that a cluster of fixed size has been given (k8s/components/run/fixed-size)
+)
+JOIN_SECONDS = 300  # after a restart of the head its workers need 85 s to find it again
+JOIN_POLL_SECONDS = 2
 NAMED = 3  # nodes in a message
 SMI_SECONDS = 20
 
@@ -46,18 +54,53 @@ def check_machine(site: SiteFile, gpus: int | None) -> None:
 def check_cluster(site: SiteFile, modules: Mapping[str, str] | None = None) -> None:
     """Against the nodes of the cluster that is joined and what workers on them see, of `modules` too: name -> sha256.
     Raises SiteError, all at once."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]
     problems = _loose_ends(site)
-    if not site.autoscaling:  # nodes that come when they are asked for cannot be judged by those there are
+    declared = 0 if site.autoscaling else _declared()
+    nodes = _joined(declared)
+    if declared and not _working(nodes):
+        problems.append(
+            f"{WORKERS}: no worker of {declared} has joined within {JOIN_SECONDS} s; see why their Pods do not come"
+        )
+    elif not site.autoscaling:  # nodes that come when they are asked for cannot be judged by those there are
         problems += _shortfalls(
             site, [node["Resources"] for node in nodes], "no node of the cluster has all; they have"
         )
     with_gpus = bool(site.actors.gpus or site.trials.gpus)
-    working = [node for node in nodes if node["Resources"].get("CPU", 0) > 0] or nodes  # a head may have no CPUs
-    seen = probe.ask(working, site.store_uri, with_gpus, modules or {})
+    seen = probe.ask(_working(nodes) or nodes, site.store_uri, with_gpus, modules or {})
     problems += disagreements(site, probe.here(site.store_uri), seen)
     if problems:
         raise SiteError("\n".join(problems))
+
+
+def _declared() -> int:
+    """Workers that are to be waited for. Raises SiteError."""
+    text = os.environ.get(WORKERS, "0")
+    if not text.isdecimal():
+        raise SiteError(f"{WORKERS}: a number of workers is needed, got {text!r}; set it to theirs, or unset it")
+    return int(text)
+
+
+def _joined(declared: int) -> list[Mapping[str, Any]]:
+    """Nodes that are alive, when the declared workers have joined, or after JOIN_SECONDS: one that is lost for good
+    ends no run that the others can do. Says on stderr that it waits."""
+    begin, told = time.monotonic(), -1
+    while True:
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        there, is_late = len(_working(nodes)), time.monotonic() - begin >= JOIN_SECONDS
+        count = f"workers   {there} of {declared} have joined"
+        if there >= declared or is_late:
+            if told >= 0:  # it has waited
+                print(f"{count}; going on" + " without the others" * is_late, file=sys.stderr, flush=True)
+            return nodes
+        if there != told:
+            print(f"{count}; waiting up to {JOIN_SECONDS} s for the others", file=sys.stderr, flush=True)
+            told = there
+        time.sleep(JOIN_POLL_SECONDS)
+
+
+def _working(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those with CPUs: a head may have none."""
+    return [node for node in nodes if node["Resources"].get("CPU", 0) > 0]
 
 
 def disagreements(site: SiteFile, driver: Sight, seen: Mapping[str, Sight | str]) -> list[str]:

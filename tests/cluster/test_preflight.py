@@ -64,6 +64,52 @@ def test_a_head_without_cpus_is_fine_where_nodes_come_when_asked(monkeypatch: py
         SiteFile(autoscaling=True)
 
 
+def joining(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
+    """A head without CPUs, and as many workers as are said, one number after each look, two seconds apart."""
+    head = {"Alive": True, "NodeID": "head", "NodeManagerHostname": "head", "Resources": {"memory": 8 * GB}}
+    workers = [head | {"NodeID": f"{i:08d}", "Resources": {"CPU": 2, "memory": 4 * GB}} for i in range(9)]
+    looks, clock = iter(counts), [0.0]
+
+    def look() -> list[dict[str, Any]]:
+        return [head, *workers[: next(looks, counts[-1])]]
+
+    monkeypatch.setattr(preflight.ray, "nodes", look)
+    monkeypatch.setattr(preflight.probe, "ask", lambda *_: {})
+    monkeypatch.setattr(preflight.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(preflight.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+
+
+def test_the_declared_workers_of_a_fixed_cluster_are_waited_for_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(preflight.WORKERS, "2")
+    joining(monkeypatch, 0, 0, 1, 2)
+    preflight.check_cluster(SiteFile())
+    assert capsys.readouterr().err.splitlines() == [
+        "workers   0 of 2 have joined; waiting up to 300 s for the others",
+        "workers   1 of 2 have joined; waiting up to 300 s for the others",
+        "workers   2 of 2 have joined; going on",
+    ]
+    joining(monkeypatch, 2)
+    preflight.check_cluster(SiteFile())
+    assert capsys.readouterr().err == ""
+
+
+def test_workers_that_do_not_come_are_done_without_and_named_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(preflight.WORKERS, "2")
+    joining(monkeypatch, 1)
+    preflight.check_cluster(SiteFile())
+    assert "1 of 2 have joined; going on without the others" in capsys.readouterr().err
+    joining(monkeypatch, 0)
+    with pytest.raises(preflight.SiteError, match=r"^RAYLAB_WORKERS: no worker of 2 has joined within 300 s; see why"):
+        preflight.check_cluster(SiteFile())
+    monkeypatch.setenv(preflight.WORKERS, "two")
+    with pytest.raises(preflight.SiteError, match=r"RAYLAB_WORKERS: a number of workers is needed, got 'two'; set it"):
+        preflight.check_cluster(SiteFile())
+
+
 def test_a_head_without_cpus_is_asked_only_where_there_is_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = nodes(monkeypatch, {"CPU": 0}, {"CPU": 2})
     preflight.check_cluster(SiteFile())

@@ -37,9 +37,22 @@ def of_rayjob(job: dict[str, Any]) -> Iterator[str]:
         container = group["template"]["spec"]["containers"][0]
         lines = _node(group, group["template"]["spec"], container)
         yield from (f"container {container['name']}: {line}" for line in lines)
+    yield from _of_driver(spec, cluster)
     queued = "kueue.x-k8s.io/queue-name" in job["metadata"].get("labels", {})
     if queued and cluster.get("enableInTreeAutoscaling"):
         yield "a queued run must have a fixed number of workers: enableInTreeAutoscaling is true"
+
+
+def _of_driver(spec: dict[str, Any], cluster: dict[str, Any]) -> Iterator[str]:
+    """What it is told of the manifest: whether it is tried again, and how many workers a fixed cluster has."""
+    environment = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
+    given = {each["name"]: each.get("value") for each in environment}
+    if spec.get("backoffLimit") and not given.get("RAYLAB_RETRIED"):
+        yield "RAYLAB_RETRIED is not set: bad input would be tried again, each time on a new cluster"
+    said = given.get("RAYLAB_WORKERS")
+    workers = sum(group["replicas"] for group in cluster["workerGroupSpecs"])
+    if said != (expected := "0" if cluster.get("enableInTreeAutoscaling") else str(workers)):
+        yield f"RAYLAB_WORKERS is {said}, the driver has {expected} workers to wait for"
 
 
 def _node(group: dict[str, Any], spec: dict[str, Any], container: dict[str, Any]) -> Iterator[str]:

@@ -10,14 +10,17 @@ from k8s.pods import Pod
 # Secrets and claims are made by hand or by a tool for secrets, and never committed: the first lines of k8s/README.md.
 # The code of a run can take every one of its namespace, so that there are none but those that it is given anyway.
 OBJECT_STORE = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"}
+REGISTRY = {".dockerconfigjson"}
 SECRETS = {
     "raylab": {
         "raylab-ray-token": {"auth_token"},
         "raylab-object-store": OBJECT_STORE,
         "raylab-mlflow-login": {"username", "password"},
+        "raylab-registry": REGISTRY,
     },
     "raylab-mlflow": {
         "raylab-object-store": OBJECT_STORE,
+        "raylab-registry": REGISTRY,
         "raylab-mlflow-database": {"uri"},
         "raylab-mlflow-admin": {"username", "password", "flask-secret-key", "basic_auth.ini"},
     },
@@ -30,6 +33,8 @@ def problems(objects: list[dict[str, Any]], found: Iterable[Pod]) -> Iterator[st
     names = {(each["kind"], _namespace(each), each["metadata"]["name"]) for each in objects}
     of_runs = {_namespace(each) for each in objects if each["kind"] == "RayJob"}
     for each in objects:
+        for login in each.get("imagePullSecrets", ()):  # of a ServiceAccount
+            yield from (f"{each['metadata']['name']}: {line}" for line in _key(_namespace(each), login["name"], None))
         if each["kind"] == "Secret":
             yield f"Secret {each['metadata']['name']} is part of the manifests: secrets are never committed"
         if each["kind"] == "RayJob":

@@ -274,6 +274,10 @@ ERRORS = [
     Error("a worker without keys", RUN, f"{WORKER_POD}.containers.0.envFrom", GONE, "worker: s3://raylab/store", GPUS),
     Error("a head without keys", RUN, f"{HEAD_POD}.containers.0.envFrom", GONE, "head: s3://raylab/store", "kueue"),
     Error("a worker without a home", RUN, f"{WORKER_POD}.containers.0.env.1", GONE, "worker: RAYLAB_HOME (None)"),
+    Error(
+        "more workers than the driver knows of", RUN, f"{WORKER}.replicas", 1, "RAYLAB_WORKERS is 2, the driver has 1"
+    ),
+    Error("bad input that is tried again", RUN, f"{HEAD_POD}.containers.0.env.5", GONE, "RAYLAB_RETRIED is not set"),
     Error("a queue that is scaled", RUN, "spec.rayClusterSpec.enableInTreeAutoscaling", True, "a queued run", "kueue"),
 ]
 

@@ -167,7 +167,7 @@ def test_the_namespace_of_runs_holds_nothing_that_a_run_may_not_have(name: str) 
     assert "raylab-ray-token" in named
     assert named <= set(references.SECRETS["raylab"])
     page = (K8S / "README.md").read_text()
-    made = re.findall(r"kubectl -n (\S+) create secret generic (\S+)", page)
+    made = re.findall(r"kubectl -n (\S+) create secret (?:generic|docker-registry) (\S+)", page)
     assert sorted(made) == sorted((where, secret) for where, them in references.SECRETS.items() for secret in them)
 
 
@@ -186,6 +186,55 @@ def test_metrics_are_asked_of_ports_that_the_pods_have(name: str) -> None:
     for each in place(name):
         if each["metadata"]["name"] == "raylab-grafana-dashboards":
             assert all(re.search(r"/kuberay/v1\.7\.0/config/grafana/\w+\.json$", url) for url in each["data"].values())
+
+
+@pytest.mark.parametrize("name", ["gpu-autoscaled", "kueue"])
+def test_every_account_of_production_can_log_in_where_the_image_is(name: str) -> None:
+    accounts = [each for each in place(name) if each["kind"] == "ServiceAccount"]
+    assert {pod.spec["serviceAccountName"] for pod in pods(place(name))} <= {e["metadata"]["name"] for e in accounts}
+    assert all(each["imagePullSecrets"] == [{"name": "raylab-registry"}] for each in accounts)
+
+
+def test_the_queues_of_the_example_hold_one_run_and_no_second() -> None:
+    """By Kueue's rule each kind of Pod goes to the first flavor that has room for all of it."""
+    read = list(YAML(typ="safe", pure=True).load_all((K8S / "examples" / "kueue-queues.yaml").read_text()))
+    (queue,) = [each for each in read if each["kind"] == "ClusterQueue"]
+    (local,) = [each for each in read if each["kind"] == "LocalQueue"]
+    assert local["metadata"] == {"name": queue_of("kueue"), "namespace": "raylab"}
+    assert local["spec"]["clusterQueue"] == queue["metadata"]["name"]
+    flavors = {each["metadata"]["name"]: each.get("spec", {}) for each in read if each["kind"] == "ResourceFlavor"}
+    (group,) = queue["spec"]["resourceGroups"]
+    assert [each["name"] for each in group["flavors"]] == list(flavors) == ["raylab-cpu", "raylab-gpu"]
+    left = [{each["name"]: amount(each["nominalQuota"]) for each in one["resources"]} for one in group["flavors"]]
+    for pod in (pod for pod in pods(place("kueue")) if pod.name in ("head", "worker", "submitter")):
+        (asked,) = [container["resources"]["requests"] for container in pod.spec["containers"]]
+        needed = {name: amount(quantity) * pod.most for name, quantity in asked.items()}
+        flavor = [fits(needed, one) for one in left].index(True)
+        left[flavor] |= {name: left[flavor][name] - number for name, number in needed.items()}
+        if pod.name == "worker":
+            assert flavor == 1
+            assert pod.spec["nodeSelector"] == flavors["raylab-gpu"]["nodeLabels"]
+            assert not any(fits(needed, one) for one in left)
+
+
+def fits(needed: dict[str, float], room: dict[str, float]) -> bool:
+    return all(room.get(name, 0) >= number for name, number in needed.items())
+
+
+def queue_of(name: str) -> str:
+    return str(rayjob(name)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"])
+
+
+def test_a_run_of_one_s_own_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """As the page tells people to make it."""
+    (text,) = re.findall(r"```yaml\n(# mine/kustomization.yaml\n.*?)```", (K8S / "README.md").read_text(), re.DOTALL)
+    shutil.copytree(K8S, tmp_path / "k8s")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kustomization.yaml").write_text(text)
+    (job,) = parsed(tmp_path / "mine")
+    assert job["metadata"]["name"] == "transfer-matrix-ada"
+    assert job["spec"]["entrypoint"].endswith(" seeds=[5]")
+    assert findings.problems([*overlay("small/platform"), job], "small") == []
 
 
 def test_the_image_agrees_with_the_manifests() -> None:

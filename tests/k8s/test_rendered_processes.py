@@ -1,7 +1,7 @@
 """The small place's Pods as processes here: what the rendered manifests say is run, from MLflow to the submitter's end.
 
 Command, args and environment are the manifests' (and KubeRay's, kuberay.py). Others than in a Pod are: folders in place
-of volumes, ports (one machine has each once), names of Services, and fewer images, for the time.
+of volumes, ports (one machine has each once), names of Services, one worker, and fewer images, for the time.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_the_rendered_run_succeeds_from_mlflow_to_the_submitter(machine: Machine
         worker = kuberay.node_command("worker", cluster["workerGroupSpecs"][0], machine.head, more)
         with (
             machine.running(found["mlflow"], words) as mlflow,
-            machine.running(found["head"], head, RAY_ADDRESS=machine.head),
+            machine.running(found["head"], head, RAY_ADDRESS=machine.head, RAYLAB_WORKERS="1"),
         ):
             subprocess.run(
                 kuberay.waiting_command(machine.head),
