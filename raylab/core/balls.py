@@ -226,8 +226,17 @@ def _moderate(x: Tensor, dims: tuple[int, ...] | None = None) -> Tensor:
     """x times a power of two, which rounds nothing, that brings the largest entry of each vector to [1/2, 1)."""
     dims = tuple(range(1, x.ndim)) if dims is None else dims
     limit = math.frexp(torch.finfo(x.dtype).tiny)[1] - 1  # of exponents whose power and its inverse are both normal
-    exponent = torch.frexp(x.abs().amax(dim=dims, keepdim=True)).exponent.clamp(limit, -limit)
+    exponent = torch.frexp(largest_entry(x, dims)).exponent.clamp(limit, -limit)
     return x * torch.ldexp(torch.ones_like(exponent, dtype=x.dtype), -exponent)
+
+
+def largest_entry(
+    x: Tensor,  # (B, ...)
+    dims: tuple[int, ...] | None = None,  # None: all but the first
+) -> Tensor:
+    """max |x_i|, (B, 1, ..., 1), without a copy of x."""
+    dims = tuple(range(1, x.ndim)) if dims is None else dims
+    return torch.maximum(x.amax(dim=dims, keepdim=True), -x.amin(dim=dims, keepdim=True))
 
 
 @lru_cache(maxsize=32)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from raylab.core.balls import AnyBall, Free, L1Ball
+from raylab.core.balls import AnyBall, Free, L1Ball, largest_entry
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Objective
 
@@ -30,6 +30,7 @@ def descend(
     bounds: tuple[float, float] | None = (0.0, 1.0),  # None: toys that leave the unit cube
     start: Tensor | None = None,  # (B, ...), brought into ball and bounds; default x, no random start
     momentum: float = 0.0,  # in [0, 1): what the last move weighs against the new step; 0: nothing is remembered
+    ask_last: bool = True,  # False, for who goes on from there: its loss is nan, and it is not the best
 ) -> Descent:
     """Minimise the objective over x + ball, within bounds, by `steps` steps of size `step_size`.
 
@@ -56,7 +57,7 @@ def descend(
             (gradient,) = torch.autograd.grad(loss, z, grad_outputs=torch.ones_like(loss))
             z, loss = z.detach(), loss.detach()
             best_loss = _keep_better_(best, best_loss, z, loss)
-            largest = gradient.abs().amax(dim=tuple(range(1, x.ndim)))
+            largest = largest_entry(gradient).flatten()
             check += largest  # carries any nan or inf; z would not, as sign(nan) is 0
             blind |= largest == 0
             if isinstance(ball, L1Ball) and bounds is not None:  # else a pixel at its edge takes every sparse step
@@ -67,10 +68,13 @@ def descend(
             if before is not None and last is not None:
                 z.mul_(1.0 - momentum).add_(before, alpha=2.0 * momentum).sub_(last, alpha=momentum)
                 _feasible_(z, x, ball, bounds)
-        with torch.no_grad():
-            last_loss = _per_example(objective(z), x)
-        best_loss = _keep_better_(best, best_loss, z, last_loss)
-        check += best_loss + last_loss
+        last_loss = torch.full_like(best_loss, math.nan)
+        if ask_last:
+            with torch.no_grad():
+                last_loss = _per_example(objective(z), x)
+            best_loss = _keep_better_(best, best_loss, z, last_loss)
+            check += last_loss
+        check += best_loss
     # Asked once, at the end: at every step it would stall a GPU.
     if (broken := int((~check.isfinite()).sum())) > 0:
         raise ValueError(
@@ -93,7 +97,8 @@ def _feasible_(z: Tensor, x: Tensor, ball: AnyBall | Free, bounds: tuple[float, 
 
 
 def _keep_better_(best: Tensor, best_loss: Tensor, z: Tensor, loss: Tensor) -> Tensor:
-    torch.where((loss < best_loss).view(-1, *[1] * (z.ndim - 1)), z, best, out=best)
+    # All of one or all of the other, exactly; `torch.where` takes six times as long, a twentieth of an MLP's step.
+    best.lerp_(z, (loss < best_loss).to(z).view(-1, *[1] * (z.ndim - 1)))
     return torch.minimum(loss, best_loss)  # a nan stays in it
 
 

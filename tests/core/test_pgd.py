@@ -300,3 +300,22 @@ def test_without_a_ball_only_the_bounds_hold_it() -> None:
     torch.testing.assert_close(result.last, torch.zeros(1, 4))
     result = descend(lambda z: z.flatten(1).sum(1), x, Free(), 0.4, 10, bounds=None)
     torch.testing.assert_close(result.last, torch.full((1, 4), 0.5 - 10 * 0.2))
+
+
+def test_who_goes_on_from_the_last_iterate_need_not_ask_for_its_loss() -> None:
+    network, x, label = _convolutional(), _images(6, 3, 6, 6), torch.arange(6) % 4
+    ball, passes = L2Ball(0.4), 0
+
+    def objective(z: Tensor) -> Tensor:
+        nonlocal passes
+        passes += 1
+        return towards(network, label)(z)
+
+    half = descend(objective, x, ball, 0.1, 3, ask_last=False)
+    assert passes == 3
+    assert half.last_loss.isnan().all()
+    assert (half.best_loss > towards(network, label)(half.last)).all()  # downhill: the last would have been the best
+    on = descend(objective, x, ball, 0.1, 3, start=half.last)
+    whole = descend(towards(network, label), x, ball, 0.1, 6)
+    torch.testing.assert_close(on.last, whole.last, rtol=0.0, atol=1e-12)
+    torch.testing.assert_close(on.best_loss, whole.best_loss, rtol=0.0, atol=1e-12)
