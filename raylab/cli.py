@@ -39,7 +39,7 @@ from raylab.live import Live
 from raylab.redaction import redacted
 from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
-from raylab.report.terminal import preview
+from raylab.report.terminal import preview, wrapped
 from raylab.site import Site, SiteFile, home
 from raylab.stages.own_object import modules_of
 from raylab.stop import STOPPED, interruptible
@@ -74,6 +74,9 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
         cells = together(studies)
         if site.dry_run:
+            for study in studies:
+                for sentence in experiment.detects(study):
+                    print(wrapped(f"{getattr(study.config, 'study', experiment.name)}: {sentence}"), end="\n\n")
             print(preview(cells, site.store, 1 if site.file.backend == "inline" else site.file.cpus))
             return
         with ExitStack() as every:

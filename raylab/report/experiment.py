@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from raylab.engine.identity import short
 from raylab.engine.runner import FAILED
 from raylab.engine.stage import Stage
-from raylab.engine.study import AnyBuilt, Built, Cell, Given
+from raylab.engine.study import AnyBuilt, Built, Cell, Given, Study
 from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text, Verdict
 from raylab.report.files import TABLES, folder
@@ -50,8 +50,8 @@ class Results(NamedTuple):
         return tuple(one.files["report.txt"].decode() for one in self.publications)
 
 
-def _none(found: object) -> Iterable[Condition]:
-    del found
+def _none(of: object) -> Iterable[Any]:
+    del of
     return ()
 
 
@@ -71,6 +71,7 @@ class Experiment(Generic[Given, Cell, Found]):
     report: Callable[[Found], Report]
     evidence: Callable[[Found], Iterable[Evidence]] | None = None  # for the scoreboard; None: it measures no row
     conditions: Callable[[Found], Iterable[Condition]] = _none  # children of its run in the tracker
+    detects: Callable[[Study[Given, Cell]], Iterable[str]] = _none  # before anything runs: the smallest effect seen
     tracked: str = ""  # the tracker's experiments are <tracked>/<study>; "": its name
 
     def opened(self, config: Given, key: str) -> Record:

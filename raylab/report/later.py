@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Ellipse, Patch, Rectangle
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-    from scipy import special, stats
+    from scipy import optimize, special, stats
 
 __all__ = [
     "Axes", "AxesImage", "Ellipse", "Figure", "FuncFormatter", "Line2D", "ListedColormap", "LogLocator", "MaxNLocator",
-    "NullLocator", "Patch", "Rectangle", "jinja2", "markupsafe", "mpl", "special", "stats",
+    "NullLocator", "Patch", "Rectangle", "jinja2", "markupsafe", "mpl", "optimize", "special", "stats",
 ]  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def _class(module: str, name: str) -> Callable[..., Any]:
 
 
 if not TYPE_CHECKING:
-    mpl, special, stats = map(Later, ("matplotlib", "scipy.special", "scipy.stats"))
+    mpl, optimize, special, stats = map(Later, ("matplotlib", "scipy.optimize", "scipy.special", "scipy.stats"))
     jinja2, markupsafe = map(Later, ("jinja2", "markupsafe"))
     Axes = AxesImage = Any  # for annotations alone
     Figure, ListedColormap, Line2D = (

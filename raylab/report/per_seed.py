@@ -41,13 +41,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raylab.core.statistics import ANYTHING, Estimate, Examples, Range
-from raylab.report.later import special
+from raylab.report.later import optimize, special
 
 TAIL = 0.025  # on either side: intervals are of 95 %
 BLEND = 1.75
@@ -92,19 +93,34 @@ class PerSeed(Mapping[int, Estimate]):
         n, k = sum(one.n for one in self.of.values()), len(found)
         if k == 0:
             return Estimate(math.nan, math.nan, n, 0)
-        values, common = np.array([one.mean for one in found]), _common(found)
         within = (min(one.within[0] for one in found), max(one.within[1] for one in found))
         if k == 1:
-            return Estimate(float(values[0]), math.nan, n, 1, within=within)
-        errors = np.array([0.0 if math.isnan(one.se) else one.se for one in found])
-        sampling, images = float((errors**2).mean()) / k, min(one.n for one in found)
+            return Estimate(found[0].mean, math.nan, n, 1, within=within)
+        numbers = _Numbers.of(found, within)
         counted = math.isfinite(within[1] - within[0])
-        between, shared = variances(values, common, sampling, images if counted else 0)
+        between, shared = variances(*numbers[:3], numbers.n if counted else 0)
         bounds = None
-        if n or np.ptp(values) > EQUAL:  # else computed, and equal for all seeds
-            low, high = interval(values, common, sampling, images, _images(found), within)
-            bounds = float(low), float(high)
-        return Estimate(float(values.mean()), math.sqrt(float(between + shared)), n, k, bounds, within)
+        if n or np.ptp(numbers.values) > EQUAL:  # else computed, and equal for all seeds
+            bounds = numbers.interval(TAIL)
+        return Estimate(float(numbers.values.mean()), math.sqrt(float(between + shared)), n, k, bounds, within)
+
+    @cached_property
+    def p_value(self) -> float:
+        """Two-sided, of a mean of 0: one less the level of the widest interval of the rule that leaves 0 out.  So it is
+        below .05 where the interval of 95 % does, and with images of a seed's own it is that of Student's paired t.
+        nan with one seed; never below 2e-12."""
+        found, mean = [one for one in self.of.values() if not math.isnan(one.mean)], self.mean
+        if len(found) < 2 or math.isnan(self.interval[0]):
+            return math.nan
+        numbers, sign = _Numbers.of(found, mean.within), math.copysign(1.0, mean.mean)
+
+        def beyond(log_tail: float) -> float:  # 0, by the end of the interval that is nearer to it
+            return min(sign * end for end in numbers.interval(math.exp(log_tail)))
+
+        least, most = math.log(1e-12), math.log(0.5)
+        if mean.mean == 0.0 or beyond(most) <= 0.0:
+            return 1.0
+        return 2.0 * math.exp(least if beyond(least) > 0.0 else optimize.brentq(beyond, least, most))
 
     @property
     def interval(self) -> Range:
@@ -116,6 +132,27 @@ class PerSeed(Mapping[int, Estimate]):
         return self.interval[0] > bound
 
 
+class _Numbers(NamedTuple):
+    """What the rule asks of a few seeds."""
+
+    values: Floats  # (k,)
+    common: float
+    sampling: float
+    n: int
+    images: int
+    within: Range
+
+    @classmethod
+    def of(cls, found: Sequence[Estimate], within: Range) -> _Numbers:
+        errors = np.array([0.0 if math.isnan(one.se) else one.se for one in found])
+        sampling, n = float((errors**2).mean()) / len(found), min(one.n for one in found)
+        return cls(np.array([one.mean for one in found]), common_variance(found), sampling, n, _images(found), within)
+
+    def interval(self, tail: float) -> Range:
+        low, high = interval(*self, tail)
+        return float(low), float(high)
+
+
 def interval(
     values: Floats,  # (..., k) of k >= 2 seeds
     common: Floats | float,  # (...,) c of the rule; 0: no image is shared, or the answers to single images are unknown
@@ -123,6 +160,7 @@ def interval(
     n: int,  # images of a seed; 0: none
     images: int,  # distinct ones, of all seeds
     within: Range = ANYTHING,
+    tail: float = TAIL,
 ) -> tuple[Floats, Floats]:
     """The rule, vectorised over repetitions. nan where all seeds agree and nothing is known of their sampling."""
     k, width, mean = values.shape[-1], within[1] - within[0], values.mean(axis=-1)
@@ -130,16 +168,17 @@ def interval(
     between, shared = variances(values, common, sampling, n if counted else 0)
     variance = between + shared
     share = np.divide(between, variance, out=np.zeros_like(variance), where=variance > 0)
-    half = np.sqrt(variance * (normal() ** 2 + (student(k - 1) ** 2 - normal() ** 2) * share**BLEND))
+    z, t = normal(tail), student(k - 1, tail)
+    half = np.sqrt(variance * (z**2 + (t**2 - z**2) * share**BLEND))
     low, high = mean - half, mean + half
     if counted and abs(width - 1.0) < 1e-9:  # a share, or a share less a constant
         hit = np.clip(mean - within[0], 0.0, 1.0)
-        exact = clopper_pearson(hit * images, images)
+        exact = clopper_pearson(hit * images, images, tail)
         few = n * np.minimum(hit, 1.0 - hit) < FEW
         low = np.where(few, np.minimum(low, exact[0] + within[0]), low)
         high = np.where(few, np.maximum(high, exact[1] + within[0]), high)
     elif counted:  # a difference: what so many images without any could hide
-        hidden = np.where(equal, width / 2.0 * clopper_pearson(np.zeros(()), images)[1], 0.0)
+        hidden = np.where(equal, width / 2.0 * clopper_pearson(np.zeros(()), images, tail)[1], 0.0)
         low, high = np.minimum(low, mean - hidden), np.maximum(high, mean + hidden)
     unknown = equal & (low >= high)
     return tuple(np.where(unknown, math.nan, np.clip(end, *within)) for end in (low, high))  # type: ignore[return-value]
@@ -174,22 +213,22 @@ def of_samples(estimate: Estimate) -> Range:
     return estimate.mean - half, estimate.mean + half
 
 
-def clopper_pearson(hits: Floats, n: int) -> tuple[Floats, Floats]:
+def clopper_pearson(hits: Floats, n: int, tail: float = TAIL) -> tuple[Floats, Floats]:
     """The exact 95 % interval of a share; hits may be a mean over seeds, and then no whole number."""
     some, missed = np.maximum(hits, 1e-9), np.maximum(n - hits, 1e-9)
-    low = np.where(hits > 0, special.betaincinv(some, n - hits + 1.0, TAIL), 0.0)
-    high = np.where(hits < n, special.betaincinv(hits + 1.0, missed, 1.0 - TAIL), 1.0)
+    low = np.where(hits > 0, special.betaincinv(some, n - hits + 1.0, tail), 0.0)
+    high = np.where(hits < n, special.betaincinv(hits + 1.0, missed, 1.0 - tail), 1.0)
     return low, high
 
 
-@cache
-def student(degrees: int) -> float:
-    return float(special.stdtrit(degrees, 1.0 - TAIL))
+@lru_cache(maxsize=256)
+def student(degrees: int, tail: float = TAIL) -> float:
+    return float(special.stdtrit(degrees, 1.0 - tail))
 
 
-@cache
-def normal() -> float:
-    return float(special.ndtri(1.0 - TAIL))
+@lru_cache(maxsize=256)
+def normal(tail: float = TAIL) -> float:
+    return float(special.ndtri(1.0 - tail))
 
 
 def shifted(one: Estimate, by: float) -> Estimate:
@@ -227,21 +266,21 @@ def _minus(one: Estimate, other: Estimate) -> Estimate:
 def _apart(one: Examples, other: Examples) -> Examples:
     if len(one.ids) == len(other.ids) and np.array_equal(one.ids, other.ids):
         return one._replace(parts=one.parts - other.parts)
-    ids, parts = _summed([one, other._replace(parts=-other.parts)])
+    ids, parts = summed([one, other._replace(parts=-other.parts)])
     return one._replace(ids=ids, parts=parts.astype(np.float32))
 
 
-def _common(found: Sequence[Estimate]) -> float:
+def common_variance(found: Sequence[Estimate]) -> float:
     """c of the rule: the mean covariance of two seeds' errors by their images; 0 where it is unknown or negative."""
     of, k = [one.examples for one in found if one.examples is not None], len(found)
     if k < 2 or len(of) < k or len({one.images for one in of}) > 1:
         return 0.0
-    _, together = _summed(of)
+    _, together = summed(of)
     own = sum(float(np.square(one.parts, dtype=np.float64).sum()) for one in of)
     return max(float(np.square(together).sum()) - own, 0.0) / (k * (k - 1))
 
 
-def _summed(of: Sequence[Examples]) -> tuple[NDArray[np.int64], Floats]:
+def summed(of: Sequence[Examples]) -> tuple[NDArray[np.int64], Floats]:
     """The sum of the parts of every image."""
     first = of[0].ids
     if all(len(one.ids) == len(first) and np.array_equal(one.ids, first) for one in of):
@@ -259,4 +298,4 @@ def _images(found: Sequence[Estimate]) -> int:
     by_name: dict[str, list[Examples]] = {}
     for one in of:
         by_name.setdefault(one.images, []).append(one)
-    return sum(len(_summed(those)[0]) for those in by_name.values())
+    return sum(len(summed(those)[0]) for those in by_name.values())

@@ -7,7 +7,9 @@ import io
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import rows
 import runs
@@ -16,15 +18,16 @@ from pages import Page
 
 from raylab.core.statistics import Coefficient, Correlation
 from raylab.engine.store import Store
-from raylab.engine.study import Built
-from raylab.experiments.transfer import EXPERIMENT, Cell, Matrix, examples, measure, plan, verdict
-from raylab.experiments.transfer.limits import limits
-from raylab.experiments.transfer.report import VIEWS, report
+from raylab.engine.study import Built, Study
+from raylab.experiments.transfer import EXPERIMENT, Cell, Controls, Matrix, examples, measure, plan, verdict
+from raylab.experiments.transfer.limits import SPREADS, detects, limits
+from raylab.experiments.transfer.report import LABELS, VIEWS, report
 from raylab.experiments.transfer.verdict import truth
 from raylab.report import html
 from raylab.report.experiment import Results
 from raylab.report.files import files
 from raylab.report.numbers import coefficient, number, unbroken
+from raylab.report.significance import detectable, holm
 from raylab.report.terminal import WIDTH, as_text
 from raylab.report.tracker import publication
 from raylab.report.values import Spanned, shown
@@ -328,3 +331,35 @@ def test_tables_for_mlflow_are_those_of_the_files(results: Results) -> None:
     run = results.publications[0]
     table = json.loads(run.files["tables/students.json"])
     assert table["columns"] == run.files["tables/students.csv"].decode().splitlines()[0].split(",")
+
+
+def test_the_tests_of_a_table_are_paired_by_seed_and_adjusted_together(digits: Matrix) -> None:
+    table = next(one for one in report(digits).tables() if one.name == "tests")
+    by_name = {(row.kind, row.pair, LABELS[name]): of for row in digits.rows for name, of in row.above.items()}
+    assert {line[:3] for line in table.rows} == by_name.keys()
+    p_values = [by_name[line[:3]].p_value for line in table.rows]
+    assert [line[4].of for line in table.rows] == p_values
+    assert [line[5].of for line in table.rows] == holm(p_values)
+
+
+def test_a_dry_run_tells_the_smallest_effect_of_as_many_tests_as_the_table_has(digits: Matrix) -> None:
+    (told,) = detects(Study(digits.config, plan(digits.config)))
+    assert f"for all {sum(len(row.controls) for row in digits.rows)} tests" in told
+    assert "2 seeds" in told
+    assert f"is {100 * detectable(2, SPREADS[1]):.1f} points" in told
+    alone = digits.config.model_copy(update={"seeds": (0,)})
+    assert "One seed" in "".join(detects(Study(alone, plan(alone))))
+    none = Controls(unperturbed=False, random_labels=False, untrained=False, robust=None, leakage=None)
+    without = digits.config.model_copy(update={"controls": none})
+    assert "No control" in "".join(detects(Study(without, plan(without))))
+
+
+def test_the_spread_that_a_dry_run_assumes_is_that_of_the_measured_differences() -> None:
+    with (Path(__file__).parents[2] / "docs" / "measured.csv").open() as file:
+        measured = [
+            float(row["se"]) * math.sqrt(int(row["seeds"]))
+            for row in csv.DictReader(file)
+            if row["experiment"] == "transfer_matrix" and "above" in row["quantity"] and row["se"]
+            and int(row["seeds"]) >= 3
+        ]  # fmt: skip
+    assert np.quantile(measured, (0.25, 0.5, 0.75)) == pytest.approx(SPREADS, rel=0.25)  # it may be measured again

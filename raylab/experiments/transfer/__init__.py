@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raylab.experiments.transfer.config import Controls, LeakageControl, RobustSource, StudentRecipes, TransferMatrix
 from raylab.experiments.transfer.figures import Example
+from raylab.experiments.transfer.limits import detects
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure
 from raylab.experiments.transfer.plan import Cell, plan
 from raylab.experiments.transfer.report import conditions, report
@@ -58,5 +59,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     report=report,
     conditions=conditions,
+    detects=detects,
     evidence=evidence,
 )

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from raylab.engine.study import Study
+from raylab.experiments.transfer.config import TransferMatrix
 from raylab.experiments.transfer.measure import Matrix
+from raylab.experiments.transfer.plan import Cell
 from raylab.experiments.transfer.verdict import FLIPS
 from raylab.report.numbers import share
 from raylab.report.per_seed import student
+from raylab.report.significance import detectable
 from raylab.stages.own import weights_of
 
 # Images of the whole set.
 FULL_TRAIN = {"cifar10": 50_000, "cifar10_1": 50_000, "cifar100": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
+# Quartiles, over the 55 differences of matrices in docs/measured.csv, of how much a difference varies between seeds.
+SPREADS = (0.019, 0.037, 0.069)
 ABLE = 0.8  # test accuracy of ordinary networks below which a missing effect says little
 
 
@@ -41,6 +47,43 @@ def limits(matrix: Matrix) -> Iterator[str]:
             "splits or worlds, targets and students, and say nothing of other networks trained alike."
         )
     yield from _of_rows(matrix)
+
+
+def detects(study: Study[TransferMatrix, Cell]) -> Iterator[str]:
+    """Before anything runs: the smallest difference between a student and a control that the plan can detect."""
+    seeds = len(study.config.seeds)
+    tested = {cell: stage.passes for cell, stage in study.cells.items() if cell.role == "student" and cell.control}
+    if not tested:
+        yield "No control is planned, so there is no difference to detect."
+        return
+    if seeds == 1:
+        yield "One seed detects no difference: it says nothing about another network, split or world."
+        return
+    images, tests = min(tested.values()), _comparisons(study)
+    low, middle, high = (share(detectable(seeds, sd)) for sd in SPREADS)
+    quartiles = ", ".join(share(sd) for sd in SPREADS)
+    all_of_them = detectable(seeds, SPREADS[1], tests)
+    adjusted = f"{share(all_of_them)} points" if all_of_them < 1.0 else "none"
+    yield (
+        f"The smallest difference between a student and a control that is found in 4 of 5 runs ({seeds} seeds, paired "
+        f"test of 5 %) is {middle} points, where it varies between seeds as the median of those measured; {low} and "
+        f"{high} at their quartiles (standard deviations of {quartiles} points). The {images:,} test images of a seed "
+        f"alone make it vary by up to {100 * math.sqrt(0.5 / images):.1f} points. Adjusted by Holm for all {tests} "
+        f"tests: {adjusted}."
+    )
+
+
+def _comparisons(study: Study[TransferMatrix, Cell]) -> int:
+    """Tests of the table: each student beside each control that it has."""
+    cells = {cell for cell in study.cells if cell.role == "student" and cell.seed == study.config.seeds[0]}
+    own = [cell for cell in cells if not cell.control]
+    beside = {(cell.source, cell.target, cell.kind, cell.control) for cell in cells if cell.control}
+    names = {control for *_, control in beside}
+    return sum(
+        any((source, cell.target, cell.kind, name) in beside for source in {cell.source, ""})
+        for cell in own
+        for name in names
+    )
 
 
 def _least_difference(matrix: Matrix) -> str:

@@ -22,7 +22,8 @@ from raylab.report.drawing import over
 from raylab.report.numbers import percent, share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture
-from raylab.report.values import Singles, Spanned
+from raylab.report.significance import holm
+from raylab.report.values import Significant, Singles, Spanned
 
 PANEL_SOURCES = 2  # sources whose sets are shown: more would only make a page long
 KINDS = {
@@ -112,6 +113,8 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
         yield Text("Examples", look="heading")
         yield Figures(panels)
     yield Fold("All numbers", (_students(found), _differences(found), _sets(found), _transfer(found), _networks(found)))
+    if any(row.above for row in found.rows):
+        yield Fold("Tests of every student against each of its controls", (_tests(found),))
 
 
 def _controls(found: Matrix, first: str) -> Iterator[Block]:
@@ -295,6 +298,30 @@ def _differences(found: Matrix) -> Table:
             "Above chance": lambda row: Spanned(row.accuracy - row.chance),
         },
         keys=2,
+    )
+
+
+def _tests(found: Matrix) -> Table:
+    compared = [(row, name, of) for row in found.rows for name, of in row.above.items() if of]
+    p_values = [of.p_value for _, _, of in compared]
+    adjusted = holm(p_values)
+    seeds = len(found.config.seeds)
+    return Table.of(
+        "tests",
+        "Accuracy of the student minus that of a control, in points, with the 95 % interval and the two-sided p-value "
+        "of the same paired rule: below .05 where the interval leaves 0 out. Holm: adjusted for all tests of this "
+        "table (Holm 1979), so that those below .05 are all true in 95 % of such tables. No verdict depends on it"
+        + (f"; with {seeds} seeds few differences are large enough for so many tests." if seeds < 5 else "."),
+        [(*of, p, after) for of, p, after in zip(compared, p_values, adjusted, strict=True)],
+        {
+            "Kind": lambda test: test[0].kind,
+            "Source → student": lambda test: test[0].pair,
+            "Control": lambda test: LABELS[test[1]],
+            "Difference": lambda test: Spanned(test[2]),
+            "p": lambda test: Significant(test[3], 2),
+            "p, Holm": lambda test: Significant(test[4], 2),
+        },
+        keys=3,
     )
 
 
