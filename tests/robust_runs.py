@@ -141,7 +141,7 @@ def _artifact(cell: Cell, rows: Mapping[str, Any], metrics: Mapping[str, object]
     """Kept once, however many studies have it: its rows follow from its cell and metrics."""
     name = str(tuple(cell)) + fingerprint(repr(metrics))
     if name not in _KEPT:
-        stage, parts = Stage("handmade", 1, name, {}, body=None, name=name[:40]), []  # type: ignore[arg-type]
+        stage, parts = Stage("handmade", 1, name, {}, name[:40]), []
         if rows:
             arrow = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
             parts = [_STORE.put_part(stage, "part-00000.parquet", columns.to_parquet(arrow), arrow.num_rows)]

@@ -52,7 +52,7 @@ def built(config: TransferMatrix, store: Store) -> Built[TransferMatrix, Cell]:
 
 def artifact(store: Store, name: str, rows: Mapping[str, Any], metrics: Mapping[str, object], at: str = "") -> Artifact:
     """Of rows that were written by hand."""
-    stage = Stage("handmade", 1, name, {}, body=None, name=name)  # type: ignore[arg-type]
+    stage = Stage("handmade", 1, name, {}, name)
     table = columns.to_table({column: np.asarray(values) for column, values in rows.items()})
     part = store.put_part(stage, "part-00000.parquet", columns.to_parquet(table), table.num_rows)
     return store.commit(stage, [part], metrics, {"finished": at, "commit": name})

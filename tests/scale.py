@@ -141,7 +141,7 @@ def measure(cells: Mapping[int, Stage], store: CountingStore, actors: int) -> Me
 
 def one_set(shards: int) -> dict[int, Stage]:
     """One constructed set of so many shards."""
-    data = Stage("numbers", 1, (shards * ROWS, "parts"), {}, SplitBody(shards * ROWS))
+    data = Stage("numbers", 1, SplitBody(shards * ROWS), {})
     return {0: toy.squares(data, shard_rows=ROWS, batch_rows=ROWS)}
 
 

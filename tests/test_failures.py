@@ -93,6 +93,7 @@ def test_a_shard_that_fails_for_good_is_remembered_too(tmp_path: Path) -> None:
     assert failed(cells, store).missing["x"] == reason
 
 
+@dataclass(frozen=True)
 class OutOfDisk:
     """A task that fails for a reason of the machine's."""
 
@@ -105,7 +106,7 @@ class OutOfDisk:
 
 
 def test_a_failure_of_the_machine_is_tried_again(tmp_path: Path) -> None:
-    store, cells = Store(str(tmp_path / "store")), {"x": Stage("full", 1, {}, {}, OutOfDisk(), "full")}
+    store, cells = Store(str(tmp_path / "store")), {"x": Stage("full", 1, OutOfDisk(), {}, "full")}
     assert "Run the same command again" in str(failed(cells, store))
     assert failed(cells, store).missing["x"] == "OSError: no space left on device"
 
@@ -285,17 +286,17 @@ def test_a_preview_tells_how_long_from_what_earlier_artifacts_took(tmp_path: Pat
     store = Store(str(tmp_path))
     assert "not known" in preview({"x": toy.numbers(3)}, store)
     compute = Compute(shard_rows=10, batch_rows=10)
-    body = toy.SquareBody(compute, pause=0.2)
     first, more = toy.numbers(30), toy.numbers(300)
-    made = Stage("squares", 1, ("made", compute), {"data": first}, body, passes=30)
+    made = Stage("squares", 1, toy.SquareBody(compute, "made", pause=0.2), {"data": first}, passes=30)
     runner.build({"x": made}, store, InlineBackend(), toy.Recorder())
-    wanted = Stage("squares", 1, ("wanted", compute), {"data": more}, body, passes=3000)
+    wanted = Stage("squares", 1, toy.SquareBody(compute, "wanted", pause=0.2), {"data": more}, passes=3000)
     cells = {"x": wanted, "y": toy.faulty("raise", tmp_path)}
     (seconds,) = re.findall(r"About (\d+) s of computing on 2 CPUs", preview(cells, store, 2))
     assert 30 <= int(seconds) <= 60  # 300 times what three shards of .2 s took, halved
     assert "without 1 artifacts of kinds that were never built here" in " ".join(preview(cells, store, 2).split())
 
 
+@dataclass(frozen=True)
 class AbsentFiles:
     """A task whose files are not there today."""
 
@@ -308,7 +309,7 @@ class AbsentFiles:
 
 
 def test_files_that_are_absent_may_come_back(tmp_path: Path) -> None:
-    store, cells = Store(str(tmp_path / "store")), {"x": Stage("absent", 1, {}, {}, AbsentFiles(), "absent")}
+    store, cells = Store(str(tmp_path / "store")), {"x": Stage("absent", 1, AbsentFiles(), {}, "absent")}
     assert "Run the same command again" in str(failed(cells, store))
     assert failed(cells, store).missing["x"] == "DataError: train-images: no such file"
 
@@ -323,15 +324,23 @@ class BadSum(toy.SquareBody):
 
 def test_metrics_that_fail_are_a_failure_of_their_stage_alone(tmp_path: Path) -> None:
     store, compute = Store(str(tmp_path / "store")), Compute(shard_rows=10, batch_rows=10)
-    bad = Stage("squares", 1, ("bad", compute), {"data": toy.numbers(20)}, BadSum(compute), "bad")
+    bad = Stage("squares", 1, BadSum(compute), {"data": toy.numbers(20)}, "bad")
     error = failed({"bad": bad, "good": toy.squares(toy.numbers(30))}, store)
     assert error.missing == {"bad": "ValueError: no metrics of 20 rows"}
     assert list(error.built) == ["good"]
 
 
+class FullLater(toy.FaultyBody):
+    """The same, on a machine that is out of disk today."""
+
+    def run(self, context: TaskContext) -> Metrics:
+        return OutOfDisk().run(context)
+
+
 def test_a_retry_that_fails_for_another_reason_is_not_the_old_failure(tmp_path: Path) -> None:
     store, stage = Store(str(tmp_path / "store")), toy.faulty("raise", tmp_path)
     failed({"x": stage}, store)
-    full = Stage(stage.kind, stage.version, stage.config, {}, OutOfDisk(), stage.name)
+    full = Stage(stage.kind, stage.version, FullLater(**vars(stage.config)), {}, stage.name)
+    assert full.key == stage.key
     failed({"x": full}, store, retry=True)
     assert store.failure(stage, code.digest()) is None

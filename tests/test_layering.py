@@ -225,13 +225,9 @@ def classes() -> Iterator[tuple[str, str]]:
 
 # Every plan calls what it measures its `Cell`, and who means that of another room says `room.Cell`.
 SHARED = {"Cell"}
-# What is computed stands beside the description of it: to be told apart where the code of workers changes anyway.
-STILL_SHARED = {"Inversion", "Inverted", "Run", "Squares", "World"}
 
 
 def test_no_two_public_classes_share_a_name() -> None:
     counted = Counter(name for name, _ in classes())
-    shared = {name for name, count in counted.items() if count > 1}
-    assert shared - SHARED - STILL_SHARED == set()
-    assert shared >= SHARED | STILL_SHARED, "one that has a name of its own now need not be listed"
+    assert {name for name, count in counted.items() if count > 1} == SHARED
     assert all(module.endswith(".plan") for name, module in classes() if name in SHARED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from raylab.engine import runner
 from raylab.engine.artifact import MANIFEST
 from raylab.engine.backend import BackendFailed, OnOutcome
 from raylab.engine.runner import BuildFailed, InlineBackend
-from raylab.engine.stage import Compute, Stage, closure, rounds
+from raylab.engine.stage import Stage, closure, rounds
 from raylab.engine.store import Store
 from raylab.engine.worker import Worker
 
@@ -28,14 +29,14 @@ def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "store"))
 
 
-def test_a_key_covers_config_version_and_inputs_and_not_name_or_body() -> None:
+def test_a_key_covers_config_version_and_inputs_and_not_name_or_where_it_runs() -> None:
     a = toy.squares(toy.numbers(10))
-    body = toy.SquareBody(Compute(shard_rows=1, batch_rows=1))
-    assert a.key == Stage(a.kind, a.version, a.config, a.inputs, body, "another name").key
-    assert a.key != Stage(a.kind, 2, a.config, a.inputs, a.body).key
+    slow = replace(a.config, pause=3.0)
+    assert a.key == Stage(a.kind, a.version, slow, a.inputs, "another name").key
+    assert a.key != Stage(a.kind, 2, a.config, a.inputs).key
     assert a.key != toy.squares(toy.numbers(11)).key
     assert a.key != toy.squares(toy.numbers(10), shard_rows=20).key
-    assert a.key != Stage(a.kind, a.version, a.config, {"other role": toy.numbers(10)}, a.body).key
+    assert a.key != Stage(a.kind, a.version, a.config, {"other role": toy.numbers(10)}).key
 
 
 def test_rounds_are_of_one_shape_and_inputs_come_first() -> None:

@@ -23,7 +23,8 @@ from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 class NumbersBody:
     doing = ("building", "numbers artifact")
     count: int
-    in_driver: bool = False
+    name: str = ""
+    in_driver: bool = field(default=False, compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
         table = columns.to_table({"id": np.arange(self.count), "x": np.arange(self.count) * 0.5})
@@ -32,7 +33,7 @@ class NumbersBody:
 
 
 def numbers(count: int, name: str = "numbers", in_driver: bool = False) -> Stage:
-    return Stage("numbers", 1, (count, name), {}, NumbersBody(count, in_driver), name)
+    return Stage("numbers", 1, NumbersBody(count, name, in_driver), {}, name)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class FaultyBody:
 
     doing = ("building", "faulty artifact")
     fault: str
-    folder: str
+    name: str
+    folder: str = field(compare=False)
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:
@@ -57,7 +59,7 @@ class FaultyBody:
 
 
 def faulty(fault: str, folder: Path, name: str = "faulty") -> Stage:
-    return Stage("faulty", 1, (fault, name), {}, FaultyBody(fault, str(folder)), name)
+    return Stage("faulty", 1, FaultyBody(fault, name, str(folder)), {}, name)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,9 @@ class CountingBody:
 
     doing = ("building", "counting artifact")
     steps: int
-    folder: str
-    pause: float
+    name: str
+    folder: str = field(compare=False)
+    pause: float = field(compare=False)
     in_driver = False
 
     def run(self, context: TaskContext) -> Metrics:
@@ -89,7 +92,7 @@ class CountingBody:
 
 
 def counting(steps: int, folder: Path, pause: float = 0.0, name: str = "counting") -> Stage:
-    return Stage("counting", 1, (steps, name), {}, CountingBody(steps, str(folder), pause), name)
+    return Stage("counting", 1, CountingBody(steps, name, str(folder), pause), {}, name)
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,10 @@ class SquareBody:
 
     doing = ("building", "squares artifact")
     compute: Compute
-    poison: tuple[int, ...] = ()
-    broken: tuple[int, ...] = ()
-    pause: float = 0.0
+    name: str = ""
+    poison: tuple[int, ...] = field(default=(), compare=False)
+    broken: tuple[int, ...] = field(default=(), compare=False)
+    pause: float = field(default=0.0, compare=False)
     over = "data"
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
@@ -123,8 +127,8 @@ class SquareBody:
 
 
 def squares(data: Stage, shard_rows: int = 10, batch_rows: int = 5, name: str = "squares", **faults: Any) -> Stage:
-    body = SquareBody(Compute(shard_rows=shard_rows, batch_rows=batch_rows), **faults)
-    return Stage("squares", 1, (shard_rows, batch_rows, name), {"data": data}, body, name)
+    body = SquareBody(Compute(shard_rows=shard_rows, batch_rows=batch_rows), name, **faults)
+    return Stage("squares", 1, body, {"data": data}, name)
 
 
 @dataclass

@@ -200,11 +200,12 @@ def invert(
         network = with_features(used.network, features, example)
         if identity_relu:
             require_relu(network, example)
-        inverted = inversion.Inverted(config, seed, split, compute)
-        made, digest = filed(partial(inversion.rebuilt, inverted, network, pool, used.device), rows, compute)
         with torch.no_grad():
             size = network.features(example).shape[1]
-    metrics = inversion.summarise(made["residual"], size, int(np.prod(images.shape[1:])))
+        pixels = int(np.prod(images.shape[1:]))
+        inverted = inversion.InvertedSet(config, seed, split, compute, size, pixels)
+        made, digest = filed(partial(inversion.rebuilt, inverted, network, pool, used.device), rows, compute)
+    metrics = inversion.summarise(made["residual"], size, pixels)
     return Inverted(made, metrics, digest, str(images.device))
 
 

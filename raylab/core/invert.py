@@ -25,7 +25,7 @@ NOISE_SCALE = 1 / 20
 UNCONVERGED = 0.2
 
 
-class Inversion(NamedTuple):
+class Rebuilt(NamedTuple):
     """The iterate that was kept, and how near its features are: ||g(z) - g(x)|| / ||g(x)||."""
 
     image: Tensor  # (B, C, H, W), in [0, 1], detached
@@ -43,7 +43,7 @@ def invert(
     iterate: Iterate = "best",
     *,
     through: Featured | None = None,  # what gradients are taken of: the network compiled; None: the network
-) -> Inversion:
+) -> Rebuilt:
     """argmin_z ||g(z) - g(x)||_2 by normalised gradient steps from `start`, clipped to [0, 1]; no ball.
 
     g are the penultimate features.  The published protocol is 1000 constant steps of 0.1 for CIFAR-10, 2000 of 1 for
@@ -70,7 +70,7 @@ def invert(
         with torch.no_grad():
             reference = network.features(x)
             loss = feature_distance(network.features, reference)(image)
-    return Inversion(image, loss / reference.norm(dim=1).clamp(min=SMALLEST_FEATURES))
+    return Rebuilt(image, loss / reference.norm(dim=1).clamp(min=SMALLEST_FEATURES))
 
 
 def step_sizes(schedule: StepSchedule, step_size: float, steps: int) -> list[float]:
@@ -108,7 +108,7 @@ def start_noise(
 
 
 def doubts(
-    residual: NDArray[np.floating],  # (N,), of `Inversion`
+    residual: NDArray[np.floating],  # (N,), of `Rebuilt`
     num_features: int,
     num_pixels: int,
 ) -> list[str]:

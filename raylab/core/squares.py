@@ -25,7 +25,7 @@ START = 0.05  # of the usual scale: the initial weights of the deviations
 
 
 @dataclass(frozen=True)
-class Squares:
+class SquareWorld:
     """One world; without either noise (0) there is nothing to fit, or nothing to fit it by."""
 
     dimension: int
@@ -78,7 +78,7 @@ class Trained:
     first_train: float
 
 
-def trained(world: Squares, seed: int, *, examples: int, test: int, width: int, lr: float, batch: int, epochs: int,
+def trained(world: SquareWorld, seed: int, *, examples: int, test: int, width: int, lr: float, batch: int, epochs: int,
             fitted: float, radii: tuple[float, ...]) -> Trained:  # fmt: skip
     """Train by Adam until the share `fitted` of the training labels is right, or for `epochs`, and attack."""
     x, y = world.sample(seed, "train", examples)
@@ -109,7 +109,7 @@ def robust(network: nn.Module, x: Tensor, y: Tensor, eps: float) -> float:
     return _share(network, attack.best, y)
 
 
-def linear_rule_withstands(world: Squares) -> float:
+def linear_rule_withstands(world: SquareWorld) -> float:
     """The Linf radius up to which sign(mean x) is right on every example whose label is: 1 - noise."""
     return 1.0 - world.noise
 

@@ -29,7 +29,7 @@ Set = Literal["clean", "rand", "det"]
 
 
 @dataclass(frozen=True)
-class World:
+class SyntheticWorld:
     dimension: int = 100  # d, of the faint features
 
     @property
@@ -117,7 +117,7 @@ class Population:
     robust: float  # w_0
     faint: float  # w_s
 
-    def accuracy(self, world: World, eps: float = 0.0) -> float:
+    def accuracy(self, world: SyntheticWorld, eps: float = 0.0) -> float:
         """On clean data within an Linf radius, which moves x_0 by eps and s by eps sqrt(d)."""
         lost = eps * (abs(self.robust) + math.sqrt(world.dimension) * abs(self.faint))
         shares = ((RELIABILITY, 1.0), (1.0 - RELIABILITY, -1.0))
@@ -127,7 +127,7 @@ class Population:
         return sum(share * normal_cdf(value / abs(self.faint)) for share, value in reach)
 
 
-def population(world: World, kind: Set, eps: float = 0.0, moved: Sequence[bool] = (True, True)) -> Population:
+def population(world: SyntheticWorld, kind: Set, eps: float = 0.0, moved: Sequence[bool] = (True, True)) -> Population:
     """Logistic regression on endless data of a set whose source has positive weights (of x_0, of the rest: `moved`).
 
     By Newton's method; the penalty is that of `fit`.

@@ -30,8 +30,9 @@ KEY_PREFIX = 12  # hex digits of a key in paths and messages: 48 bits, unique fa
 
 
 def canonical(value: object, path: str = "value") -> Any:
-    """The JSON value of models, dataclasses, tuples, str-keyed mappings and scalars; fields of a model that are
-    declared with ``exclude=True`` say where, not what, and are left out; a label is what it stands for.
+    """The JSON value of models, dataclasses, tuples, str-keyed mappings and scalars; fields that are declared with
+    ``exclude=True`` (of a model) or ``compare=False`` (of a dataclass) say where, not what, and are left out; a label
+    is what it stands for.
 
     Raises TypeError or ValueError naming the offending path.
     """
@@ -51,7 +52,7 @@ def canonical(value: object, path: str = "value") -> Any:
             name: canonical(one, f"{path}.{name}") for name, one in kept.items() if one is not None or name not in later
         }
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: canonical(getattr(value, f.name), f"{path}.{f.name}") for f in fields(value)}
+        return {f.name: canonical(getattr(value, f.name), f"{path}.{f.name}") for f in fields(value) if f.compare}
     if isinstance(value, tuple):
         return [canonical(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Mapping):

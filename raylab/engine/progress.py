@@ -170,7 +170,7 @@ class Progress:
 
 def doing(stages: Sequence[Stage]) -> str:
     """training 2 networks, evaluating 1 network"""
-    counts = Counter(stage.body.doing for stage in stages)
+    counts = Counter(stage.config.doing for stage in stages)
     return ", ".join(f"{verb} {counted(count, noun)}" for (verb, noun), count in counts.items())
 
 

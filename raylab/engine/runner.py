@@ -229,7 +229,7 @@ def _build_tasks(
 
     listener.start(stages, len(stages))
     apart = not getattr(backend, "in_driver", False)  # one that is in the driver says itself what becomes of errors
-    here = [stage for stage in stages if apart and getattr(stage.body, "in_driver", False)]
+    here = [stage for stage in stages if apart and getattr(stage.config, "in_driver", False)]
     there = [stage for stage in stages if stage not in here]
     if here:
         InlineBackend().run_tasks(name, here, store, on_outcome)

@@ -1,6 +1,6 @@
 """A stage describes one artifact: what makes it, from which others, with which numbers. Building one runs nothing.
 
-Its key is known before anything runs. What executes it (`body`), its name and its cost are no part of it.
+Its key is known before anything runs. Its name and its cost are no part of it.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine import columns
 from raylab.engine.columns import Batch
 from raylab.engine.identity import ADDED_LATER, fingerprint, short
 
@@ -41,9 +42,16 @@ class TaskContext:
     write: Callable[[str, bytes, int | None], None]  # name, contents, rows (None where it is no table)
     reporter: Reporter
 
+    def write_table(self, batch: Mapping[str, columns.Column], index: int = 0) -> int:
+        """A part of the artifact's table; returns its number of rows."""
+        table = columns.to_table(batch)
+        rows = int(table.num_rows)
+        self.write(f"part-{index:05d}.parquet", columns.to_parquet(table), rows)
+        return rows
+
 
 class Task(Protocol):
-    """The body of a stage that runs once."""
+    """What describes an artifact that is made in one run, and makes it."""
 
     @property
     def doing(self) -> tuple[str, str]:
@@ -87,7 +95,8 @@ class Compute(Config):
 
 
 class MapBatches(Protocol):
-    """The body of a stage that maps the rows of one input, shard by shard, in fixed batches within a shard."""
+    """What describes an artifact that has a row for each of an input, and makes it: shard by shard, in fixed batches
+    within a shard."""
 
     @property
     def doing(self) -> tuple[str, str]:
@@ -113,10 +122,9 @@ class Stage:
     """A frozen description: (kind, version, config, inputs by role) is the identity; the rest is not."""
 
     kind: str
-    version: int  # bumped by hand when the meaning of the body's code changes
-    config: object  # anything that `identity.canonical` takes
+    version: int  # bumped by hand when the meaning of the config's code changes
+    config: Any  # a Task or MapBatches: its fields, as `identity.canonical` takes them, are the identity
     inputs: Mapping[str, Stage]
-    body: Task | MapBatches = field(compare=False, repr=False)
     name: str = field(default="", compare=False)  # for people: "train mlp seed 0"
     passes: int = field(default=0, compare=False)  # estimate of work: images through a network, forward and backward
 
@@ -138,7 +146,7 @@ class Stage:
 
 
 def is_task(stage: Stage) -> bool:
-    return hasattr(stage.body, "run")
+    return hasattr(stage.config, "run")
 
 
 def closure(stages: Iterable[Stage]) -> list[Stage]:

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import cast
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from raylab.data import DataError
 from raylab.engine import columns
 from raylab.engine.artifact import Artifact, Part, StoreError
 from raylab.engine.columns import Batch
-from raylab.engine.stage import MapBatches, Reporter, Stage, Task, TaskContext
+from raylab.engine.stage import Reporter, Stage, TaskContext
 from raylab.engine.store import MAX_ATTEMPTS, Store
 
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
@@ -59,7 +58,7 @@ class Worker:
 
         context = TaskContext(self._inputs(stage), self.device, write, reporter)
         try:
-            metrics = cast(Task, stage.body).run(context)
+            metrics = stage.config.run(context)
         finally:
             if self.device.startswith("cuda"):
                 torch.cuda.empty_cache()  # the worker is used again, and others may share its GPU
@@ -75,7 +74,7 @@ class Worker:
             return artifact.parts[index]
         if (done := self.store.shard(stage, index)) is not None:
             return done
-        body = cast(MapBatches, stage.body)
+        body = stage.config
         if self.store.attempt(stage, index) > MAX_ATTEMPTS:
             raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         fix_numerics(self.device)
@@ -90,7 +89,7 @@ class Worker:
     def finish(self, stage: Stage, parts: list[Part]) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""
         draft = self.store.unfinished(stage, parts, {})
-        metrics = cast(MapBatches, stage.body).summarise(draft)
+        metrics = stage.config.summarise(draft)
         devices = ", ".join(sorted({part.device for part in parts}))
         seconds = sum(part.seconds for part in parts)
         return self.store.commit(stage, parts, metrics, self._provenance(stage, seconds, devices))
@@ -112,7 +111,7 @@ class Worker:
 
     def _opened(self, stage: Stage) -> Callable[[Batch], Batch]:
         if stage.key not in self._open:
-            body = cast(MapBatches, stage.body)
+            body = stage.config
             inputs = {role: a for role, a in self._inputs(stage).items() if role != body.over}
             self._open[stage.key] = body.open(inputs, self.device)
             while len(self._open) > MAX_OPEN:
@@ -159,9 +158,9 @@ def mapped(function: Callable[[Batch], Batch], rows: Batch, batch_rows: int) -> 
 
 def source_of(stage: Stage) -> Stage:
     """The input that a mapped stage has a row for each row of."""
-    return stage.inputs[cast(MapBatches, stage.body).over]
+    return stage.inputs[stage.config.over]
 
 
 def shard_count(stage: Stage, rows: int) -> int:
     """Shards of a mapped stage over an input of so many rows. An empty input still makes one (empty) shard."""
-    return max(1, -(-rows // cast(MapBatches, stage.body).compute.shard_rows))
+    return max(1, -(-rows // int(stage.config.compute.shard_rows)))

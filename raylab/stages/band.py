@@ -18,27 +18,18 @@ from raylab.engine.stage import Compute, Metrics, Stage
 class Band:
     """The identity of a filtered set, beside the set."""
 
+    doing = ("band-passing", "data set")
+    over = "data"
     passes: Passes
     bandwidth: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class BandBody:
-    doing = ("band-passing", "data set")
-    band: Band
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.band.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del inputs, device  # Fourier transforms in numpy
-        keep = low_pass if self.band.passes == "low" else high_pass
+        keep = low_pass if self.passes == "low" else high_pass
 
         def filtered(batch: Batch) -> Batch:
-            image = keep(batch["image"], self.band.bandwidth).astype(np.float32)
+            image = keep(batch["image"], self.bandwidth).astype(np.float32)
             return {"id": batch["id"], "image": image, "label": batch["label"]}
 
         return filtered
@@ -53,4 +44,4 @@ def band_passed(data: Stage, passes: Passes, bandwidth: int, compute: Compute, *
     As published, nothing is done to the values: high-passed images have mean 0, so half of their pixels are negative.
     """
     band = Band(passes, bandwidth, compute.measuring)
-    return Stage("band_passed", 1, band, {"data": data}, BandBody(band), name, rows)
+    return Stage("band_passed", 1, band, {"data": data}, name, rows)

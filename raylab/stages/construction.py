@@ -25,7 +25,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.attacked import attacked, check_precision
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, to_tensor, truths
 from raylab.stages.norm import BallName, ball, pinned_norm
 from raylab.stages.weights import load_network
 
@@ -93,6 +93,8 @@ class Attack(Config):
 class Construction:
     """The identity of a constructed set, beside its data and its source network."""
 
+    doing = ("constructing", "data set")
+    over = "data"
     aim: Aim
     attack: Attack
     num_classes: int
@@ -100,26 +102,15 @@ class Construction:
     split: str
     compute: Compute
 
-
-@dataclass(frozen=True)
-class ConstructBody:
-    doing = ("constructing", "data set")
-    construction: Construction
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.construction.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         precision, roles = self.compute.precision, [role for role in sorted(inputs) if role.startswith(MEMBER)]
         network = load_network(inputs["model"], device)
         through = attacked(network, inputs["model"], precision)
         ensemble = [attacked(load_network(inputs[role], device), inputs[role], precision) for role in roles]
-        return partial(perturbed, self.construction, network, ensemble, device, through=through)
+        return partial(perturbed, self, network, ensemble, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        return summarise(self.construction, artifact.without_images())
+        return summarise(self, artifact.without_images())
 
 
 def perturbed(
@@ -159,7 +150,7 @@ def perturbed(
         "blind": ended.blind.cpu().numpy(),
         # Of the source on the constructed image, as Jordan sorts D_other (cifar10-zoo, run4_subset.py).
         "margin": objectives.margin(logits, wanted).cpu().numpy(),
-        **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+        **truths(batch),
     }
 
 
@@ -217,4 +208,4 @@ def construct(
     construction = Construction(aim, attack.pinned(images), images.num_classes, seed, split, compute)
     inputs = {"data": data, "model": model} | {f"{MEMBER}{index}": member for index, member in enumerate(ensemble)}
     passes = rows * attack.steps * (1 + len(ensemble))
-    return Stage("constructed", 3, construction, inputs, ConstructBody(construction), name, passes)
+    return Stage("constructed", 3, construction, inputs, name, passes)

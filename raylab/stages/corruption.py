@@ -172,25 +172,16 @@ def corrupted(
 class Changed:
     """The identity of a measurement, beside its network and data."""
 
+    doing = ("corrupting", "data set")
+    over = "data"
     changes: Corruptions | FilteredNoise
     models: tuple[str, ...]  # the roles of the networks
     seed: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class ChangedBody:
-    doing = ("corrupting", "data set")
-    identity: Changed
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.identity.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        changes, seed = self.identity.changes, self.identity.seed
-        networks = {role: load_network(one, device) for role, one in inputs.items() if role in self.identity.models}
+        changes, seed = self.changes, self.seed
+        networks = {role: load_network(one, device) for role, one in inputs.items() if role in self.models}
         frozen = photographs(inputs[FROST]) if FROST in inputs else ()
         chosen = None if changes.rows is None else _draw(inputs["drawn_from"], changes.rows, seed)
 
@@ -199,7 +190,7 @@ class ChangedBody:
             ids, label = batch["id"][taken].astype(np.int64), batch["label"][taken].astype(np.int64)
             images = batch["image"][taken]
             right = [
-                [_right(networks[role], shown, label, device) for role in self.identity.models]
+                [_right(networks[role], shown, label, device) for role in self.models]
                 for shown in self._shown(images, ids, frozen)
             ]
             found = np.asarray(right, dtype=np.uint8).transpose(2, 1, 0)  # (N, models, 1 + variants)
@@ -211,23 +202,22 @@ class ChangedBody:
         self, images: NDArray[Any], ids: NDArray[np.int64], frozen: Sequence[Photograph]
     ) -> Iterator[NDArray[np.generic]]:
         """The images as they are, then in every variant."""
-        changes = self.identity.changes
+        changes = self.changes
         yield images
         for what, level in changes.variants():
-            yield changes.change(what, level, images, ids, self.identity.seed, frozen)
+            yield changes.change(what, level, images, ids, self.seed, frozen)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         """By network, accuracy under every variant, and on the same images unchanged."""
-        rows, identity = artifact.batch(), self.identity
-        variants = identity.changes.variants()
+        rows, variants = artifact.batch(), self.changes.variants()
         return {
             "n": len(rows["id"]),
             "variants": tuple(str(what) for what, _ in variants),
             "levels": tuple(level for _, level in variants),
-            "clean": {name: float(rows["clean"][:, k].mean()) for k, name in enumerate(identity.models)},
+            "clean": {name: float(rows["clean"][:, k].mean()) for k, name in enumerate(self.models)},
             "accuracy": {
                 name: tuple(float(share) for share in rows["right"][:, k].mean(axis=0))
-                for k, name in enumerate(identity.models)
+                for k, name in enumerate(self.models)
             },
         }
 
@@ -259,7 +249,7 @@ def changed(
             inputs[FROST] = frozen
     identity = Changed(changes, tuple(models), seed, compute.measuring)
     passes = min(rows, changes.rows or rows) * len(models) * (len(changes.variants()) + 1) // 2
-    return Stage("changed", 1, identity, inputs, ChangedBody(identity), name, passes)
+    return Stage("changed", 1, identity, inputs, name, passes)
 
 
 def _check_images(changes: Corruptions, images: ImageSpec) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raylab import data as raw
 from raylab.core.seefar import World
-from raylab.engine import columns
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.site import home
@@ -24,7 +23,7 @@ from raylab.stages.data_config import (
     RestrictedImageNetData,
     SeeFarData,
 )
-from raylab.stages.images import ImageSpec
+from raylab.stages.images import ImageSpec, truths
 
 __all__ = [
     "ConstructedData",
@@ -63,28 +62,19 @@ class Data:
 class RawData:
     """The identity of a raw split: how it is read, and the content of what is read."""
 
+    doing = ("reading", "data set")
+    in_driver = True  # raw files are where the driver is
     data: Any  # a DataConfig; the root and its like are no part of its canonical form
     split: str
     seed: int
     content: str
-
-
-@dataclass(frozen=True)
-class ReadBody:
-    doing = ("reading", "data set")
-    raw: RawData
-    root: str | None
-    class_names: tuple[str, ...]
-    note: str  # what a report must say beside every number from this data
-    part_rows: int = PART_ROWS
-    in_driver = True  # raw files are where the driver is
+    root: str | None = field(compare=False)
+    class_names: tuple[str, ...] = field(compare=False)
+    note: str = field(compare=False)  # what a report must say beside every number from this data
+    part_rows: int = field(compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
-        rows = 0
-        for index, batch in enumerate(self._parts()):
-            table = columns.to_table(batch)
-            context.write(f"part-{index:05d}.parquet", columns.to_parquet(table), table.num_rows)
-            rows += table.num_rows
+        rows = sum(context.write_table(batch, index) for index, batch in enumerate(self._parts()))
         return {"rows": rows, "class_names": self.class_names, "note": self.note}
 
     def _parts(self) -> Iterator[Batch]:
@@ -94,13 +84,12 @@ class ReadBody:
 
     def _blocks(self) -> Iterator[Batch]:
         """A few parts at a time: never all of a data set that is larger than memory."""
-        data, split, seed = self.raw.data, self.raw.split, self.raw.seed
+        data, split, seed = self.data, self.split, self.seed
         options, rows = data.options(seed), BLOCK_PARTS * self.part_rows
         for ids, images, labels in raw.blocks(data.name, self.root, split, options, data.cut, rows):
             batch: Batch = {"id": ids, "image": images, "label": labels}
             if isinstance(data, SeeFarData):
-                truth = data.world(seed).examples(split, ids)
-                batch |= {name: truth[name] for name in ("shape_class", "toogit_class")}
+                batch |= truths(data.world(seed).examples(split, ids))
             yield batch
 
 
@@ -108,25 +97,17 @@ class ReadBody:
 class Probe:
     """The identity of See-Far images that show which feature decides."""
 
+    doing = ("making", "probe set")
+    in_driver = True
     world: World
     kind: str
     count: int
 
-
-@dataclass(frozen=True)
-class ProbeBody:
-    doing = ("making", "probe set")
-    probe: Probe
-    in_driver = True
-
     def run(self, context: TaskContext) -> Metrics:
-        p = self.probe
-        sample = dict(p.world.probe(p.kind, p.count))
+        sample = dict(self.world.probe(self.kind, self.count))
         # An evaluation needs a label: the class of the feature that is present, the shape's where both are.
-        sample["label"] = sample["toogit_class"] if p.kind == "only_toogit" else sample["shape_class"]
-        table = columns.to_table(sample)
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
-        return {"rows": table.num_rows}
+        sample["label"] = sample["toogit_class"] if self.kind == "only_toogit" else sample["shape_class"]
+        return {"rows": context.write_table(sample)}
 
 
 def open_data(data: Any, seed: int) -> Data:
@@ -141,15 +122,8 @@ def open_data(data: Any, seed: int) -> Data:
 
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
-        identity = RawData(data.only(split), split, seed, content)
-        return Stage(
-            "data",
-            1,
-            identity,
-            {},
-            ReadBody(identity, root, about.class_names, about.note, part_rows),
-            f"{data.name} {split} seed {seed}",
-        )
+        read = RawData(data.only(split), split, seed, content, root, about.class_names, about.note, part_rows)
+        return Stage("data", 1, read, {}, f"{data.name} {split} seed {seed}")
 
     world = data.world(seed) if isinstance(data, SeeFarData) else None
     images = ImageSpec(about.shape, about.num_classes, about.mean, about.std)
@@ -158,5 +132,4 @@ def open_data(data: Any, seed: int) -> Data:
 
 def probe(world: World, kind: str, count: int = 1000) -> Stage:
     """Images of See-Far whose features disagree (`conflict`) or stand alone (`only_shape`, `only_toogit`)."""
-    identity = Probe(world, kind, count)
-    return Stage("probe", 1, identity, {}, ProbeBody(identity), f"seefar probe {kind} world {world.seed}")
+    return Stage("probe", 1, Probe(world, kind, count), {}, f"seefar probe {kind} world {world.seed}")

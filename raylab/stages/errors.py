@@ -11,57 +11,51 @@ from numpy.typing import NDArray
 
 from raylab.core import errors
 from raylab.core.errors import Labelling
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Metrics, Stage, TaskContext
+from raylab.stages.images import truths
 
 PART_ROWS = 5000
-KEPT = ("shape_class", "toogit_class")
 
 
 @dataclass(frozen=True)
 class Labelled:
     """The identity of a labelled set, beside its images and what a network said of them."""
 
+    doing = ("labelling", "data set")
+    in_driver = True  # rows are copied; nothing is computed
     labels: Labelling
     errors_only: bool
     count: int | None  # of examples, drawn by id; None: all
     num_classes: int
     seed: int  # of the controls' labels, and of the draw
 
-
-@dataclass(frozen=True)
-class LabelBody:
-    doing = ("labelling", "data set")
-    labelled: Labelled
-    in_driver = True  # rows are copied; nothing is computed
-
     def run(self, context: TaskContext) -> Metrics:
-        c, data = self.labelled, context.inputs["data"]
+        data = context.inputs["data"]
         rows = data.without_images()
         ids, true = rows["id"].astype(np.int64), rows["label"].astype(np.int64)
         said = _said(context.inputs["said"], ids) if "said" in context.inputs else true
-        kept = np.flatnonzero(said != true) if c.errors_only else np.arange(len(ids))
+        kept = np.flatnonzero(said != true) if self.errors_only else np.arange(len(ids))
         if not len(kept):
             raise ValueError(f"{data.label}: no error is left to learn from; stop its teacher earlier")
-        kept = kept[errors.chosen(ids[kept], c.count, c.seed)]
+        kept = kept[errors.chosen(ids[kept], self.count, self.seed)]
         ids, true, said = ids[kept], true[kept], said[kept]
         # The classes of another domain are not this network's.
-        was = true if c.errors_only or c.labels != "predicted" else np.zeros_like(true)
-        label = errors.relabel(c.labels, was, said, ids, c.num_classes, c.seed)
-        if c.errors_only and c.labels != "true":
+        was = true if self.errors_only or self.labels != "predicted" else np.zeros_like(true)
+        label = errors.relabel(self.labels, was, said, ids, self.num_classes, self.seed)
+        if self.errors_only and self.labels != "true":
             _assert_all_wrong(label, true, data)
         new = {"id": ids, "label": label, "source_label": true, "prediction": said}
-        new |= {name: rows[name][kept] for name in KEPT if name in rows}
+        new |= {name: column[kept] for name, column in truths(rows).items()}
         for index, part in enumerate(_parts(data, kept, new)):
-            context.write(f"part-{index:05d}.parquet", columns.to_parquet(columns.to_table(part)), len(part["id"]))
-        histogram = np.bincount(label, minlength=c.num_classes)
+            context.write_table(part, index)
+        histogram = np.bincount(label, minlength=self.num_classes)
         return {
             "rows": len(ids),
             "of": len(rows["id"]),
             "histogram": tuple(int(count) for count in histogram),
-            "entropy": errors.entropy(label, c.num_classes),
+            "entropy": errors.entropy(label, self.num_classes),
         }
 
 
@@ -80,19 +74,19 @@ def mislabeled(
     `said` is its evaluation on `data`. No right pair remains (but with labels "true", the ceiling).
     """
     labelled = Labelled(labels, True, count, num_classes, seed)
-    return Stage("labelled", 1, labelled, {"data": data, "said": said}, LabelBody(labelled), name)
+    return Stage("labelled", 1, labelled, {"data": data, "said": said}, name)
 
 
 def labelled_by(data: Stage, said: Stage, num_classes: int, *, name: str) -> Stage:
     """All examples, of whatever domain, with the class that a network said; their own classes do not count."""
     labelled = Labelled("predicted", False, None, num_classes, 0)
-    return Stage("labelled", 1, labelled, {"data": data, "said": said}, LabelBody(labelled), name)
+    return Stage("labelled", 1, labelled, {"data": data, "said": said}, name)
 
 
 def some_of(data: Stage, count: int, num_classes: int, seed: int, *, name: str) -> Stage:
     """`count` examples of a set, drawn by id, with their labels."""
     labelled = Labelled("true", False, count, num_classes, seed)
-    return Stage("labelled", 1, labelled, {"data": data}, LabelBody(labelled), name)
+    return Stage("labelled", 1, labelled, {"data": data}, name)
 
 
 def _said(evaluation: Artifact, ids: NDArray[np.int64]) -> NDArray[np.int64]:

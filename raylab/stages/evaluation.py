@@ -19,18 +19,9 @@ from raylab.stages.weights import load_network
 class Evaluation:
     """The identity of an evaluation, beside its network and data."""
 
-    compute: Compute
-
-
-@dataclass(frozen=True)
-class EvaluateBody:
     doing = ("evaluating", "network")
-    evaluation: Evaluation
     over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.evaluation.compute
+    compute: Compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         network = load_network(inputs["model"], device)
@@ -57,4 +48,4 @@ class EvaluateBody:
 def evaluate(model: Stage, data: Stage, compute: Compute, *, rows: int, name: str) -> Stage:
     """Logits, prediction and correctness of `model` on every example of `data`, beside its other columns."""
     evaluation = Evaluation(compute.measuring)
-    return Stage("evaluation", 1, evaluation, {"model": model, "data": data}, EvaluateBody(evaluation), name, rows)
+    return Stage("evaluation", 1, evaluation, {"model": model, "data": data}, name, rows)

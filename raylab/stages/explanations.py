@@ -24,6 +24,8 @@ FEATURES: tuple[Feature, ...] = ("toogit", "shape")
 class Explanation:
     """The identity of an explanation, beside its network and data."""
 
+    doing = ("explaining", "network")
+    over = "data"
     world: World
     sigmas: tuple[float, ...]  # of the noise; 0: the plain gradient
     draws: int
@@ -31,29 +33,17 @@ class Explanation:
     seed: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class ExplainBody:
-    doing = ("explaining", "network")
-    explanation: Explanation
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.explanation.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        e = self.explanation
-        network, spans = load_network(inputs["model"], device), _spans(e.world)
+        network, spans = load_network(inputs["model"], device), _spans(self.world)
 
         def explain(batch: Batch) -> Batch:
-            taken = batch["id"] < e.rows
+            taken = batch["id"] < self.rows
             ids = batch["id"][taken].astype(np.int64)
             x = to_tensor(batch["image"][taken], device)
             label = torch.from_numpy(batch["label"][taken].astype(np.int64)).to(device)
             found = [
-                explanations.smoothed(network, x, label, ids, sigma, e.draws, e.seed).cpu().numpy()
-                for sigma in e.sigmas
+                explanations.smoothed(network, x, label, ids, sigma, self.draws, self.seed).cpu().numpy()
+                for sigma in self.sigmas
             ]
             shares = {
                 name: np.stack([explanations.energy_share(gradient, span) for gradient in found], axis=1)
@@ -65,30 +55,21 @@ class ExplainBody:
 
     def summarise(self, artifact: Artifact) -> Metrics:
         """Mean shares of energy by sigma, of the n images whose gradient is not 0; and what a random direction has."""
-        return _summary(artifact.batch(), self.explanation.world)
+        return _summary(artifact.batch(), self.world)
 
 
 @dataclass(frozen=True)
 class Perturbation:
     """The identity of a reading of perturbations, beside the set and what it was made from."""
 
+    doing = ("measuring the perturbations of", "data set")
+    over = "data"
     world: World
     compute: Compute
 
-
-@dataclass(frozen=True)
-class PerturbationBody:
-    doing = ("measuring the perturbations of", "data set")
-    perturbation: Perturbation
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.perturbation.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del device
-        world, spans, clean = self.perturbation.world, _spans(self.perturbation.world), inputs["original"].batch()
+        world, spans, clean = self.world, _spans(self.world), inputs["original"].batch()
         row = {int(example): index for index, example in enumerate(clean["id"])}
         images = clean["image"]
 
@@ -110,7 +91,7 @@ class PerturbationBody:
         """Means over the images whose perturbation is not 0, and whose toogit is not that of the target already."""
         rows = artifact.batch()
         correlations = {name: _mean(rows[name]) for name in ("with_target", "with_swap")}
-        return {**_summary(rows, self.perturbation.world), **correlations}
+        return {**_summary(rows, self.world), **correlations}
 
 
 def explain(
@@ -128,14 +109,14 @@ def explain(
     """Shares of the energy of a network's input gradients, plain and smoothed, in the spans of a world's features."""
     identity = Explanation(world, sigmas, draws, rows, seed, compute.measuring)
     passes = rows * sum(draws if sigma else 1 for sigma in sigmas)
-    return Stage("explanation", 1, identity, {"data": data, "model": model}, ExplainBody(identity), name, passes)
+    return Stage("explanation", 1, identity, {"data": data, "model": model}, name, passes)
 
 
 def read_perturbations(made: Stage, original: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
     """The same of what an attack added to the images of a set."""
     identity = Perturbation(world, compute.measuring)
     inputs = {"data": made, "original": original}
-    return Stage("perturbation", 1, identity, inputs, PerturbationBody(identity), name, rows)
+    return Stage("perturbation", 1, identity, inputs, name, rows)
 
 
 def _spans(world: World) -> dict[str, Floats]:

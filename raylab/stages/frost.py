@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +33,10 @@ SOURCE = "hendrycks/robustness has them in ImageNet-C/create_c, the package imag
 class Frost:
     """The identity of the photographs: their bytes, never where they are."""
 
-    files: tuple[tuple[str, str], ...]  # name and sha256
-
-
-@dataclass(frozen=True)
-class FrostBody:
     doing = ("reading", "set of photographs")
-    folder: Path
     in_driver = True  # the files are where the driver is
+    files: tuple[tuple[str, str], ...]  # name and sha256
+    folder: Path = field(compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
         for name in PUBLISHED:
@@ -60,7 +56,7 @@ def frost(folder: str) -> Stage:
     path = Path(os.path.expanduser(folder))  # which leaves a user that there is not, for the reader to say
     for name in PUBLISHED:
         _published(path, name)
-    return Stage("frost", 1, Frost(tuple(PUBLISHED.items())), {}, FrostBody(path), "photographs of frost")
+    return Stage("frost", 1, Frost(tuple(PUBLISHED.items()), path), {}, "photographs of frost")
 
 
 def photographs(artifact: Artifact) -> tuple[Photograph, ...]:

@@ -15,7 +15,6 @@ from raylab.config.radius import Radius
 from raylab.core import fourier_basis, seeding
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
@@ -41,24 +40,18 @@ class HeatMap(Config):
 class Mapped:
     """The identity of a heat map, beside its network and data."""
 
+    doing = ("drawing the heat map of", "network")
+    in_driver = False
     heat_map: HeatMap
     seed: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class HeatMapBody:
-    doing = ("drawing the heat map of", "network")
-    identity: Mapped
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
         network = load_network(context.inputs["model"], context.device)
-        ids, images, label = _drawn(context.inputs["data"], self.identity.heat_map.rows, self.identity.seed)
+        ids, images, label = _drawn(context.inputs["data"], self.heat_map.rows, self.seed)
         x, y = torch.from_numpy(images).to(context.device), torch.from_numpy(label).to(context.device)
-        errors, metrics = measure(self.identity, network, x, y, ids)
-        table = columns.to_table(errors)
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
+        errors, metrics = measure(self, network, x, y, ids)
+        context.write_table(errors)
         return metrics
 
 
@@ -124,7 +117,7 @@ def heat_map(
     identity = Mapped(config, seed, compute.measuring)
     passes = min(rows, config.rows or rows) * (images.shape[1] * images.shape[2] // 2 + 2) // 2
     inputs = {"data": data, "model": model}
-    return Stage("heat_map", 1, identity, inputs, HeatMapBody(identity), name, passes)
+    return Stage("heat_map", 1, identity, inputs, name, passes)
 
 
 def _means(clean: NDArray[np.bool_], found: Mapping[str, NDArray[np.float64]]) -> Metrics:

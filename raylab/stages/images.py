@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from raylab.core.later import Tensor, torch
-from raylab.engine.columns import Column
+from raylab.engine.artifact import Artifact
+from raylab.engine.columns import Batch, Column
+from raylab.engine.stage import Metrics, TaskContext
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,20 @@ def to_tensor(
     """float32 in [0, 1] on the device."""
     x = torch.from_numpy(np.require(images, requirements=("C", "W"))).to(device)  # Arrow's memory is read-only
     return x.float() / 255 if x.dtype == torch.uint8 else x
+
+
+def truths(batch: Mapping[str, Column]) -> Batch:
+    """Of images of See-Far, the classes of both features, which whatever is made of an image keeps; else nothing."""
+    return {name: batch[name] for name in ("shape_class", "toogit_class") if name in batch}
+
+
+def write_patterns(context: TaskContext, patterns: Tensor) -> Metrics:
+    """The table of one pattern a class."""
+    rows = context.write_table({"class": np.arange(len(patterns)), "pattern": patterns.numpy()})
+    return {"rows": rows}
+
+
+def read_patterns(artifact: Artifact) -> Tensor:
+    """(classes, C, H, W), in the order of the classes."""
+    table = artifact.batch()
+    return torch.from_numpy(table["pattern"][np.argsort(table["class"])])

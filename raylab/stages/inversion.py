@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages import architecture
 from raylab.stages.architecture import Factory
 from raylab.stages.attacked import attacked, check_precision
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, to_tensor, truths
 from raylab.stages.weights import load_network
 
 
@@ -52,39 +52,30 @@ class Inversion(Config):
 
 
 @dataclass(frozen=True)
-class Inverted:
+class InvertedSet:
     """The identity of a set made by inversion, beside its data, network and start images."""
 
+    doing = ("inverting features into", "data set")
+    over = "data"
     inversion: Inversion
     seed: int  # of the starts
     split: str
     compute: Compute
-
-
-@dataclass(frozen=True)
-class InvertBody:
-    doing = ("inverting features into", "data set")
-    inverted: Inverted
-    num_features: int
-    num_pixels: int
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.inverted.compute
+    num_features: int = field(compare=False)
+    num_pixels: int = field(compare=False)
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        i, network = self.inverted, load_network(inputs["model"], device)
-        pool = _pool(inputs["start"], i.inversion.pool, i.seed) if i.inversion.start == "image" else None
-        through = attacked(network, inputs["model"], i.compute.precision)
-        return partial(rebuilt, i, network, pool, device, through=through)
+        network = load_network(inputs["model"], device)
+        pool = _pool(inputs["start"], self.inversion.pool, self.seed) if self.inversion.start == "image" else None
+        through = attacked(network, inputs["model"], self.compute.precision)
+        return partial(rebuilt, self, network, pool, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         return summarise(artifact.without_images()["residual"], self.num_features, self.num_pixels)
 
 
 def rebuilt(
-    inverted: Inverted,
+    inverted: InvertedSet,
     network: Featured,  # in eval mode with frozen parameters
     pool: Column | None,  # (M, C, H, W): images to start from; None: from noise
     device: str,  # of the network
@@ -116,7 +107,7 @@ def rebuilt(
         "image": found.image.contiguous().cpu().numpy(),
         "label": batch["label"].astype(np.int64),
         "residual": found.residual.cpu().numpy(),
-        **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+        **truths(batch),
     }
 
 
@@ -164,10 +155,9 @@ def invert(
     if inversion.identity_relu and features.num_relus == 0:
         called = network if isinstance(network, str) else network.factory
         raise ValueError(f"identity_relu: {called} has no ReLU before its head; set identity_relu: false")
-    inverted = Inverted(inversion, seed, split, compute)
-    body = InvertBody(inverted, features.size, int(np.prod(images.shape)))
+    inverted = InvertedSet(inversion, seed, split, compute, features.size, int(np.prod(images.shape)))
     inputs = {"data": data, "model": model} | ({} if start is None else {"start": start})
-    return Stage("inverted", 1, inverted, inputs, body, name, rows * inversion.steps)
+    return Stage("inverted", 1, inverted, inputs, name, rows * inversion.steps)
 
 
 def _pool(data: Artifact, size: int | None, seed: int) -> Column:

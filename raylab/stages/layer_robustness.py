@@ -16,7 +16,6 @@ from raylab.core import layers, seeding
 from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import torch
 from raylab.core.robust import random_start
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
@@ -36,6 +35,8 @@ class LayerRobustness(Config):
 class Layered:
     """The identity of a measurement, beside its network and data."""
 
+    doing = ("attacking the layers of", "network")
+    in_driver = False
     network: str  # its architecture: which layers it has
     norm: Norm
     eps: float
@@ -45,35 +46,26 @@ class Layered:
     batch_rows: int
     seed: int  # of the draw, the pairs and the starts
 
-
-@dataclass(frozen=True)
-class LayerBody:
-    doing = ("attacking the layers of", "network")
-    identity: Layered
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        i = self.identity
-        network, ball = load_network(context.inputs["model"], context.device), BALLS[i.norm](i.eps)
-        ids, images = _drawn(context.inputs["data"], i.rows, i.seed)
+        network, ball = load_network(context.inputs["model"], context.device), BALLS[self.norm](self.eps)
+        ids, images = _drawn(context.inputs["data"], self.rows, self.seed)
         pairs = np.roll(np.arange(len(ids)), 1)  # of rows in random order: no image meets itself
-        x, found = to_tensor(images, context.device), layers.layers(i.network, network)
+        x, found = to_tensor(images, context.device), layers.layers(self.network, network)
         moved, apart = (np.zeros((len(ids), len(found)), dtype=np.float32) for _ in range(2))
-        for low in range(0, len(ids), i.batch_rows):
-            rows = slice(low, low + i.batch_rows)
+        for low in range(0, len(ids), self.batch_rows):
+            rows = slice(low, low + self.batch_rows)
             for column, features in enumerate(found.values()):
                 reached = [
-                    layers.moved(features, x[rows], ball, _start(x[rows], ball, ids[rows], i.seed, k), i.steps)
-                    for k in range(i.starts)
+                    layers.moved(features, x[rows], ball, _start(x[rows], ball, ids[rows], self.seed, k), self.steps)
+                    for k in range(self.starts)
                 ]
                 moved[rows, column] = torch.stack(reached).amax(dim=0).cpu().numpy()
                 apart[rows, column] = layers.apart(features, x[rows], x[pairs[rows]]).cpu().numpy()
-        table = columns.to_table({"id": ids, "other": ids[pairs], "moved": moved, "apart": apart})
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
+        context.write_table({"id": ids, "other": ids[pairs], "moved": moved, "apart": apart})
         ratio = [_ratio(moved[:, k], apart[:, k]) for k in range(len(found))]
         return {
             "n": len(ids),
-            "eps": i.eps,
+            "eps": self.eps,
             "layers": tuple(found),
             "robustness": tuple(mean for mean, _ in ratio),  # R(f): the smaller, the less a change moves
             "se": tuple(se for _, se in ratio),
@@ -105,7 +97,7 @@ def layer_robustness(
     BALLS[norm](radius)  # raises on a bad radius
     identity = Layered(architecture, norm, radius, config.steps, config.starts, config.rows, compute.batch_rows, seed)
     passes = config.rows * config.steps * config.starts * (len(layers.LAYERS[architecture]) + 1)
-    return Stage("layer_robustness", 1, identity, {"model": model, "data": data}, LayerBody(identity), name, passes)
+    return Stage("layer_robustness", 1, identity, {"model": model, "data": data}, name, passes)
 
 
 def _drawn(data: Artifact, rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from raylab.core import evaluate as measures
 from raylab.core import leakage
 from raylab.core.later import Tensor, networks, torch
-from raylab.engine import columns
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.images import ImageSpec, to_tensor
@@ -27,45 +26,38 @@ ROWS = 1000  # of one pass through the network
 class Leakage:
     """The identity of a probe, beside its robust network, its set and the test images."""
 
+    doing = ("probing", "network")
+    in_driver = False
     features: Features
     eps: float  # L2, of the two specifications of a linear network
     num_classes: int
 
-
-@dataclass(frozen=True)
-class LeakageBody:
-    doing = ("probing", "network")
-    leakage: Leakage
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        probe = self.leakage
         network = load_network(context.inputs["model"], context.device)
         made, test = context.inputs["set"].batch(), context.inputs["test"].batch()
-        seen, unseen = (_features(network, probe.features, batch, context.device) for batch in (made, test))
+        seen, unseen = (_features(network, self.features, batch, context.device) for batch in (made, test))
         new, label = torch.from_numpy(made["label"].astype(np.int64)), test["label"].astype(np.int64)
         said: Batch = {}
         for name, fit in FITS.items():
-            weights, bias = fit(seen, new, probe.num_classes)
+            weights, bias = fit(seen, new, self.num_classes)
             said[name] = (unseen @ weights + bias).argmax(dim=1).numpy()
-        table = columns.to_table(
+        context.write_table(
             {
                 "id": test["id"],
                 "label": label,
                 "prediction": said[FIRST],
                 "correct": said[FIRST] == label,
-                "next_class": said[FIRST] == (label + 1) % probe.num_classes,
+                "next_class": said[FIRST] == (label + 1) % self.num_classes,
                 **{f"{name}_correct": answer == label for name, answer in said.items() if name != FIRST},
             }
         )
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
         return {
             "n": len(label),
             "features": seen.shape[1],
             "accuracy": float((said[FIRST] == label).mean()),
-            "p1": float((said[FIRST] == (label + 1) % probe.num_classes).mean()),
+            "p1": float((said[FIRST] == (label + 1) % self.num_classes).mean()),
             **{f"accuracy_{name}": float((answer == label).mean()) for name, answer in said.items() if name != FIRST},
-            **(_specifications(network, unseen, label, probe.eps) if probe.features == "logits" else {}),
+            **(_specifications(network, unseen, label, self.eps) if self.features == "logits" else {}),
         }
 
 
@@ -102,4 +94,4 @@ def robust_features(
         raise ValueError(f"robust_features: logits are features of a linear network, got {network}; take penultimate")
     identity = Leakage(features, eps, images.num_classes)
     inputs = {"model": model, "set": made, "test": test}
-    return Stage("leakage", 1, identity, inputs, LeakageBody(identity), name, rows)
+    return Stage("leakage", 1, identity, inputs, name, rows)

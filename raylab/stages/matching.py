@@ -40,25 +40,16 @@ class Statistics(NamedTuple):
 class Matching:
     """The identity of matched images, beside the images and those they are to be like."""
 
+    doing = ("matching", "data set")
+    over = "data"
     how: How
     seed: int  # of the noise
     compute: Compute
 
-
-@dataclass(frozen=True)
-class MatchBody:
-    doing = ("matching", "data set")
-    matching: Matching
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.matching.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del device  # a few sums in numpy
         like = statistics(inputs["like"])
-        own = statistics(inputs["of"]) if self.matching.how == "dataset" else None
+        own = statistics(inputs["of"]) if self.how == "dataset" else None
 
         def match(batch: Batch) -> Batch:
             image = self._matched(batch, own, like).astype(np.float32)
@@ -67,10 +58,10 @@ class MatchBody:
         return match
 
     def _matched(self, batch: Batch, own: Statistics | None, like: Statistics) -> NDArray[np.float64]:
-        m, x = self.matching, _unit(batch["image"])
-        if m.how == "noise":
+        x = _unit(batch["image"])
+        if self.how == "noise":
             ids = batch["id"].astype(np.int64)
-            drawn = seeding.normal(m.seed, "matching/noise", ids, like.mean.size)
+            drawn = seeding.normal(self.seed, "matching/noise", ids, like.mean.size)
             return like.mean + like.std * drawn.reshape(-1, *like.mean.shape)
         if own is not None:
             return like.total_mean + (x - own.total_mean) * (like.total_std / max(own.total_std, LEAST_STD))
@@ -86,7 +77,7 @@ def match(how: How, data: Stage, like: Stage, compute: Compute, *, seed: int = 0
     """`data` with the statistics of `like`; same ids, same labels. Both have images of one shape."""
     matching = Matching(how, seed if how == "noise" else 0, compute.measuring)
     inputs = {"data": data, "like": like} | ({"of": data} if how == "dataset" else {})
-    return Stage("matched", 1, matching, inputs, MatchBody(matching), name, rows)
+    return Stage("matched", 1, matching, inputs, name, rows)
 
 
 def statistics(artifact: Artifact) -> Statistics:

@@ -20,19 +20,10 @@ from raylab.stages.images import to_tensor
 class Neighbours:
     """The identity of a check, beside the images asked about and those they are compared with."""
 
+    doing = ("finding neighbours in", "data set")
+    over = "data"
     fraction: float  # of the images asked about, drawn by id
     compute: Compute
-
-
-@dataclass(frozen=True)
-class NeighboursBody:
-    doing = ("finding neighbours in", "data set")
-    neighbours: Neighbours
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.neighbours.compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         reference = inputs["reference"].batch()
@@ -42,7 +33,7 @@ class NeighboursBody:
         )
 
         def check(batch: Batch) -> Batch:
-            drawn = seeding.uniform(0, "neighbours", batch["id"].astype(np.int64))[:, 0] < self.neighbours.fraction
+            drawn = seeding.uniform(0, "neighbours", batch["id"].astype(np.int64))[:, 0] < self.fraction
             kept = {name: column[drawn] for name, column in batch.items()}
             position = np.zeros(0, dtype=np.int64)
             if drawn.any():
@@ -77,4 +68,4 @@ class NeighboursBody:
 def neighbours(data: Stage, reference: Stage, fraction: float, compute: Compute, *, rows: int, name: str) -> Stage:
     """The check on a constructed set against clean images; on clean images it is the check's own accuracy."""
     config = Neighbours(fraction, compute.measuring)
-    return Stage("neighbours", 1, config, {"data": data, "reference": reference}, NeighboursBody(config), name, rows)
+    return Stage("neighbours", 1, config, {"data": data, "reference": reference}, name, rows)

@@ -17,23 +17,14 @@ from raylab.engine.stage import Compute, Metrics, Stage
 class Oracles:
     """The identity of a reading, beside the images that are read."""
 
+    doing = ("asking the oracles about", "data set")
+    over = "data"
     world: World
     compute: Compute
 
-
-@dataclass(frozen=True)
-class ReadOraclesBody:
-    doing = ("asking the oracles about", "data set")
-    oracles: Oracles
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.oracles.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del inputs, device  # matched filters in numpy
-        world = self.oracles.world
+        world = self.world
 
         def read(batch: Batch) -> Batch:
             kept = {name: column for name, column in batch.items() if name != "image"}
@@ -65,4 +56,4 @@ class ReadOraclesBody:
 def read_oracles(data: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
     """Both oracles on every image of a constructed set, or of a clean one that has the columns of See-Far."""
     oracles = Oracles(world, compute.measuring)
-    return Stage("oracles", 1, oracles, {"data": data}, ReadOraclesBody(oracles), name, rows)
+    return Stage("oracles", 1, oracles, {"data": data}, name, rows)

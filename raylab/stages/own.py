@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,25 +39,19 @@ _fitting: dict[str, ImageSpec] = {}  # of this process: weights that were seen t
 class Imported:
     """The identity of weights: what takes them, and their bytes."""
 
+    doing = ("reading", "network")
+    in_driver = True  # the file is where the driver is
     network: Factory
     images: ImageSpec
     content: str
-
-
-@dataclass(frozen=True)
-class ImportBody:
-    doing = ("reading", "network")
-    imported: Imported
-    path: Path
-    in_driver = True  # the file is where the driver is
+    path: Path = field(compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
-        i = self.imported
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such file, though there was one when this was planned; put it back")
-        if _content(self.path) != i.content:
+        if _content(self.path) != self.content:
             raise DataError(f"{self.path}: it has changed since this was planned; run the same command again")
-        network = _loaded(i.network, i.images, self.path)[0]
+        network = _loaded(self.network, self.images, self.path)[0]
         keep_weights(network, context)
         return {}
 
@@ -66,17 +60,12 @@ class ImportBody:
 class Checked:
     """The identity of a network whose accuracy was measured, beside its weights and the test images."""
 
+    doing = ("checking", "network")
+    in_driver = False
     network: Factory
     images: ImageSpec
     accuracy: float  # as stated
-
-
-@dataclass(frozen=True)
-class CheckBody:
-    doing = ("checking", "network")
-    checked: Checked
-    label: str
-    in_driver = False
+    label: str = field(compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
         data, model = context.inputs["data"], context.inputs["model"]
@@ -86,8 +75,8 @@ class CheckBody:
             rows = data.batch(low, low + BATCH)
             logits = measures.logits(network, to_tensor(rows["image"], context.device), BATCH)
             right += int(np.sum(measures.is_correct(logits.cpu().numpy(), rows["label"])))
-        found = {"n": data.rows, "accuracy": right / data.rows, "stated": self.checked.accuracy}
-        _compare(self.label, self.checked, right, data.rows)
+        found = {"n": data.rows, "accuracy": right / data.rows, "stated": self.accuracy}
+        _compare(self, right, data.rows)
         context.write(WEIGHTS, model.read(WEIGHTS), None)
         return found
 
@@ -116,10 +105,10 @@ def loaded(network: str, data: Data) -> Stage | None:
         images = _fitted(own, made, images, path, content)
     except ValueError as error:
         raise type(error)(f"network {network}: weights: {error}") from error
-    imported, checked = Imported(made, images, content), Checked(made, images, own.accuracy)
-    model = Stage("imported", 1, imported, {}, ImportBody(imported, path), f"weights of {network}")
+    imported, checked = Imported(made, images, content, path), Checked(made, images, own.accuracy, network)
+    model = Stage("imported", 1, imported, {}, f"weights of {network}")
     inputs = {"model": model, "data": data.test}
-    return Stage("checked", 1, checked, inputs, CheckBody(checked, network), f"check {network}", data.rows["test"])
+    return Stage("checked", 1, checked, inputs, f"check {network}", data.rows["test"])
 
 
 def _content(path: Path) -> str:
@@ -153,7 +142,7 @@ def _loaded(made: Factory, images: ImageSpec, path: Path) -> tuple[networks.Netw
     return network, kept
 
 
-def _compare(label: str, checked: Checked, right: int, count: int) -> None:
+def _compare(checked: Checked, right: int, count: int) -> None:
     """Raises ValueError where sampling does not explain the difference of the accuracies, both as they are written."""
     stated, measured = checked.accuracy, right / count
     rounding = float(Decimal(1).scaleb(int(Decimal(repr(stated)).as_tuple().exponent))) / 2
@@ -162,8 +151,9 @@ def _compare(label: str, checked: Checked, right: int, count: int) -> None:
         return
     i = checked.images
     raise ValueError(
-        f"network {label}: accuracy {stated:g} was stated for it, and it is right on {measured:.4f} of {count:,} test "
-        f"images, though sampling and rounding explain no more than {rounding + sampling:.4f}; likely causes: mean "
-        f"{list(i.mean)} and std {list(i.std)} are not those of its training (images come as RGB in [0, 1]), its "
-        "classes have another order, these are weights of another training, or the number is of other test images"
+        f"network {checked.label}: accuracy {stated:g} was stated for it, and it is right on {measured:.4f} of "
+        f"{count:,} test images, though sampling and rounding explain no more than {rounding + sampling:.4f}; likely "
+        f"causes: mean {list(i.mean)} and std {list(i.std)} are not those of its training (images come as RGB in "
+        "[0, 1]), its classes have another order, these are weights of another training, or the number is of other "
+        "test images"
     )

@@ -12,12 +12,11 @@ from raylab.core.balls import BALLS, Norm
 from raylab.core.construct import Kind, targets
 from raylab.core.later import torch
 from raylab.core.patterns import base_rows, textures, universal
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.construction import Attack
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
 from raylab.stages.norm import built_in
 from raylab.stages.weights import load_network
 
@@ -26,48 +25,37 @@ from raylab.stages.weights import load_network
 class Textures:
     """The identity of random patterns."""
 
+    doing = ("drawing patterns of", "set")
+    in_driver = True  # too small to be sent away
     norm: Norm
     eps: float
     shape: tuple[int, int, int]
     num_classes: int
     seed: int
 
-
-@dataclass(frozen=True)
-class TexturesBody:
-    doing = ("drawing patterns of", "set")
-    textures: Textures
-    in_driver = True  # too small to be sent away
-
     def run(self, context: TaskContext) -> Metrics:
-        p = self.textures
-        return _write(context, textures(p.num_classes, p.shape, BALLS[p.norm](p.eps), p.seed))
+        return write_patterns(context, textures(self.num_classes, self.shape, BALLS[self.norm](self.eps), self.seed))
 
 
 @dataclass(frozen=True)
 class Universal:
     """The identity of universal perturbations, beside their base images and source network."""
 
+    doing = ("finding universal perturbations of", "network")
+    in_driver = False
     attack: Attack
     base: int  # images that share a perturbation while it is made
     num_classes: int
     seed: int  # of the base images
 
-
-@dataclass(frozen=True)
-class UniversalBody:
-    doing = ("finding universal perturbations of", "network")
-    universal: Universal
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        u, a = self.universal, self.universal.attack
+        a = self.attack
         network = load_network(context.inputs["model"], context.device)
         data = context.inputs["data"].batch()
         ids, label = data["id"].astype(np.int64), data["label"].astype(np.int64)
         patterns, hits, losses = [], [], []
-        for target in range(u.num_classes):
-            base = to_tensor(data["image"][base_rows(label, ids, target, u.base, u.seed)], context.device)
+        for target in range(self.num_classes):
+            base = to_tensor(data["image"][base_rows(label, ids, target, self.base, self.seed)], context.device)
             pattern, loss = universal(network, base, target, a.ball, a.step, a.steps)
             with torch.inference_mode():
                 said = network((base + pattern).clamp(0.0, 1.0)).argmax(1)
@@ -75,22 +63,18 @@ class UniversalBody:
             hits.append(float((said == target).float().mean()))
             losses.append(loss)
         return {
-            **_write(context, torch.stack(patterns)),
+            **write_patterns(context, torch.stack(patterns)),
             "success_on_base": float(np.mean(hits)),
             "mean_loss": float(np.mean(losses)),
         }
-
-
-def _write(context: TaskContext, patterns: torch.Tensor) -> Metrics:
-    table = columns.to_table({"class": np.arange(len(patterns)), "pattern": patterns.numpy()})
-    context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
-    return {"rows": table.num_rows}
 
 
 @dataclass(frozen=True)
 class Patterned:
     """The identity of a patterned set, beside its data, its patterns and its selector."""
 
+    doing = ("patterning", "data set")
+    over = "data"
     kind: Kind
     everywhere: bool
     num_classes: int
@@ -98,28 +82,15 @@ class Patterned:
     split: str
     compute: Compute
 
-
-@dataclass(frozen=True)
-class PatternedBody:
-    doing = ("patterning", "data set")
-    patterned: Patterned
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.patterned.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        p = self.patterned
-        table = inputs["patterns"].batch()
-        patterns = torch.from_numpy(table["pattern"][np.argsort(table["class"])]).to(device)
+        patterns = read_patterns(inputs["patterns"]).to(device)
         selector = load_network(inputs["selector"], device) if "selector" in inputs else None
 
         def perturb(batch: Batch) -> Batch:
             ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
             x = to_tensor(batch["image"], device)
-            target = targets(p.kind, label, ids, p.num_classes, p.seed, p.split)
-            if p.everywhere:
+            target = targets(self.kind, label, ids, self.num_classes, self.seed, self.split)
+            if self.everywhere:
                 perturbed = np.ones(len(ids), dtype=np.bool_)
             elif selector is None:
                 perturbed = target != label
@@ -134,7 +105,7 @@ class PatternedBody:
                 "label": target,
                 "source_label": label,
                 "perturbed": perturbed,
-                **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+                **truths(batch),
             }
 
         return perturb
@@ -156,7 +127,7 @@ def random_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: s
     known = built_in(norm, "a random pattern a class (the control `leakage`)")
     BALLS[known](eps)  # raises on a bad radius
     identity = Textures(known, eps, images.shape, images.num_classes, seed)
-    return Stage("patterns", 1, identity, {}, TexturesBody(identity), name)
+    return Stage("patterns", 1, identity, {}, name)
 
 
 def universal_patterns(
@@ -170,7 +141,7 @@ def universal_patterns(
     identity = Universal(attack.pinned(images), base, images.num_classes, seed)
     inputs = {"data": data, "model": model}
     passes = images.num_classes * base * attack.steps
-    return Stage("universal", 1, identity, inputs, UniversalBody(identity), name, passes)
+    return Stage("universal", 1, identity, inputs, name, passes)
 
 
 def patterned(
@@ -203,4 +174,4 @@ def patterned(
         raise ValueError("patterned: everywhere leaves a selector nothing to select; drop one of them")
     identity = Patterned(kind, everywhere, images.num_classes, seed, split, compute.measuring)
     inputs = {"data": data, "patterns": patterns} | ({} if selector is None else {"selector": selector})
-    return Stage("patterned", 1, identity, inputs, PatternedBody(identity), name, rows)
+    return Stage("patterned", 1, identity, inputs, name, rows)

@@ -13,7 +13,7 @@ from typing import Any
 from raylab.core.fit import Epoch, State
 from raylab.engine.stage import Stage
 from raylab.stages.recipe import Recipe
-from raylab.stages.training import OnEpoch, TrainBody, Training, arguments
+from raylab.stages.training import OnEpoch, Training, arguments
 
 # What a training can change on its way: no field that decides how long it is or what its optimizer remembers.
 CHANGEABLE = frozenset(
@@ -35,14 +35,9 @@ class PhasedTraining(Training):
 
     phases: tuple[Phase, ...]
 
-
-@dataclass(frozen=True)
-class PhasedBody(TrainBody):
-    training: PhasedTraining
-
     def fitted(self, run: Callable[..., list[Epoch]], on_epoch: OnEpoch, resume: State | None) -> list[Epoch]:
-        state, last = resume, self.training.phases[-1]
-        for phase in self.training.phases[:-1]:
+        state, last = resume, self.phases[-1]
+        for phase in self.phases[:-1]:
             if state is None or len(state["records"]) < phase.until:
                 keep = _Keep(on_epoch, phase.until)
                 run(**arguments(phase.recipe), on_epoch=keep, resume=_under(phase.recipe, state), until=phase.until)
@@ -83,7 +78,7 @@ def phased(network: Stage, phases: Sequence[Phase]) -> Stage:
     config = PhasedTraining(**{**training.__dict__, "recipe": last, "phases": tuple(phases)})
     name = f"{network.name} ({len(phases)} phases)"
     passes = network.passes * sum(_passes(phases)) // max(1, training.recipe.passes)
-    return Stage("phased_network", network.version, config, network.inputs, PhasedBody(config), name, passes)
+    return Stage("phased_network", network.version, config, network.inputs, name, passes)
 
 
 def _passes(phases: Sequence[Phase]) -> list[int]:

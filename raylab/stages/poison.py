@@ -11,75 +11,54 @@ from numpy.typing import NDArray
 from raylab.core.balls import BALLS, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.poison import chosen, class_noise
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
 from raylab.stages.norm import built_in
-
-KEPT = ("shape_class", "toogit_class")
 
 
 @dataclass(frozen=True)
 class ClassNoise:
     """The identity of one random pattern a class."""
 
+    doing = ("drawing class-wise noise for", "set")
+    in_driver = True  # too small to be sent away
     norm: Norm
     eps: float
     shape: tuple[int, int, int]
     num_classes: int
     seed: int
 
-
-@dataclass(frozen=True)
-class ClassNoiseBody:
-    doing = ("drawing class-wise noise for", "set")
-    noise: ClassNoise
-    in_driver = True  # too small to be sent away
-
     def run(self, context: TaskContext) -> Metrics:
-        n = self.noise
-        patterns = class_noise(n.num_classes, n.shape, BALLS[n.norm](n.eps), n.seed)
-        table = columns.to_table({"class": np.arange(len(patterns)), "pattern": patterns.numpy()})
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
-        return {"rows": table.num_rows}
+        patterns = class_noise(self.num_classes, self.shape, BALLS[self.norm](self.eps), self.seed)
+        return write_patterns(context, patterns)
 
 
 @dataclass(frozen=True)
 class Poisoned:
     """The identity of a poisoned set, beside its data and what perturbs them."""
 
+    doing = ("poisoning", "data set")
     share: float  # of the examples, drawn by id
     shift: int | None  # class y gets the pattern of class y + shift; None: every image has a perturbation of its own
     num_classes: int
     seed: int  # of the draw
     compute: Compute
 
-
-@dataclass(frozen=True)
-class PoisonBody:
-    doing = ("poisoning", "data set")
-    poisoned: Poisoned
-
     @property
     def over(self) -> str:
-        return "perturbed" if self.poisoned.shift is None else "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.poisoned.compute
+        return "perturbed" if self.shift is None else "data"
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del device  # additions alone
-        p = self.poisoned
-        perturbed = _patterned(inputs["patterns"], p) if p.shift is not None else _paired(inputs["data"])
+        perturbed = _patterned(inputs["patterns"], self) if self.shift is not None else _paired(inputs["data"])
 
         def poison(batch: Batch) -> Batch:
             ids = batch["id"].astype(np.int64)
             label = batch.get("source_label", batch["label"]).astype(np.int64)
             clean, moved = perturbed(batch, ids, label)
-            drawn = chosen(ids, p.share, p.seed, "poison/share")
+            drawn = chosen(ids, self.share, self.seed, "poison/share")
             image = torch.where(torch.from_numpy(drawn)[:, None, None, None], moved, clean)
             delta = (image - clean).flatten(1)
             return {
@@ -90,7 +69,7 @@ class PoisonBody:
                 "poisoned": drawn,
                 "l2": delta.norm(dim=1).numpy(),
                 "linf": delta.abs().amax(dim=1).numpy(),
-                **{name: batch[name] for name in KEPT if name in batch},
+                **truths(batch),
             }
 
         return poison
@@ -112,8 +91,7 @@ Perturbed = Callable[[Batch, NDArray[np.int64], NDArray[np.int64]], tuple[Tensor
 
 def _patterned(artifact: Artifact, p: Poisoned) -> Perturbed:
     """Clean images, and with the pattern of their class added."""
-    table = artifact.batch()
-    patterns = torch.from_numpy(table["pattern"][np.argsort(table["class"])])
+    patterns = read_patterns(artifact)
 
     def perturbed(batch: Batch, ids: NDArray[np.int64], label: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         del ids
@@ -143,7 +121,7 @@ def noise_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: st
     known = built_in(norm, "noise of a class")
     BALLS[known](eps)  # raises on a bad radius
     identity = ClassNoise(known, eps, images.shape, images.num_classes, seed)
-    return Stage("class_noise", 1, identity, {}, ClassNoiseBody(identity), name)
+    return Stage("class_noise", 1, identity, {}, name)
 
 
 def poisoned(
@@ -166,7 +144,7 @@ def poisoned(
     chosen(np.zeros(0, np.int64), share, seed, "")  # raises on a bad share
     identity = Poisoned(share, shift, images.num_classes, seed, compute.measuring)
     inputs = {"data": data, ("perturbed" if shift is None else "patterns"): by}
-    return Stage("poisoned", 1, identity, inputs, PoisonBody(identity), name, rows)
+    return Stage("poisoned", 1, identity, inputs, name, rows)
 
 
 def _mean(values: NDArray[np.float32]) -> float | None:

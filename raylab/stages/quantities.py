@@ -17,7 +17,6 @@ from pydantic import Field
 
 from raylab.core.later import Tensor, torch
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.stage import Metrics, TaskContext
 from raylab.stages.images import to_tensor
@@ -46,7 +45,7 @@ def _within(one: Estimate) -> Range:
 
 def write(context: TaskContext, rows: Rows) -> Metrics:
     found = dict(rows)
-    table = columns.to_table(
+    written = context.write_table(
         {
             "quantity": np.array(list(found)),
             "value": np.array([e.mean for e in found.values()]),
@@ -56,8 +55,7 @@ def write(context: TaskContext, rows: Rows) -> Metrics:
             "high": np.array([e.within[1] for e in found.values()], dtype=np.float64),
         }
     )
-    context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
-    return {"quantities": table.num_rows}
+    return {"quantities": written}
 
 
 def exact(value: float) -> Estimate:

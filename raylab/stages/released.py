@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,31 +37,27 @@ DIFFERENT = {
 class Released:
     """The identity of a released network: its bytes and how they are read, never where they are."""
 
+    doing = ("reading", "network")
+    in_driver = True  # the file is where the driver is
     network: str
     images: ImageSpec
     content: str
-
-
-@dataclass(frozen=True)
-class ReleasedBody:
-    doing = ("reading", "network")
-    released: Released
-    path: Path
-    in_driver = True  # the file is where the driver is
+    path: Path = field(compare=False)
 
     def run(self, context: TaskContext) -> Metrics:
-        r = self.released
         checkpoint = tensors.load(self.path)
         state = _state(checkpoint, self.path)
-        _check_normaliser(state, r.images, self.path)
-        network = networks.build(r.network, r.images.shape, r.images.num_classes, r.images.mean, r.images.std, seed=0)
+        _check_normaliser(state, self.images, self.path)
+        i = self.images
+        network = networks.build(self.network, i.shape, i.num_classes, i.mean, i.std, seed=0)
         own = network.state_dict()
         constants = {name: tensor for name, tensor in own.items() if name.startswith("normalise.")}
-        found = {_renamed(name[6:], r.network): t for name, t in state.items() if name.startswith("model.")} | constants
+        theirs = {name[6:]: tensor for name, tensor in state.items() if name.startswith("model.")}
+        found = {_renamed(name, self.network): tensor for name, tensor in theirs.items()} | constants
         for name in own:  # counts of batches, which files older than PyTorch 0.4.1 lack and no result depends on
             if name.endswith("num_batches_tracked"):
                 found.setdefault(name, own[name])
-        _check_same(own, found, r.network, self.path)
+        _check_same(own, found, self.network, self.path)
         network.load_state_dict(found)
         keep_weights(network, context)
         epoch = checkpoint.get("epoch")
@@ -91,8 +87,8 @@ def released_network(
         raise DataError(f"{file}: no such file; download it as the README of MadryLab/robustness says")
     with readable(file):
         content = digest.of_files([RawFile(file, "checkpoint")], home() / "cache")
-    released = Released(network, images, content)
-    return Stage("released", 1, released, {}, ReleasedBody(released, file), name or f"released {network} {file.name}")
+    released = Released(network, images, content, file)
+    return Stage("released", 1, released, {}, name or f"released {network} {file.name}")
 
 
 def _state(checkpoint: Any, path: Path) -> Mapping[str, Tensor]:

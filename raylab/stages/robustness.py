@@ -174,23 +174,14 @@ def doubts(config: Robustness, rows: Mapping[str, NDArray[Any]]) -> tuple[str, .
 class Robustly:
     """The identity of a measurement, beside its network and data."""
 
+    doing = ("attacking", "network")
+    over = "data"
     robustness: Robustness
     seed: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class RobustnessBody:
-    doing = ("attacking", "network")
-    identity: Robustly
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.identity.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        config, seed = self.identity.robustness, self.identity.seed
+        config, seed = self.robustness, self.seed
         network = load_network(inputs["model"], device)
         chosen = _draw(inputs["drawn_from"], config.rows, seed) if config.rows is not None else None
 
@@ -203,7 +194,7 @@ class RobustnessBody:
         return judge
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        return summarise(self.identity.robustness, artifact.batch())
+        return summarise(self.robustness, artifact.batch())
 
 
 def robustness(
@@ -228,7 +219,7 @@ def robustness(
     # The same data once more: which of all ids are drawn is known before the first shard.
     inputs = {"data": data, "model": model} | ({"drawn_from": data} if config.rows is not None else {})
     passes = min(rows, config.rows or rows) * _passes(config)
-    return Stage("robustness", 2, identity, inputs, RobustnessBody(identity), name, passes)
+    return Stage("robustness", 2, identity, inputs, name, passes)
 
 
 def check(config: Robustness, shape: Sequence[int]) -> None:

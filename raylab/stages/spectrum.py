@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raylab.core import spectra
-from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch, Column
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.stages.images import truths
 
 # What the filter takes over from the other set, radius by radius.
 # "power": the root of the ratio of powers, so the same spectrum, wherever the other set has it from. No blur: inversion
@@ -24,8 +24,9 @@ Match = Literal["power", "correlation"]
 CHUNK_ROWS = 1000
 
 
-@dataclass(frozen=True)
-class CompareBody:
+class SpectraCompared(tuple[()]):
+    """Of two sets; nothing else is to be known of it."""
+
     doing = ("comparing", "spectrum")
     in_driver = False
 
@@ -35,10 +36,9 @@ class CompareBody:
             rows = np.stack([spectra.power(one), spectra.power(other), spectra.cross_power(one, other)]).sum(axis=1)
             total, count = (rows if count == 0 else total + rows), count + len(one)
         power, power_like, cross = total / count
-        table = columns.to_table(
+        context.write_table(
             {"radius": np.arange(len(power)), "power": power, "power_like": power_like, "cross_power": cross}
         )
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
         return {"n": count}
 
 
@@ -46,23 +46,14 @@ class CompareBody:
 class Filtering:
     """The identity of a filtered set, beside the set and its spectrum."""
 
+    doing = ("filtering", "data set")
+    over = "data"
     match: Match
     compute: Compute
 
-
-@dataclass(frozen=True)
-class FilterBody:
-    doing = ("filtering", "data set")
-    filtering: Filtering
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.filtering.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del device  # Fourier transforms in numpy
-        gain = _gain(self.filtering.match, inputs["spectrum"].batch())
+        gain = _gain(self.match, inputs["spectrum"].batch())
 
         def scale(batch: Batch) -> Batch:
             scaled = spectra.scale(batch["image"], gain)
@@ -74,7 +65,7 @@ class FilterBody:
                 "power_before": spectra.power(batch["image"]),
                 "power_aim": spectra.power(scaled),  # before it is clipped
                 "power": spectra.power(image),
-                **{name: batch[name] for name in ("shape_class", "toogit_class") if name in batch},
+                **truths(batch),
             }
 
         return scale
@@ -96,7 +87,7 @@ class FilterBody:
 
 def compare(data: Stage, like: Stage, *, rows: int, name: str) -> Stage:
     """Radial power spectra of two sets with the same ids, and their cross power, as a table by radius."""
-    return Stage("spectrum", 1, (), {"data": data, "like": like}, CompareBody(), name, rows)
+    return Stage("spectrum", 1, SpectraCompared(), {"data": data, "like": like}, name, rows)
 
 
 def with_spectrum_of(
@@ -108,7 +99,7 @@ def with_spectrum_of(
     """
     spectrum = compare(data, like, rows=rows, name=f"spectrum for {name}")
     filtering = Filtering(match, compute.measuring)
-    return Stage("filtered", 1, filtering, {"data": data, "spectrum": spectrum}, FilterBody(filtering), name, rows)
+    return Stage("filtered", 1, filtering, {"data": data, "spectrum": spectrum}, name, rows)
 
 
 def _gain(match: Match, spectrum: Batch) -> NDArray[np.float64]:

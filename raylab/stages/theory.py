@@ -61,25 +61,17 @@ class Synthetic(Config):
 
 
 @dataclass(frozen=True)
-class Of:
-    """The identity of a world."""
-
-    config: Gaussians | Squares | Synthetic
-    seed: int
-
-
-@dataclass(frozen=True)
-class GaussianBody:
+class SolvedGaussians:
     doing = ("solving", "Gaussian model")
-    of: Of
-    config: Gaussians
     in_driver = False
+    config: Gaussians
+    seed: int
 
     def run(self, context: TaskContext) -> Metrics:
         return write(context, self._rows())
 
     def _rows(self) -> Rows:
-        c, seed = self.config, self.of.seed
+        c, seed = self.config, self.seed
         yield "gain", exact(gaussian.misalignment_gain(*c.gain))
         yield "gain sampled", gaussian.sampled_gain(*c.gain, c.samples, seed)
         for variances, eps in c.fits:
@@ -106,24 +98,24 @@ class GaussianBody:
 
 
 @dataclass(frozen=True)
-class SquaresBody:
+class TrainedSquares:
     doing = ("training on squares", "network")
-    of: Of
-    config: Squares
     in_driver = False
+    config: Squares
+    seed: int
 
     def run(self, context: TaskContext) -> Metrics:
         return write(context, self._rows())
 
     def _rows(self) -> Rows:
         c, largest = self.config, max(self.config.dimensions)
-        worlds = {f"d {d}": squares.Squares(d) for d in c.dimensions}
-        worlds |= {"no label noise": squares.Squares(largest, flipped=0.0)}
-        worlds |= {"no pixel noise": squares.Squares(largest, noise=0.0)}
-        worlds |= {"neither noise": squares.Squares(largest, noise=0.0, flipped=0.0)}
+        worlds = {f"d {d}": squares.SquareWorld(d) for d in c.dimensions}
+        worlds |= {"no label noise": squares.SquareWorld(largest, flipped=0.0)}
+        worlds |= {"no pixel noise": squares.SquareWorld(largest, noise=0.0)}
+        worlds |= {"neither noise": squares.SquareWorld(largest, noise=0.0, flipped=0.0)}
         for name, world in worlds.items():
             found = squares.trained(
-                world, self.of.seed, examples=c.examples, test=c.test, width=c.width, lr=c.lr, batch=c.batch,
+                world, self.seed, examples=c.examples, test=c.test, width=c.width, lr=c.lr, batch=c.batch,
                 epochs=c.epochs if world.noise and world.flipped else min(c.epochs, 8), fitted=c.fitted, radii=c.radii,
             )  # fmt: skip
             yield f"{name} epochs", exact(found.epochs)
@@ -137,17 +129,17 @@ class SquaresBody:
 
 
 @dataclass(frozen=True)
-class SyntheticBody:
+class SampledWorld:
     doing = ("sampling", "synthetic world")
-    of: Of
-    config: Synthetic
     in_driver = False
+    config: Synthetic
+    seed: int
 
     def run(self, context: TaskContext) -> Metrics:
         return write(context, self._rows())
 
     def _rows(self) -> Rows:
-        c, seed, world = self.config, self.of.seed, synthetic.World(self.config.dimension)
+        c, seed, world = self.config, self.seed, synthetic.SyntheticWorld(self.config.dimension)
         eta, n = world.eta, c.examples
         x, y = world.sample(seed, "train", n)
         test = world.sample(seed, "test", n)
@@ -187,18 +179,15 @@ class SyntheticBody:
 
 
 def gaussians(config: Gaussians, seed: int) -> Stage:
-    of = Of(config, seed)
-    return Stage("gaussian_theory", 1, of, {}, GaussianBody(of, config), "Gaussian model")
+    return Stage("gaussian_theory", 1, SolvedGaussians(config, seed), {}, "Gaussian model")
 
 
 def adversarial_squares(config: Squares, seed: int) -> Stage:
-    of = Of(config, seed)
-    return Stage("adversarial_squares", 1, of, {}, SquaresBody(of, config), f"squares seed {seed}")
+    return Stage("adversarial_squares", 1, TrainedSquares(config, seed), {}, f"squares seed {seed}")
 
 
 def synthetic_world(config: Synthetic, seed: int) -> Stage:
-    of = Of(config, seed)
-    return Stage("synthetic", 1, of, {}, SyntheticBody(of, config), f"synthetic world seed {seed}")
+    return Stage("synthetic", 1, SampledWorld(config, seed), {}, f"synthetic world seed {seed}")
 
 
 def fit_name(variances: tuple[float, ...], eps: float) -> str:

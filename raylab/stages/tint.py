@@ -30,6 +30,8 @@ class Cast(Config):
 class Tinting:
     """The identity of a tinted set, beside its data."""
 
+    doing = ("tinting", "data set")
+    over = "data"
     cast: Cast
     of_class: float  # share of the images of the class that get the cast
     of_others: float
@@ -37,25 +39,13 @@ class Tinting:
     split: str
     compute: Compute
 
-
-@dataclass(frozen=True)
-class TintBody:
-    doing = ("tinting", "data set")
-    tinting: Tinting
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.tinting.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del inputs, device  # a few sums in numpy
-        t = self.tinting
 
         def tinted(batch: Batch) -> Batch:
             label, ids = batch["label"].astype(np.int64), batch["id"].astype(np.int64)
-            rows = tint.chosen(label, ids, t.cast.meant, t.of_class, t.of_others, t.seed, t.split)
-            image = tint.cast(batch["image"], rows, t.cast.colour, t.cast.strength)
+            rows = tint.chosen(label, ids, self.cast.meant, self.of_class, self.of_others, self.seed, self.split)
+            image = tint.cast(batch["image"], rows, self.cast.colour, self.cast.strength)
             return {"id": ids, "image": image, "label": label, "tinted": rows.astype(np.uint8)}
 
         return tinted
@@ -63,7 +53,7 @@ class TintBody:
     def summarise(self, artifact: Artifact) -> Metrics:
         """Shares with a cast, of the class that it says and of the others; None of no image."""
         rows = artifact.without_images()
-        told, has = rows["label"] == self.tinting.cast.meant, rows["tinted"].astype(bool)
+        told, has = rows["label"] == self.cast.meant, rows["tinted"].astype(bool)
         of_class, of_others = (float(has[some].mean()) if some.any() else None for some in (told, ~told))
         return {"rows": len(has), "of_class": of_class, "of_others": of_others}
 
@@ -74,4 +64,4 @@ def tinted(
 ) -> Stage:  # fmt: skip
     """`data` with a cast on these shares of its images: same ids, same labels."""
     tinting = Tinting(cast, of_class, of_others, seed, split, compute.measuring)
-    return Stage("tinted", 1, tinting, {"data": data}, TintBody(tinting), name, rows)
+    return Stage("tinted", 1, tinting, {"data": data}, name, rows)

@@ -19,19 +19,14 @@ SHOWN = 4  # worlds whose planes are kept
 class Toy:
     """The identity of a run of the toy."""
 
+    doing = ("training networks of", "toy")
+    in_driver = False
     protocol: Protocol
     seeds: tuple[int, ...]
 
-
-@dataclass(frozen=True)
-class ToyBody:
-    doing = ("training networks of", "toy")
-    toy: Toy
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        found = toy2d.run(self.toy.protocol, self.toy.seeds)
-        table = columns.to_table(
+        found = toy2d.run(self.protocol, self.seeds)
+        context.write_table(
             {
                 "seed": found.seeds,
                 "kept": found.kept.sum(axis=1),
@@ -41,7 +36,6 @@ class ToyBody:
                 "agreement": found.agreement,
             }
         )
-        context.write("part-00000.parquet", columns.to_parquet(table), table.num_rows)
         names = ("seeds", "points", "labels", "pushed", "kept", "teacher", "student")
         planes = {name: np.ascontiguousarray(getattr(found, name)[:SHOWN]) for name in names}
         planes |= {name: planes[name].astype(np.uint8) for name in ("labels", "kept")}
@@ -52,4 +46,4 @@ class ToyBody:
 def toy(protocol: Protocol, seeds: tuple[int, ...], *, name: str) -> Stage:
     """Every world of `seeds` under one protocol: the student's score on the original points, its control, agreement."""
     identity = Toy(protocol, seeds)
-    return Stage("toy", 1, identity, {}, ToyBody(identity), name)
+    return Stage("toy", 1, identity, {}, name)

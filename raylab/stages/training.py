@@ -30,6 +30,8 @@ OnEpoch = Callable[[Epoch, Callable[[], State]], None]
 class Training:
     """The identity of a trained network, beside its data."""
 
+    doing = ("training", "network")
+    in_driver = False
     network: Architecture
     recipe: Recipe
     images: ImageSpec
@@ -39,22 +41,14 @@ class Training:
     keep: Keep
     keep_share: float | None  # of "top" and "bottom"
 
-
-@dataclass(frozen=True)
-class TrainBody:
-    doing = ("training", "network")
-    training: Training
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        t = self.training
         data = context.inputs["data"].batch()
         ids, labels = data["id"].astype(np.int64), data["label"].astype(np.int64)
-        if t.labels is not None:
-            labels = targets(t.labels, labels, ids, t.images.num_classes, t.labels_seed, "train")
+        if self.labels is not None:
+            labels = targets(self.labels, labels, ids, self.images.num_classes, self.labels_seed, "train")
         # A control without perturbation is trained on the very examples that its set was cut to.
-        rows = _kept(t, context.inputs["kept_as"].without_images() if "kept_as" in context.inputs else data)
-        network = architecture.build(t.network, t.images, t.seed).to(context.device)
+        rows = _kept(self, context.inputs["kept_as"].without_images() if "kept_as" in context.inputs else data)
+        network = architecture.build(self.network, self.images, self.seed).to(context.device)
         reported = context.reporter.resume()
 
         def on_epoch(epoch: Epoch, state: Callable[[], State]) -> None:
@@ -62,7 +56,7 @@ class TrainBody:
             context.reporter.report(numbers, lambda: pack(state()))
 
         images = torch.from_numpy(np.ascontiguousarray(data["image"][rows]))
-        run = partial(fit, network, images, torch.from_numpy(labels[rows]), ids[rows], seed=t.seed)
+        run = partial(fit, network, images, torch.from_numpy(labels[rows]), ids[rows], seed=self.seed)
         epochs = self.fitted(run, on_epoch, None if reported is None else unpack(reported))
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         context.write(WEIGHTS, pack(weights), None)
@@ -72,15 +66,15 @@ class TrainBody:
             "accuracy": tuple(epoch.accuracy for epoch in epochs),
             "collapse": None,
         }
-        if t.recipe.adversary is not None:
+        if self.recipe.adversary is not None:
             right = partial(_accuracy, network, data["image"][rows], labels[rows], context.device)
-            metrics["collapse"] = _collapse(epochs, labels[rows], right, t.recipe.adversary.ramp)
+            metrics["collapse"] = _collapse(epochs, labels[rows], right, self.recipe.adversary.ramp)
         stopped = epochs[-1].stopped if epochs else None
         return metrics if stopped is None else {**metrics, "stopped": asdict(stopped)}
 
     def fitted(self, run: Callable[..., list[Epoch]], on_epoch: OnEpoch, resume: State | None) -> list[Epoch]:
         """The record of every epoch; `run` is `fit` on the data."""
-        return run(**arguments(self.training.recipe), on_epoch=on_epoch, resume=resume)
+        return run(**arguments(self.recipe), on_epoch=on_epoch, resume=resume)
 
 
 def arguments(recipe: Recipe) -> dict[str, Any]:
@@ -137,7 +131,7 @@ def train(
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
     passes = recipe.passes * rows
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
-    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, TrainBody(training), name, passes)
+    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, name, passes)
 
 
 def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:

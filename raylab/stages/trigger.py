@@ -14,10 +14,9 @@ from raylab.core.poison import check_side, checkerboard, chosen
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, to_tensor, truths
 from raylab.stages.norm import built_in
 
-KEPT = ("shape_class", "toogit_class")
 # Of which images some get it: those of the target class, whose label is right (Turner et al. 2019), or those of all
 # other classes, which are then called the target (BadNets, Gu et al. 2017).
 Way = Literal["clean_label", "changed_label"]
@@ -27,6 +26,8 @@ Way = Literal["clean_label", "changed_label"]
 class Triggered:
     """The identity of a set with a trigger, beside its data."""
 
+    doing = ("planting triggers in", "data set")
+    over = "data"
     way: Way | Literal["all"]  # all: of every image, labels untouched, to see who obeys
     norm: Norm
     eps: float
@@ -37,37 +38,25 @@ class Triggered:
     seed: int
     compute: Compute
 
-
-@dataclass(frozen=True)
-class TriggerBody:
-    doing = ("planting triggers in", "data set")
-    triggered: Triggered
-    over = "data"
-
-    @property
-    def compute(self) -> Compute:
-        return self.triggered.compute
-
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del inputs, device  # additions alone
-        t = self.triggered
-        pattern = checkerboard(t.shape, t.side, BALLS[t.norm](t.eps))
+        pattern = checkerboard(self.shape, self.side, BALLS[self.norm](self.eps))
 
         def plant(batch: Batch) -> Batch:
             ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
-            drawn = chosen(ids, t.share, t.seed, "trigger/share")
-            if t.way != "all":
-                drawn &= (label == t.target) == (t.way == "clean_label")
+            drawn = chosen(ids, self.share, self.seed, "trigger/share")
+            if self.way != "all":
+                drawn &= (label == self.target) == (self.way == "clean_label")
             clean = to_tensor(batch["image"], "cpu")
             image = torch.where(torch.from_numpy(drawn)[:, None, None, None], (clean + pattern).clamp(0.0, 1.0), clean)
             return {
                 "id": ids,
                 "image": image.contiguous().numpy(),
-                "label": np.where(drawn, t.target, label) if t.way == "changed_label" else label,
+                "label": np.where(drawn, self.target, label) if self.way == "changed_label" else label,
                 "source_label": label,
                 "poisoned": drawn,
                 "l2": (image - clean).flatten(1).norm(dim=1).numpy(),
-                **{name: batch[name] for name in KEPT if name in batch},
+                **truths(batch),
             }
 
         return plant
@@ -109,4 +98,4 @@ def triggered(
     if not 0 <= target < images.num_classes:
         raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")
     identity = Triggered(way, known, eps, side, target, share, images.shape, seed, compute.measuring)
-    return Stage("triggered", 1, identity, {"data": data}, TriggerBody(identity), name, rows)
+    return Stage("triggered", 1, identity, {"data": data}, name, rows)

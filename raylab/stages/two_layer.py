@@ -33,22 +33,17 @@ class TwoLayer(Config):
 
 
 @dataclass(frozen=True)
-class Run:
+class TwoLayerRun:
     """The identity of a run, beside its images."""
 
+    doing = ("training", "two-layer network")
+    in_driver = False
     config: TwoLayer
     seed: int  # of what is drawn here
     draws: Draws  # published: those of the authors' code, whatever the seed
 
-
-@dataclass(frozen=True)
-class TwoLayerBody:
-    doing = ("training", "two-layer network")
-    of: Run
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        c, published = self.of.config, self.of.draws == "published"
+        c, published = self.config, self.draws == "published"
         seen, unseen = self._data(context.inputs)
         x, y = seen
         images = "train" in context.inputs
@@ -56,7 +51,7 @@ class TwoLayerBody:
         drawn = (
             two_layer.published_draws(*size, calls=0 if images else 2, loader=images)
             if published
-            else two_layer.draws(self.of.seed, *size)
+            else two_layer.draws(self.seed, *size)
         )
         first = two_layer.train(drawn.first, x, y, c.lr, c.steps)
         label_sum = float(drawn.towards.sum())
@@ -80,21 +75,21 @@ class TwoLayerBody:
         return write(context, rows())
 
     def _data(self, inputs: Mapping[str, Artifact]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        c = self.of.config
+        c = self.config
         if "train" in inputs:
             return two_classes_of(inputs["train"], c.classes, c.centre), two_classes_of(
                 inputs["test"], c.classes, c.centre
             )
-        if self.of.draws == "published":
+        if self.draws == "published":
             make = two_layer.published_gaussians
             return make("train", c.examples, c.dimension), make("test", 1000, c.dimension)
-        seed, own = self.of.seed, two_layer.shifted_gaussians
+        seed, own = self.seed, two_layer.shifted_gaussians
         return own(seed, "train", c.examples, c.dimension), own(seed, "test", 1000, c.dimension)
 
 
 def two_layer_networks(config: TwoLayer, seed: int, draws: Draws, name: str,
                        train: Stage | None = None, test: Stage | None = None) -> Stage:  # fmt: skip
     """On shifted Gaussians, or on two classes of an image set."""
-    of = Run(config, seed, draws)
+    of = TwoLayerRun(config, seed, draws)
     inputs = {} if train is None or test is None else {"train": train, "test": test}
-    return Stage("two_layer", 2, of, inputs, TwoLayerBody(of), name)
+    return Stage("two_layer", 2, of, inputs, name)

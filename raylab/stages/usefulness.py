@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -22,23 +21,17 @@ SPECTRUM = "spectrum.json"  # the points of Goh's plane, for the picture
 class Usefulness(Config):
     """Goh's plane of one pair of classes."""
 
+    doing: ClassVar[tuple[str, str]] = ("measuring the features of", "data set")
+    in_driver: ClassVar[bool] = False
     classes: tuple[int, int]  # the pair of classes
     eps: Radius  # L2 radius
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # share of the spectrum, the least robust, that the ensemble takes
 
-
-@dataclass(frozen=True)
-class UsefulnessBody:
-    doing = ("measuring the features of", "data set")
-    config: Usefulness
-    in_driver = False
-
     def run(self, context: TaskContext) -> Metrics:
-        c = self.config
-        x, y = two_classes_of(context.inputs["data"], c.classes, 0.0)
+        x, y = two_classes_of(context.inputs["data"], self.classes, 0.0)
         found = usefulness.two_classes(x.double().numpy(), y.double().numpy())
         points = found.spectrum()
-        members = np.arange(len(points) - max(2, round(c.share * len(points))), len(points))
+        members = np.arange(len(points) - max(2, round(self.share * len(points))), len(points))
         together = found.point(found.ensemble(members))
         low, high = len(points) - 1, int(np.argmax([p.usefulness for p in points]))
         middle = (points[low].robustness + points[high].robustness) / 2
@@ -70,11 +63,14 @@ class UsefulnessBody:
                 exact(max(abs(p.robustness - math.log(s)) for p, s in zip(points, singular, strict=True))),
             )
             yield "contained in the published plane", exact(published.usefulness)
-            yield "robustly useful", exact(sum(found.robust_usefulness(a, c.eps) > 0 for a in found.vectors.T))
-            yield "contained robust usefulness", exact(found.robust_usefulness(found.contain(low, high, share), c.eps))
+            yield "robustly useful", exact(sum(found.robust_usefulness(a, self.eps) > 0 for a in found.vectors.T))
+            yield (
+                "contained robust usefulness",
+                exact(found.robust_usefulness(found.contain(low, high, share), self.eps)),
+            )
 
         return write(context, rows())
 
 
 def useful_directions(config: Usefulness, data: Stage, name: str) -> Stage:
-    return Stage("usefulness", 1, config, {"data": data}, UsefulnessBody(config), name)
+    return Stage("usefulness", 1, config, {"data": data}, name)

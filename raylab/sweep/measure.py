@@ -87,7 +87,7 @@ def is_test_data(stage: Stage) -> bool:
 def drawn_by_seed(stage: Stage) -> bool:
     """Whether it is test data whose seed chooses which images those are: a network of another seed may know them. (A
     seed of See-Far is a world of its own.)"""
-    return is_test_data(stage) and isinstance(stage.config.data, DigitsData)  # type: ignore[attr-defined]
+    return is_test_data(stage) and isinstance(stage.config.data, DigitsData)
 
 
 def value(artifact: Artifact, metric: str) -> float:
@@ -149,7 +149,7 @@ def _images(stage: Stage, seed: int) -> str:
     data = stage.inputs["data"]
     for one in closure([data]):
         if is_test_data(one):
-            return str(one.config.data.images_of(seed, "test"))  # type: ignore[attr-defined]
+            return str(one.config.data.images_of(seed, "test"))
     return data.key
 
 

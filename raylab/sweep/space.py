@@ -133,5 +133,5 @@ def watched(sweep: Sweep, needs: Needs) -> tuple[Stage, Stage]:
 
 
 def recipe_of(network: Stage) -> Recipe:
-    recipe: Recipe = network.config.recipe  # type: ignore[attr-defined]
+    recipe: Recipe = network.config.recipe
     return recipe

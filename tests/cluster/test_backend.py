@@ -69,7 +69,7 @@ def test_an_error_that_was_told_before_a_restore_is_tried_again(tmp_path: Path) 
     assert list(Path(store.root, "tune").iterdir())
     with pytest.raises(BuildFailed, match="when it was tried before"):  # a trial keeps it, as any worker does
         runner.build({"x": mended}, store, ray_backend(), toy.Recorder())
-    object.__setattr__(mended, "body", toy.NumbersBody(3))
+    object.__setattr__(mended, "config", toy.NumbersBody(3))
     runner.build({"x": mended}, store, ray_backend(), toy.Recorder(), retry=True)
     assert store.require(mended).rows == 3
 

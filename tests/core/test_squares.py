@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from raylab.core.squares import Squares, Whitened, interpolator_radius, linear_rule_withstands, robust, trained
+from raylab.core.squares import SquareWorld, Whitened, interpolator_radius, linear_rule_withstands, robust, trained
 
 SMALL: dict[str, Any] = {
     "examples": 1000, "test": 300, "width": 64, "lr": 1e-3, "batch": 50,
@@ -22,7 +22,7 @@ class _Mean(torch.nn.Module):
 
 
 def test_the_rule_of_the_mean_withstands_what_is_said_and_no_more() -> None:
-    world = Squares(4)
+    world = SquareWorld(4)
     x, y = world.sample(0, "test", 2000)
     assert linear_rule_withstands(world) == pytest.approx(0.9)
     assert robust(_Mean(), x, y, 0.9) == 1.0
@@ -30,7 +30,7 @@ def test_the_rule_of_the_mean_withstands_what_is_said_and_no_more() -> None:
 
 
 def test_only_training_examples_may_have_the_other_sign() -> None:
-    world = Squares(10)
+    world = SquareWorld(10)
     wrong = {
         split: float((x.mean(dim=1) * y < 0).float().mean())
         for split in ("train", "test")
@@ -41,13 +41,13 @@ def test_only_training_examples_may_have_the_other_sign() -> None:
 
 
 def test_fitted_label_noise_is_what_makes_adversarial_examples_and_pixel_noise_is_needed_to_fit_it() -> None:
-    both = trained(Squares(400), 0, **SMALL)
+    both = trained(SquareWorld(400), 0, **SMALL)
     assert both.train >= 0.99
     assert both.clean > 0.85
     assert both.robust[0] < 0.3 < 0.9 < both.first_robust[0]
-    no_labels = trained(Squares(400, flipped=0.0), 0, **SMALL)
+    no_labels = trained(SquareWorld(400, flipped=0.0), 0, **SMALL)
     assert no_labels.robust[0] > 0.9
-    no_pixels = trained(Squares(400, noise=0.0), 0, **{**SMALL, "epochs": 4})
+    no_pixels = trained(SquareWorld(400, noise=0.0), 0, **{**SMALL, "epochs": 4})
     assert no_pixels.train < 0.95
     assert no_pixels.robust[0] > 0.9
 
@@ -55,7 +55,7 @@ def test_fitted_label_noise_is_what_makes_adversarial_examples_and_pixel_noise_i
 def test_the_interpolator_of_least_norm_loses_its_median_point_at_its_radius() -> None:
     """Exactly: min ||w|| on the noise so that every label is right by the margin of the mean."""
     n, d = 600, 6000
-    x, y = Squares(d).sample(1, "train", n)
+    x, y = SquareWorld(d).sample(1, "train", n)
     noise = (x - x.sign()).double().numpy()
     wrong = (x[:, 0].sign() != y).numpy()
     added = np.linalg.lstsq(noise[wrong], 2.0 * y.double().numpy()[wrong], rcond=None)[0]  # the mean says -y there

@@ -10,9 +10,9 @@ import torch
 
 from raylab.core import synthetic
 from raylab.core.gaussian import normal_cdf
-from raylab.core.synthetic import Population, Set, World, population
+from raylab.core.synthetic import Population, Set, SyntheticWorld, population
 
-WORLD = World()
+WORLD = SyntheticWorld()
 ETA = WORLD.eta
 
 

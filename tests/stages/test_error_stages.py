@@ -18,7 +18,7 @@ from raylab.engine.store import Store
 from raylab.stages.dataset import Data, DigitsData, PhotosData, open_data
 from raylab.stages.errors import labelled_by, mislabeled, some_of
 from raylab.stages.evaluation import evaluate
-from raylab.stages.matching import How, MatchBody, Matching, match, statistics
+from raylab.stages.matching import How, Matching, match, statistics
 from raylab.stages.recipe import Recipe
 from raylab.stages.toy import toy
 from raylab.stages.training import train
@@ -191,5 +191,5 @@ def test_the_toy_keeps_a_row_for_each_world_and_the_planes_of_the_first(store: S
 def test_a_flat_image_is_not_blown_up_to_noise(store: Store) -> None:
     like = statistics(built(digits().train, store))
     flat = 0.5 + 1e-4 * np.random.default_rng(0).standard_normal((1, 1, 8, 8))
-    body = MatchBody(Matching("image", 0, COMPUTE))
+    body = Matching("image", 0, COMPUTE)
     assert body._matched({"image": flat}, None, like).std() < 0.1 * like.image_std

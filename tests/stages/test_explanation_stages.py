@@ -46,7 +46,7 @@ class SwapBody:
 
 
 def swapped(factor: float = 0.6) -> Stage:
-    return Stage("swapped", 1, (factor,), {"data": DATA.train}, SwapBody(factor), "swapped")
+    return Stage("swapped", 1, SwapBody(factor), {"data": DATA.train}, "swapped")
 
 
 def built(stage: Stage, store: Store) -> Artifact:

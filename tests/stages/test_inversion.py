@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -128,12 +129,12 @@ def test_a_pool_is_a_few_images_and_the_same_whatever_the_parts_of_the_set(store
         assert np.array_equal(starts(everything, store), starts(at_start(), store))
 
 
+@dataclass(frozen=True)
 class ResplitBody:
     doing = ("changing", "data set")
     in_driver = True
-
-    def __init__(self, rows: int, reverse: bool) -> None:
-        self.rows, self.reverse = rows, reverse
+    rows: int
+    reverse: bool
 
     def run(self, context: TaskContext) -> Metrics:
         batch = context.inputs["data"].batch()
@@ -146,7 +147,7 @@ class ResplitBody:
 
 def resplit(data: Stage, rows: int, reverse: bool) -> Stage:
     """The same examples in other parts, or in reverse order."""
-    return Stage("resplit", 1, (rows, reverse), {"data": data}, ResplitBody(rows, reverse), "resplit")
+    return Stage("resplit", 1, ResplitBody(rows, reverse), {"data": data}, "resplit")
 
 
 def test_too_few_steps_and_too_wide_a_layer_are_told(store: Store) -> None:

@@ -426,8 +426,8 @@ def test_large_images_are_read_and_kept_in_parts(store: Store, monkeypatch: pyte
 
 
 def test_small_images_stay_in_the_parts_they_had(tmp_path: Path) -> None:
-    body: Any = open_data(DigitsData(), 0).train.body
+    body: Any = open_data(DigitsData(), 0).train.config
     released: Any = open_data(
         ConstructedData(name="constructed_datasets", set="d_rand", root=str(write_root(tmp_path))), 0
-    ).train.body
+    ).train.config
     assert body.part_rows == released.part_rows == 5000

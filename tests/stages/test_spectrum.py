@@ -53,7 +53,7 @@ class ChangedBody:
 
 def changed(gain: Any = 1.0, noise: float = 0.0, offset: int = 0) -> Stage:
     gains = tuple(float(g) for g in np.broadcast_to(gain, 12))
-    return Stage("changed", 1, (gains, noise, offset), {"data": DATA}, ChangedBody(gains, noise, offset), "changed")
+    return Stage("changed", 1, ChangedBody(gains, noise, offset), {"data": DATA}, "changed")
 
 
 def filtered(like: Stage, compute: Compute = COMPUTE, **options: Any) -> Stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from raylab.core.pgd import descend
 from raylab.engine import columns, runner
 from raylab.engine.artifact import Artifact
 from raylab.engine.runner import InlineBackend
-from raylab.engine.stage import Metrics, Stage, Task, TaskContext
+from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.engine.store import Store
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.images import to_tensor
@@ -175,7 +175,7 @@ class Interrupted:
             del rows
             written[name] = data
 
-        metrics = cast(Task, self.stage.body).run(TaskContext(self.inputs, "cpu", write, self))
+        metrics = self.stage.config.run(TaskContext(self.inputs, "cpu", write, self))
         return metrics, torch.load(io.BytesIO(written[WEIGHTS]), weights_only=True)
 
 
@@ -205,7 +205,7 @@ class MarkedBody:
 
 
 def marked(label: tuple[int, int] = (3, 5), reverse: bool = False) -> Stage:
-    return Stage("marked", 1, (label, reverse), {}, MarkedBody(label, reverse), "marked")
+    return Stage("marked", 1, MarkedBody(label, reverse), {}, "marked")
 
 
 @pytest.mark.parametrize(("keep", "label", "count"), [("top", 3, 16), ("bottom", 5, 24)])

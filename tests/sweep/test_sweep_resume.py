@@ -81,7 +81,7 @@ def test_a_training_that_diverged_stays_failed(tmp_path: Path, monkeypatch: pyte
         raise TrainingDiverged("loss is nan")
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.TrainBody, "run", diverged)
+        patch.setattr(training.Training, "run", diverged)
         assert states(search(prepared, site)) == ["failed"] * 2
     assert states(search(prepared, site)) == ["failed"] * 2
 

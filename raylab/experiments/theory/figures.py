@@ -175,7 +175,7 @@ def flips(worlds: TheoryWorlds) -> Picture:
 def constructions(worlds: TheoryWorlds) -> Picture:
     """D_rand and D_det against eps / eta, with the limit of endless data."""
     c, found = worlds.config.synthetic, worlds.found("synthetic")
-    world = synthetic.World(c.dimension)
+    world = synthetic.SyntheticWorld(c.dimension)
     grid = np.linspace(min(0.2, *c.ratios), max(c.ratios), 60)
     curves, points, marks = {}, {}, {}
     kinds: tuple[tuple[synthetic.Set, str], ...] = (("rand", BLUE), ("det", RED))
