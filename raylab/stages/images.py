@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from raylab.core import seeding
 from raylab.core.later import Tensor, torch
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch, Column
@@ -47,3 +49,10 @@ def read_patterns(artifact: Artifact) -> Tensor:
     """(classes, C, H, W), in the order of the classes."""
     table = artifact.batch()
     return torch.from_numpy(table["pattern"][np.argsort(table["class"])])
+
+
+def drawn(data: Artifact, rows: int | None, seed: int, purpose: str) -> NDArray[np.int64]:
+    """`rows` of the ids in random order, whatever the shards, so that more of them contain fewer; None: all, as they
+    stand."""
+    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
+    return ids if rows is None else ids[seeding.permutation(seed, purpose, ids)[:rows]]
