@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from raylab.core import seeding
 from raylab.core.later import Tensor, torch
+from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch, Column
+from raylab.engine.stage import Metrics, TaskContext
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,22 @@ def to_tensor(
 def truths(batch: Mapping[str, Column]) -> Batch:
     """Of images of See-Far, the classes of both features, which whatever is made of an image keeps; else nothing."""
     return {name: batch[name] for name in ("shape_class", "toogit_class") if name in batch}
+
+
+def write_patterns(context: TaskContext, patterns: Tensor) -> Metrics:
+    """The table of one pattern a class."""
+    rows = context.write_table({"class": np.arange(len(patterns)), "pattern": patterns.numpy()})
+    return {"rows": rows}
+
+
+def read_patterns(artifact: Artifact) -> Tensor:
+    """(classes, C, H, W), in the order of the classes."""
+    table = artifact.batch()
+    return torch.from_numpy(table["pattern"][np.argsort(table["class"])])
+
+
+def drawn(data: Artifact, rows: int | None, seed: int, purpose: str) -> NDArray[np.int64]:
+    """`rows` of the ids in random order, whatever the shards, so that more of them contain fewer; None: all, as they
+    stand."""
+    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
+    return ids if rows is None else ids[seeding.permutation(seed, purpose, ids)[:rows]]

@@ -15,9 +15,8 @@ from raylab.core.patterns import base_rows, textures, universal
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
-from raylab.stages.class_patterns import read_patterns, write_patterns
 from raylab.stages.construction import Attack
-from raylab.stages.images import ImageSpec, to_tensor, truths
+from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
 from raylab.stages.norm import built_in
 from raylab.stages.weights import load_network
 

@@ -14,8 +14,7 @@ from raylab.core.poison import chosen, class_noise
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
-from raylab.stages.class_patterns import read_patterns, write_patterns
-from raylab.stages.images import ImageSpec, to_tensor, truths
+from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
 from raylab.stages.norm import built_in
 
 
