@@ -342,6 +342,15 @@ def test_the_tests_of_a_table_are_paired_by_seed_and_adjusted_together(digits: M
     assert [line[5].of for line in table.rows] == holm(p_values)
 
 
+def test_all_pairs_of_a_control_are_also_taken_together(digits: Matrix) -> None:
+    table = next(one for one in report(digits).tables() if one.name == "pooled")
+    assert table.header == ("Kind", "Control", "Pairs", "These architectures")  # two sources tell nothing of others
+    (line,) = [line for line in table.rows if line[:2] == ("det", LABELS["unperturbed"])]
+    assert line[2] == 4
+    means = [row.above["unperturbed"].mean.mean for row in digits.of("det")]
+    assert line[3].of.mean.mean == pytest.approx(sum(means) / 4)
+
+
 def test_a_dry_run_tells_the_smallest_effect_of_as_many_tests_as_the_table_has(digits: Matrix) -> None:
     (told,) = detects(Study(digits.config, plan(digits.config)))
     assert f"for all {sum(len(row.controls) for row in digits.rows)} tests" in told

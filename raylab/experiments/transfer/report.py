@@ -22,6 +22,7 @@ from raylab.report.drawing import over
 from raylab.report.numbers import percent, share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture
+from raylab.report.pooled import FEWEST, over_architectures, over_pairs
 from raylab.report.significance import holm
 from raylab.report.values import Significant, Singles, Spanned
 
@@ -113,8 +114,8 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
         yield Text("Examples", look="heading")
         yield Figures(panels)
     yield Fold("All numbers", (_students(found), _differences(found), _sets(found), _transfer(found), _networks(found)))
-    if any(row.above for row in found.rows):
-        yield Fold("Tests of every student against each of its controls", (_tests(found),))
+    if compared := tuple(table for table in (_pooled(found), _tests(found)) if table.rows):
+        yield Fold("Students against their controls: all pairs together, and every test", compared)
 
 
 def _controls(found: Matrix, first: str) -> Iterator[Block]:
@@ -296,6 +297,28 @@ def _differences(found: Matrix) -> Table:
             **{f"Above {LABELS[name]}": _spanned(name) for name in CONTROLS},
             "Above next-class rate": lambda row: Spanned(row.above_p1),
             "Above chance": lambda row: Spanned(row.accuracy - row.chance),
+        },
+        keys=2,
+    )
+
+
+def _pooled(found: Matrix) -> Table:
+    together: dict[tuple[str, str], dict[tuple[str, str], PerSeed]] = {}
+    for row in found.rows:
+        for name, of in row.above.items():
+            together.setdefault((row.kind, name), {})[row.source, row.target] = of
+    return Table.of(
+        "pooled",
+        "Accuracy of the student minus that of a control, in points, the mean over all pairs that have it. Brackets: "
+        "95 % intervals, of these architectures with other networks and images (over seeds), and of other sources and "
+        f"students too (a hierarchical bootstrap, which needs {FEWEST} sources, students and seeds).",
+        [(*of, pairs) for of, pairs in together.items() if len(pairs) > 1 and all(pairs.values())],
+        {
+            "Kind": lambda line: line[0],
+            "Control": lambda line: LABELS[line[1]],
+            "Pairs": lambda line: len(line[2]),
+            "These architectures": lambda line: Spanned(over_pairs(line[2])),
+            "Others too": lambda line: Spanned(wide) if (wide := over_architectures(line[2])) else None,
         },
         keys=2,
     )
