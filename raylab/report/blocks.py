@@ -23,11 +23,11 @@ N = TypeVar("N")
 @dataclass(frozen=True)
 class Text:
     """A paragraph, a list under a title, or a heading. A note is what a reader has to know before a number is used;
-    an aside says what a run of this size can show."""
+    an aside says what a run of this size can show; code keeps its lines."""
 
     text: str
     items: tuple[str, ...] = ()
-    look: Literal["plain", "note", "aside", "heading"] = "plain"
+    look: Literal["plain", "note", "aside", "heading", "code"] = "plain"
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -180,6 +180,10 @@ class Report:
     def after(self, *first: Block) -> Report:
         """The same with blocks before all others."""
         return replace(self, blocks=(*first, *self.blocks))
+
+    def before(self, *last: Block) -> Report:
+        """The same with blocks behind all others."""
+        return replace(self, blocks=(*self.blocks, *last))
 
 
 def each(names: Iterable[N], header: str, value: Callable[[N, R], Value]) -> dict[str, Callable[[R], Value]]:

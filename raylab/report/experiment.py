@@ -14,6 +14,7 @@ from raylab.engine.stage import Stage
 from raylab.engine.study import AnyBuilt, Built, Cell, Given, Study
 from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text, Verdict
+from raylab.report.cited import cited
 from raylab.report.files import TABLES, folder
 from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
@@ -72,6 +73,7 @@ class Experiment(Generic[Given, Cell, Found]):
     evidence: Callable[[Found], Iterable[Evidence]] | None = None  # for the scoreboard; None: it measures no row
     conditions: Callable[[Found], Iterable[Condition]] = _none  # children of its run in the tracker
     detects: Callable[[Study[Given, Cell]], Iterable[str]] = _none  # before anything runs: the smallest effect seen
+    papers: tuple[str, ...] = ()  # of `source`, beside Ilyas et al. and the discussion: keys of `papers.bib`
     tracked: str = ""  # the tracker's experiments are <tracked>/<study>; "": its name
 
     def opened(self, config: Given, key: str) -> Record:
@@ -110,7 +112,7 @@ class Experiment(Generic[Given, Cell, Found]):
         """A report that raises costs its own study's numbers, and those of no other study."""
         try:
             found = self.measure(study)
-            report = _with_holes(self.report(found), study)
+            report = _with_holes(self.report(found), study).before(cited(self, study))
             published = tracker.publication(self.name, study, report, tuple(self.conditions(found)))
             return _Shown(report, published, tuple(self.evidence(found)) if self.evidence else (), "")
         except Exception as error:

@@ -139,6 +139,8 @@ def _text(block: Text | Table | Verdicts | Figures, full: bool) -> str:
     match block:
         case Text(look="heading"):
             return f"{block.text}\n{'-' * len(block.text)}"
+        case Text(look="code"):
+            return block.text
         case Text():
             more = [] if full or not block.others else [f"and {len(block.others)} more, with --full"]
             items = (wrapped(item, "- ") for item in (*(block.items if full else block.first), *more))

@@ -34,6 +34,7 @@ EXPERIMENT = Experiment(
         "Controls after Jordan (cifar10-zoo), Goh and Nakkiran (Distill 2019), Park et al. (2021) and Ilyas et al. "
         "(2019)."
     ),
+    papers=("jordan", "goh2019leakage", "nakkiran2019", "park2021"),
     config=ControlStudy,
     plan=plan,
     measure=measure,

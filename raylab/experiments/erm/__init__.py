@@ -35,6 +35,7 @@ EXPERIMENT = Experiment(
         "After the story that the authors of Ilyas et al., “Adversarial examples are not bugs, they are features” "
         "(2019), tell beside their paper. SmoothGrad: Smilkov et al. 2017."
     ),
+    papers=("smilkov2017",),
     config=Erm,
     plan=plan,
     measure=measure,

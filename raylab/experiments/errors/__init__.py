@@ -36,6 +36,7 @@ EXPERIMENT = Experiment(
         "contradicted, where it lies outside; else it cannot decide."
     ),
     source="After Wallace, “Learning from incorrectly labeled data”, Distill 2019.",
+    papers=("wallace2019",),
     config=LearningFromErrors,
     plan=plan,
     measure=measure,

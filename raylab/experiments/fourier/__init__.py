@@ -35,6 +35,7 @@ EXPERIMENT = Experiment(
         "After Yin et al. 2019, “A Fourier perspective on model robustness in computer vision”, figures 1, 3 and 5 and "
         "table 2, and Gilmer and Hendrycks, Distill 2019."
     ),
+    papers=("yin2019", "gilmer2019"),
     config=Fourier,
     plan=plan,
     measure=measure,

@@ -38,6 +38,7 @@ EXPERIMENT = Experiment(
         "After Tao et al., “Better safe than sorry: preventing delusive adversaries with adversarial training”, NeurIPS"
         " 2021; Nakkiran, Distill 2019; Gu et al. 2017, “BadNets”."
     ),
+    papers=("tao2021", "nakkiran2019", "gu2017"),
     config=PoisonStudy,
     plan=plan,
     measure=measure,

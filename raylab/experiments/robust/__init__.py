@@ -39,6 +39,7 @@ EXPERIMENT = Experiment(
         "After Ilyas et al. 2019, “Adversarial examples are not bugs, they are features”, section 3.1, figure 2 and "
         "tables 7 and 8; their reply to Nakano, Distill 2019."
     ),
+    papers=("nakano2019",),
     config=RobustFeatures,
     plan=plan,
     measure=measure,

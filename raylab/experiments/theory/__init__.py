@@ -30,6 +30,7 @@ EXPERIMENT = Experiment(
         "inside, and inconclusive is the rest. Nothing is judged by hand."
     ),
     source="After Ilyas et al. 2019, section 4; Goh and Nakkiran, Distill 2019; Kumano et al., NeurIPS 2024.",
+    papers=("goh2019examples", "nakkiran2019", "kumano2024"),
     config=Theory,
     plan=plan,
     measure=measure,
