@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_VENV := .venv-peers
 
-.PHONY: demo test test-quick check peers faults soak install readme cluster-local cluster-local-down
+.PHONY: demo test test-quick check peers faults soak install readme docs cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -69,3 +69,7 @@ cluster-local: install
 
 cluster-local-down:
 	@$(BIN)/python k8s/local/cluster.py down
+
+# docs/reference.md, from the docstrings of what `import raylab` has.
+docs: install
+	$(BIN)/python docs/make_reference.py
