@@ -16,6 +16,12 @@ from raylab.engine.artifact import StoreError
 from raylab.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words
+UTF8 = "Python here knows no letters but ASCII's: set PYTHONUTF8=1"
+
+
+def spelt_in_bytes(path: str) -> bool:
+    """Whether a path has letters that Python, for its locale knows ASCII alone, keeps as bytes: Arrow takes none."""
+    return any("\udc80" <= letter <= "\udcff" for letter in path)
 
 
 @contextlib.contextmanager
