@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from raylab.config import Config, ConfigError, document, explain, load, schema
 from raylab.config.document import COMMAND_LINE, KEY, LONGEST_KEY, did_you_mean
+from raylab.engine.files import UTF8, spelt_in_bytes
 from raylab.engine.study import Given
 from raylab.site import SiteFile
 
@@ -149,7 +150,8 @@ def _strangers(parser: argparse.ArgumentParser, config: type[Config], words: Seq
         may_be_file = word.startswith("-") or not _is_change(word)
         if may_be_file and not (word.isprintable() and len(word) <= LONGEST_PATH):
             shown = ascii(word[:LONGEST_KEY]) + "..." * (len(word) > LONGEST_KEY)
-            yield f"{COMMAND_LINE}: no option and no name of a file, got {shown} of {len(word):,} characters"
+            remedy = f"; {UTF8}" if spelt_in_bytes(word) else ""
+            yield f"{COMMAND_LINE}: no option and no name of a file, got {shown} of {len(word):,} characters{remedy}"
             continue
         name, _, value = word.partition("=")
         key = name.strip("-").replace("-", "_")

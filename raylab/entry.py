@@ -20,6 +20,7 @@ from raylab.command_line import CONFIGS
 from raylab.config import ConfigError
 from raylab.config.document import did_you_mean
 from raylab.engine.artifact import StoreError
+from raylab.stop import importing
 from raylab.text_table import print_table
 
 DESCRIPTION = "A laboratory on Ray for the question: are adversarial examples bugs or features?"
@@ -60,7 +61,8 @@ def run(name: str, words: Sequence[str]) -> None:
 
 def runnable() -> Mapping[str, Callable[[], None]]:
     """Every experiment, and what runs several."""
-    from raylab.report.experiments import EXPERIMENTS  # seconds, which only a run is worth
+    with importing():
+        from raylab.report.experiments import EXPERIMENTS  # seconds, which only a run is worth
 
     of_one = {str(name): partial(cli.run, one, f"{one.title}.  {one.source}") for name, one in EXPERIMENTS.items()}
     return {**of_one, REPRODUCE: partial(reproduce, SUITE), SWEEP: partial(sweep, SEARCH)}
@@ -68,7 +70,8 @@ def runnable() -> Mapping[str, Callable[[], None]]:
 
 def reproduce(doc: str | None) -> None:
     """A suite, and its scoreboard."""
-    from raylab import scoreboard, suites
+    with importing():
+        from raylab import scoreboard, suites
 
     with cli.job(suites.Reproduce, partial(suites.plan, folder=CONFIGS), doc) as (studies, site):
         for study in studies:
@@ -77,9 +80,10 @@ def reproduce(doc: str | None) -> None:
 
 def sweep(doc: str | None) -> None:
     """Searches; that of the embedded digits where no config is named."""
-    from raylab.sweep import run as searching
-    from raylab.sweep.config import Sweep
-    from raylab.sweep.prepare import prepare
+    with importing():
+        from raylab.sweep import run as searching
+        from raylab.sweep.config import Sweep
+        from raylab.sweep.prepare import prepare
 
     given = sys.argv[1:]
     settings = [text for before, text in zip(["", *given], given, strict=False) if before != "--site"]

@@ -87,8 +87,21 @@ class SiteFile(Config):
 
     @property
     def tracking_uri(self) -> str:
-        uri = self.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+        uri = self.tracking or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database()}"
         return re.sub(r"(?<=^sqlite:///)~[^/]*", lambda user: os.path.expanduser(user[0]), uri)
+
+
+def _database() -> Path:
+    """Raises ConfigError where an address of a database would end within its path."""
+    path = home() / "mlflow.db"
+    if "?" in str(path):
+        raise ConfigError(
+            [
+                f"RAYLAB_HOME={home()}: MLflow's database cannot lie there, for `?` ends a path in its address; choose "
+                "a folder without one, or set `tracking:` in the site file"
+            ]
+        )
+    return path
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,15 @@ def test_a_home_of_no_user_is_refused_with_the_remedy(monkeypatch: pytest.Monkey
         assert SiteFile().store_uri
 
 
+def test_a_home_in_which_mlflow_s_database_would_lie_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLAlchemy takes for options begins at the question mark: the database was made beside the home."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("RAYLAB_HOME", "/data/why?")
+    with pytest.raises(ConfigError, match=r"RAYLAB_HOME=/data/why\?: MLflow's database cannot lie there.*without one"):
+        assert SiteFile().tracking_uri
+    assert SiteFile(tracking="none").tracking_uri == "none"
+
+
 def test_the_config_of_a_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for word in ("tiny", "tiny.yaml", "transfer_matrix/tiny.yaml"):

@@ -60,6 +60,15 @@ def test_a_job_imports_nothing_of_raylab_outside_that_guard(job: Path) -> None:
     assert [node.module for node in outside if str(node.module).startswith("raylab")] == ["raylab.stop"]
 
 
+@pytest.mark.parametrize("name", ["runnable", "reproduce", "sweep"])
+def test_neither_does_what_runs_one_by_its_name(name: str) -> None:
+    """`raylab run NAME` imports an experiment when it is asked for."""
+    body = ast.parse((ROOT / "raylab" / "entry.py").read_text()).body
+    (function,) = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name]
+    assert [node for node in function.body if isinstance(node, ast.With)]
+    assert not [node for node in function.body if isinstance(node, ast.ImportFrom)]
+
+
 def test_after_the_imports_ctrl_c_is_what_it_was() -> None:
     before = signal.getsignal(signal.SIGINT)
     with importing():

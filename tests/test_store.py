@@ -137,6 +137,11 @@ def test_an_unknown_scheme_is_refused_with_the_uri() -> None:
         Store("nosuch://bucket/path")
 
 
+def test_a_path_that_python_could_not_read_for_its_locale_is_refused_with_what_helps() -> None:
+    with pytest.raises(StoreError, match=r"store '/home/J\\udcc3\\udcb6rg': .*set PYTHONUTF8=1"):
+        Store("/home/J\udcc3\udcb6rg")
+
+
 def test_a_place_that_cannot_be_written_is_told_before_compute(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match=r"cannot be written.*RAYLAB_HOME"):

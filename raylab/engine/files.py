@@ -18,6 +18,12 @@ from raylab.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{8}$")  # of a file that is being written
+UTF8 = "Python here knows no letters but ASCII's: set PYTHONUTF8=1"
+
+
+def spelt_in_bytes(path: str) -> bool:
+    """Whether a path has letters that Python, for its locale knows ASCII alone, keeps as bytes: Arrow takes none."""
+    return any("\udc80" <= letter <= "\udcff" for letter in path)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from pyarrow import fs as pafs
 
 from raylab.engine import manifest
 from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
-from raylab.engine.files import replace_file, rows_of_parquet, told
+from raylab.engine.files import UTF8, replace_file, rows_of_parquet, spelt_in_bytes, told
 from raylab.engine.identity import canonical, short
 from raylab.engine.sealed import seal, unseal
 from raylab.engine.stage import Stage
@@ -53,6 +53,8 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         refuse_credentials(uri)
+        if spelt_in_bytes(uri):
+            raise StoreError(f"store {self.shown!a}: not a path that can be opened; {UTF8}")
         try:
             if re.match(r"^[a-z][a-z0-9+.-]+://", uri):
                 self.filesystem, self.root = pafs.FileSystem.from_uri(_one_put(uri))
