@@ -387,7 +387,7 @@ def test_what_only_one_function_can_be_asked_is_refused_too() -> None:
         (lambda: raylab.attack(small(), X, Y, eps=1.0, targets=Y + 5), "targets: classes from 0 to 10 - 1"),
         (lambda: raylab.invert(small(), X, starts=X[:, :, 1:]), r"starts: float32 images of shape \(1, 8, 8\)"),
         (lambda: raylab.invert(small(), X, starts="zeros"), 'starts: a tensor of images, "images" or "noise"'),  # type: ignore[arg-type]
-        (lambda: raylab.invert(dull, X), "does not end with an nn.Linear"),
+        (lambda: raylab.invert(dull, X), "a network that ends in a linear layer"),
         (lambda: raylab.invert(small(), X, features=lambda x: x.mean()), "a row for each image"),
         (lambda: raylab.invert(smooth, X), "identity_relu: .* there is none; set identity_relu=False"),
         (lambda: raylab.transfer(X, small(), Y, images=X[1:]), "images: those of source_images"),

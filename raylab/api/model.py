@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from raylab.core import last_relu
-from raylab.core.networks import Network, Normalise
+from raylab.core.networks import Network, Normalise, are_probabilities, before_logits
 from raylab.core.objectives import Classifier, Features
 from raylab.engine.worker import fix_numerics
 
 PROBED = 16  # images that a network is shown before anything else
-SUM = 1e-3  # of a row of probabilities: how far it may be from 1
 
 FeaturesOf = Literal["penultimate"] | Callable[[Tensor], Tensor]
 
@@ -109,7 +109,12 @@ def with_features(network: nn.Module, features: FeaturesOf, example: Tensor) -> 
         raise ValueError(f'features: "penultimate" or a function of images, got {features!r}')
     if isinstance(network, Network):
         return WithFeatures(network, network.features)
-    return WithFeatures(network, _before(_head(network, example), network))
+    try:
+        with torch.no_grad():
+            before_logits(network, example)
+    except ValueError as error:
+        raise ValueError(f"{error}; give features as a function from images (B, C, H, W) to (B, F)") from error
+    return WithFeatures(network, partial(before_logits, network))
 
 
 def _check_rows(features: Features, example: Tensor) -> None:
@@ -131,38 +136,6 @@ def require_relu(network: WithFeatures, example: Tensor) -> None:
             "identity_relu: the gradient passes the last ReLU before the features, and there is none; set "
             "identity_relu=False"
         ) from error
-
-
-def _before(head: nn.Linear, network: nn.Module) -> Features:
-    def features(x: Tensor) -> Tensor:
-        met: list[Tensor] = []
-        hook = head.register_forward_pre_hook(lambda _, inputs: met.append(inputs[0]))
-        try:
-            network(x)
-        finally:
-            hook.remove()
-        return met[-1]
-
-    return features
-
-
-def _head(network: nn.Module, example: Tensor) -> nn.Linear:
-    """The linear layer whose output are the logits."""
-    met: list[tuple[nn.Linear, Tensor]] = []
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    hooks = [layer.register_forward_hook(lambda layer, _, output: met.append((layer, output))) for layer in layers]
-    try:
-        with torch.no_grad():
-            logits = network(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not met or met[-1][1].shape != logits.shape or not torch.equal(met[-1][1], logits):
-        raise ValueError(
-            f"features: {type(network).__name__} does not end with an nn.Linear, so that its penultimate layer is not "
-            "known; give features as a function from images (B, C, H, W) to (B, F)"
-        )
-    return met[-1][0]
 
 
 def _device(model: nn.Module, images: Tensor) -> str:
@@ -202,7 +175,7 @@ def _num_classes(model: nn.Module, x: Tensor) -> int:
         )
     if not logits.isfinite().all():
         raise ValueError(f"model: the logits of {name} are not finite; look for nan in its weights")
-    if (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < SUM).all():
+    if are_probabilities(logits):
         raise ValueError(
             f"model: the outputs of {name} look like probabilities (at least 0, with sum 1); return the logits: remove "
             "the softmax, behind which the gradients of a confident network vanish"

@@ -6,7 +6,9 @@ A network takes pixels in [0, 1] and normalises them itself, so that an attack a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from raylab.core import seeding
 from raylab.core.architectures import NETWORKS, check
 from raylab.core.bodies import Shape
+
+SUM = 1e-3  # of a row of probabilities: how far it may be from 1
 
 
 class Normalise(nn.Module):
@@ -74,33 +78,41 @@ class Adopted(Network):
         return self.classes
 
     def features(self, x: Tensor) -> Tensor:
-        """The penultimate activations, (B, F): the input of the linear layer whose output is the logits.
-
-        Raises ValueError where no `nn.Linear` gives the logits.
-        """
-        seen: list[tuple[Tensor, Tensor]] = []
-
-        def note(layer: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
-            del layer
-            seen.append((given[0], out))
-
-        hooks = [layer.register_forward_hook(note) for layer in self.body.modules() if isinstance(layer, nn.Linear)]
-        try:
-            logits = self(x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        found = [given for given, out in seen if out is logits and given.ndim == 2]
-        if not found:
-            kind = type(self.body).__name__
-            raise ValueError(
-                f"features: a network that ends in a linear layer, got {kind}, whose logits no layer gives"
-            )
-        return found[-1]
+        """As `before_logits`."""
+        return before_logits(self.body, self.normalise(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.body(self.normalise(x))
-        return out if isinstance(out, Tensor) else out.logits
+        return _logits(self.body(self.normalise(x)))
+
+
+def before_logits(network: nn.Module, x: Tensor) -> Tensor:
+    """The penultimate activations, (B, F): the input of the linear layer whose output is the logits.
+
+    Raises ValueError where no `nn.Linear` gives the logits.
+    """
+    seen: list[tuple[Tensor, Tensor]] = []
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    hooks = [layer.register_forward_hook(lambda _, given, out: seen.append((given[0], out))) for layer in layers]
+    try:
+        logits = _logits(network(x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = [given for given, out in seen if given.ndim == 2 and (out is logits or torch.equal(out, logits))]
+    if not found:
+        kind = type(network).__name__
+        raise ValueError(f"features: a network that ends in a linear layer, got {kind}, whose logits no layer gives")
+    return found[-1]
+
+
+def _logits(out: Any) -> Tensor:
+    """What a network gives, or has in what it gives."""
+    return out if isinstance(out, Tensor) else out.logits
+
+
+def are_probabilities(outputs: Tensor) -> bool:  # (B, num_classes)
+    """Whether they look like it: behind a softmax the gradients of a confident network vanish."""
+    return bool((outputs >= 0).all() and ((outputs.sum(dim=1) - 1).abs() < SUM).all())
 
 
 def build(
@@ -115,9 +127,7 @@ def build(
     check(name, shape, num_classes)
     _check_statistics(name, shape, mean, std)
     architecture = NETWORKS[name]
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # Not torch.manual_seed, which seeds the GPUs too.
-        torch.default_generator.manual_seed(seeding.derive(seed, "init"))
+    with _initialised(seed):
         body, num_features = architecture.body(shape)
         head = nn.Linear(num_features, num_classes)
         normalise = Normalise(mean, std)
@@ -141,13 +151,21 @@ def adopt(
     Raises ValueError where it makes no module.
     """
     _check_statistics("a network of your own", shape, mean, std)
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(seeding.derive(seed, "init"))
+    with _initialised(seed):
         body = make()
         normalise = Normalise(mean, std)
     if not isinstance(body, nn.Module):
         raise ValueError(f"a torch.nn.Module is needed, got {type(body).__name__}")
     return Adopted(normalise, body.float(), num_classes)
+
+
+@contextmanager
+def _initialised(seed: int) -> Iterator[None]:
+    """What draws weights in here draws those of the seed, on the CPU; torch's own random state is kept."""
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        # Not torch.manual_seed, which seeds the GPUs too.
+        torch.default_generator.manual_seed(seeding.derive(seed, "init"))
+        yield
 
 
 def _check_statistics(name: str, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> None:

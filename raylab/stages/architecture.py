@@ -136,7 +136,7 @@ def _check_logits(factory: str, network: nn.Module, logits: Tensor, num_classes:
             f"{factory}: logits of {num_classes} classes, (1, {num_classes}), are needed, got {got}; give the number "
             f"of classes in `arguments` (num_classes: {num_classes}), or take the data that it was trained on"
         )
-    if logits.min() >= 0 and abs(float(logits.sum()) - 1) < 1e-4:
+    if networks.are_probabilities(logits):
         raise ValueError(f"{factory}: its outputs look like probabilities; logits are needed: leave out its softmax")
     if not next(iter(network.parameters()), torch.empty(0)).numel():
         raise ValueError(f"{factory}: it has no parameters")

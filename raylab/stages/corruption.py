@@ -24,7 +24,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.frost import SMALLEST, frost, photographs
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, drawn, to_tensor
 from raylab.stages.own_object import check_call, name_or_own, own, pinned
 from raylab.stages.weights import load_network
 
@@ -183,10 +183,10 @@ class Changed:
         changes, seed = self.changes, self.seed
         networks = {role: load_network(one, device) for role, one in inputs.items() if role in self.models}
         frozen = photographs(inputs[FROST]) if FROST in inputs else ()
-        chosen = None if changes.rows is None else _draw(inputs["drawn_from"], changes.rows, seed)
+        chosen = drawn(inputs["drawn_from"], changes.rows, seed, "changed/rows") if changes.rows is not None else None
 
         def judge(batch: Batch) -> Batch:
-            taken = np.ones(len(batch["id"]), np.bool_) if chosen is None else np.isin(batch["id"], chosen)
+            taken = slice(None) if chosen is None else np.isin(batch["id"], chosen)
             ids, label = batch["id"][taken].astype(np.int64), batch["label"][taken].astype(np.int64)
             images = batch["image"][taken]
             right = [
@@ -305,12 +305,6 @@ def _right(network: torch.nn.Module, images: NDArray[np.generic], label: NDArray
         return np.empty(0, np.uint8)
     logits = evaluate.logits(network, to_tensor(images, device), len(label)).cpu().numpy()
     return np.asarray(evaluate.is_correct(logits, label), dtype=np.uint8)
-
-
-def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
-    """`rows` ids whatever the shards; more of them contain fewer."""
-    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
-    return ids[seeding.permutation(seed, "changed/rows", ids)[:rows]]
 
 
 def _by_pillow(name: str, severity: int, image: Bytes) -> Bytes:  # (C, H, W)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -21,6 +21,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class _Source(Config):
     """What all sources have in common: a cut to the first rows of every class."""
 
+    seeded: ClassVar[bool] = False  # whether a seed makes its images; a split is fixed else
     per_class: Annotated[int, Field(ge=1)] | None = None  # keep so many rows of every class; None: all
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None  # keep this share of the rows of every class; None: all
 
@@ -39,15 +40,19 @@ class _Source(Config):
         del split
         return self
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """The source's own fields, as far as they are given."""
+        common = ("name", "root", "per_class", "fraction")
+        return {name: value for name, value in self if name not in common and value is not None}
+
     def options(self, seed: int) -> Mapping[str, object]:
-        """What `raylab.data` is asked for; sources with a fixed split ignore the seed."""
-        del seed
-        return {}
+        """What `raylab.data` is asked for."""
+        return {"seed": seed, **self.own} if self.seeded else self.own
 
     def images_of(self, seed: int, split: str = "test") -> str:
         """A name of the images that ids are of: seeds that have one name share the images whose ids they share."""
-        del seed
-        return split
+        return f"{split}, world {seed}" if self.seeded else split
 
     @property
     def folder_of_data(self) -> str | None:
@@ -57,6 +62,7 @@ class _Source(Config):
 class DigitsData(_Source):
     """scikit-learn's 8x8 digits; a seed chooses the split."""
 
+    seeded = True
     name: Literal["digits"] = "digits"  # which data
     # Training images; None: 1437 of the 1797.
     train_rows: Annotated[Annotated[int, Field(ge=10, le=1787)] | None, ADDED_LATER] = None
@@ -64,15 +70,17 @@ class DigitsData(_Source):
     mean: Annotated[float | None, ADDED_LATER] = None
     std: Annotated[Annotated[float, Field(gt=0)] | None, ADDED_LATER] = None  # standard deviation of pixels; None: .25
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        given = {"train_rows": self.train_rows, "mean": self.mean, "std": self.std}
-        return {"seed": seed} | {name: value for name, value in given.items() if value is not None}
+    def images_of(self, seed: int, split: str = "test") -> str:
+        """Ids are rows of the whole set, whatever its split."""
+        del seed
+        return split
 
 
 class SeeFarData(_Source):
     """The synthetic world with a known robust feature (See-Far calls it shape) and a non-robust one (toogit). A seed is
     a world."""
 
+    seeded = True
     name: Literal["seefar"]  # which data
     train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 3000  # training images
     test_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 1000  # test images
@@ -84,22 +92,13 @@ class SeeFarData(_Source):
     noise: Share = 0.02  # standard deviation of the noise of a pixel
     size: Annotated[Annotated[int, Field(ge=16, le=128)] | None, ADDED_LATER] = None  # pixels a side; None: 16
 
-    def images_of(self, seed: int, split: str = "test") -> str:
-        return f"{split}, world {seed}"
-
     def only(self, split: str) -> SeeFarData:
         other = "test_rows" if split == "train" else "train_rows"
         return self.model_copy(update={other: 1})
 
     def world(self, seed: int) -> World:
         rows = {"train_rows", "test_rows"}
-        return World(seed, **{name: value for name, value in self._fields().items() if name not in rows})
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        return {"seed": seed} | self._fields()
-
-    def _fields(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"name", "per_class", "fraction"}, exclude_none=True)
+        return World(seed, **{name: value for name, value in self.own.items() if name not in rows})
 
 
 class PhotosData(_Source):
@@ -108,10 +107,6 @@ class PhotosData(_Source):
     name: Literal["photos"] = "photos"  # which data
     train_rows: Annotated[int, Field(ge=1, le=10_000_000)] = 12_000  # training images
     size: Annotated[int, Field(ge=1, le=64)] = 8  # pixels a side
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        return {"train_rows": self.train_rows, "size": self.size}
 
 
 class _Rooted(_Source):
@@ -141,10 +136,6 @@ class ShiftedData(_Rooted):
             return self
         return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        return {"version": self.version} | ({} if self.folder is None else {"folder": self.folder})
-
 
 class ConstructedData(_Rooted):
     """The sets that Ilyas et al. 2019 released; their students are tested on CIFAR-10, as those of our own sets are."""
@@ -158,10 +149,6 @@ class ConstructedData(_Rooted):
             return self
         return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        return {"set": self.set} | ({} if self.folder is None else {"folder": self.folder})
-
 
 class RestrictedImageNetData(_Rooted):
     """Nine superclasses of ImageNet, from the folders `train` and `val` of WordNet ids."""
@@ -170,10 +157,6 @@ class RestrictedImageNetData(_Rooted):
     folder: str | None = Field(default=None, exclude=True)  # folder below the root
     size: Annotated[int, Field(ge=8, le=512)] = 224  # pixels a side
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        return {"size": self.size} | ({} if self.folder is None else {"folder": self.folder})
-
 
 class _OwnData(_Rooted):
     folder: str | None = Field(default=None, exclude=True)  # folder of the images, below the root
@@ -181,11 +164,6 @@ class _OwnData(_Rooted):
     # Mean of pixels, for all or each channel; a network's first layer is (x - mean) / std.
     mean: float | tuple[float, ...] = 0.5
     std: float | tuple[float, ...] = 0.25  # standard deviation of pixels, for all or each channel
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        given = {"size": self.size, "mean": self.mean, "std": self.std, "folder": self.folder}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class ParquetData(_OwnData):
@@ -196,10 +174,6 @@ class ParquetData(_OwnData):
     label: str | None = None  # column; None: `label`
     class_names: tuple[str, ...] | None = None  # names of the labels 0, 1, ...; None: those in the files
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        given = {"image": self.image, "label": self.label, "class_names": self.class_names}
-        return {**super().options(seed), **{name: value for name, value in given.items() if value is not None}}
-
 
 class _ArrayData(_Rooted):
     class_names: tuple[str, ...] | None = None  # names of the labels 0, 1, ...; None: their numbers
@@ -207,20 +181,12 @@ class _ArrayData(_Rooted):
     mean: float | tuple[float, ...] = 0.5
     std: float | tuple[float, ...] = 0.25  # standard deviation of pixels, for all or each channel
 
-    def options(self, seed: int) -> Mapping[str, object]:
-        del seed
-        given = {"class_names": self.class_names, "mean": self.mean, "std": self.std}
-        return {name: value for name, value in given.items() if value is not None}
-
 
 class NpzData(_ArrayData):
     """Anybody's arrays, sets that were exported as npz first."""
 
     name: Literal["npz"]  # which data
     folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
-
-    def options(self, seed: int) -> Mapping[str, object]:
-        return {**super().options(seed), **({} if self.folder is None else {"folder": self.folder})}
 
 
 class OwnData(_ArrayData):
@@ -234,8 +200,7 @@ class OwnData(_ArrayData):
     arguments: dict[str, AnyValue] = Field(default={})  # keyword arguments of the function
 
     def options(self, seed: int) -> Mapping[str, object]:
-        made = {"function": self.function, "arguments": json.dumps(self.arguments, sort_keys=True)}
-        return {**super().options(seed), **made}
+        return {**super().options(seed), "arguments": json.dumps(self.arguments, sort_keys=True)}
 
 
 class FolderData(_OwnData):

@@ -12,13 +12,13 @@ from pydantic import Field
 
 from raylab.config import Config
 from raylab.config.radius import Radius
-from raylab.core import fourier_basis, seeding
+from raylab.core import fourier_basis
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
-from raylab.stages.images import ImageSpec
+from raylab.stages.images import ImageSpec, drawn
 from raylab.stages.weights import load_network
 
 READ_ROWS = 1000
@@ -134,8 +134,7 @@ def _drawn(
     data: Artifact, rows: int | None, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.generic], NDArray[np.int64]]:
     """Ids, images and labels, in the order of the data."""
-    ids = data.without_images()["id"].astype(np.int64)
-    chosen = ids if rows is None else ids[seeding.permutation(seed, "heat_map/rows", ids)[:rows]]
+    chosen = drawn(data, rows, seed, "heat_map/rows")
     blocks = []
     for start in range(0, data.rows, READ_ROWS):
         batch = data.batch(start, start + READ_ROWS)

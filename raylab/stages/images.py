@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from raylab.core import seeding
 from raylab.core.later import Tensor, torch
+from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch, Column
 
 
@@ -33,3 +36,10 @@ def to_tensor(
 def truths(batch: Mapping[str, Column]) -> Batch:
     """Of images of See-Far, the classes of both features, which whatever is made of an image keeps; else nothing."""
     return {name: batch[name] for name in ("shape_class", "toogit_class") if name in batch}
+
+
+def drawn(data: Artifact, rows: int | None, seed: int, purpose: str) -> NDArray[np.int64]:
+    """`rows` of the ids in random order, whatever the shards, so that more of them contain fewer; None: all, as they
+    stand."""
+    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
+    return ids if rows is None else ids[seeding.permutation(seed, purpose, ids)[:rows]]

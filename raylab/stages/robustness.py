@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.config.radius import Radius
-from raylab.core import masking, robust, seeding
+from raylab.core import masking, robust
 from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import Tensor, torch
 from raylab.core.objectives import Classifier
@@ -22,7 +22,7 @@ from raylab.core.robust import CLEAN, SQUARE, SetName
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.images import ImageSpec, drawn, to_tensor
 from raylab.stages.weights import load_network
 
 
@@ -183,10 +183,10 @@ class Robustly:
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         config, seed = self.robustness, self.seed
         network = load_network(inputs["model"], device)
-        chosen = _draw(inputs["drawn_from"], config.rows, seed) if config.rows is not None else None
+        chosen = drawn(inputs["drawn_from"], config.rows, seed, "robustness/rows") if config.rows is not None else None
 
         def judge(batch: Batch) -> Batch:
-            taken = np.isin(batch["id"], chosen) if chosen is not None else np.ones(len(batch["id"]), np.bool_)
+            taken = slice(None) if chosen is None else np.isin(batch["id"], chosen)
             x = to_tensor(batch["image"][taken], device)
             label = torch.from_numpy(batch["label"][taken].astype(np.int64)).to(device)
             return measure(config, network, x, label, batch["id"][taken].astype(np.int64), seed)
@@ -233,13 +233,6 @@ def check(config: Robustness, shape: Sequence[int]) -> None:
     for kind, size in config.others.items():
         if size >= (limit := everything.get(kind, whole)):
             raise ValueError(f"robustness: others.{kind}: below {limit:.4g}, which allows everything, got {size}")
-
-
-def _draw(data: Artifact, rows: int, seed: int) -> NDArray[np.int64]:
-    """`rows` ids whatever the shards; more of them contain fewer."""
-    ids: NDArray[np.int64] = data.without_images()["id"].astype(np.int64)
-    drawn: NDArray[np.int64] = ids[seeding.permutation(seed, "robustness/rows", ids)[:rows]]
-    return drawn
 
 
 def _free(config: Robustness, shape: Sequence[int]) -> float:
