@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from raylab.report.frame import render
 from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.cells import Look, asked, basis, interval, ours, said
+from raylab.report.scoreboard.cells import asked, basis, interval, ours, said
 from raylab.report.scoreboard.rows import table
 from raylab.report.scoreboard.table import counts, foremost, is_target, unmeasured, words
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, MeasuredRun
+from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, Measured, MeasuredRun
 
 LONG = 8  # numbers of a row; of more, those beyond stand folded
+RunNumbers = tuple[MeasuredRun, tuple[Measured, ...]]  # a run of a row, and those of its numbers that are shown
 
 
 @dataclass(frozen=True)
@@ -25,39 +26,14 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Number:
-    """One of ours beside what the row asks."""
-
-    name: str
-    asked: str
-    ours: str
-    interval: str
-    basis: str
-    said: tuple[tuple[Look, str], ...]
-    excuse: str  # why a criterion that failed says nothing; "" where none did
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A run of a row."""
-
-    on: str
-    study: str
-    code: Code
-    protocol: str
-    remark: str
-    numbers: tuple[Number, ...]
-
-
-@dataclass(frozen=True)
 class Card:
     """A row as it is shown."""
 
     line: Line
     words: str
     is_target: bool
-    seen: tuple[Shot, ...]  # what speaks for the row, and what contradicts
-    folded: tuple[Shot, ...]  # all of it, where that is more
+    seen: tuple[RunNumbers, ...]  # what speaks for the row, and what contradicts
+    folded: tuple[RunNumbers, ...]  # all of it, where that is more
     missing: tuple[tuple[str, str], ...]  # numbers that no run has, and what is asked of them
     experiment: Link | None
 
@@ -90,42 +66,30 @@ def index(
         meanings=MEANINGS,
         words=WORDS,
         experiments=list(experiments.values()),
+        asked=asked,
+        ours=ours,
+        interval=interval,
+        basis=basis,
+        said=said,
     )
 
 
 def _card(line: Line, experiments: Mapping[str, Link]) -> Card:
-    every = tuple(_shot(run) for run in line.runs)
-    seen = tuple(_short(_shot(run)) for run in foremost(line))
+    every = tuple((run, run.measured) for run in line.runs)
+    seen = tuple((run, _short(run.measured)) for run in foremost(line))
     asks = tuple((name, asked(line.row.published.get(name), line.row.criteria.get(name))) for name in unmeasured(line))
-    folded = every if sum(len(shot.numbers) for shot in every) > sum(len(shot.numbers) for shot in seen) else ()
+    folded = every if sum(len(those) for _, those in every) > sum(len(those) for _, those in seen) else ()
     found = experiments.get(job_of(line.row.run.command))
     return Card(line, words(line), is_target(line.row), seen, folded, asks, found)
 
 
-def _shot(run: MeasuredRun) -> Shot:
-    numbers = tuple(
-        Number(
-            m.evidence.name,
-            asked(m.published, m.criterion),
-            ours(m.evidence.ours, m.unit),
-            interval(m),
-            basis(m.evidence.ours),
-            said(m),
-            m.evidence.undecided if m.criterion is not None and m.meets_criterion is False else "",
-        )
-        for m in run.measured
-    )
-    return Shot(run.on, run.study, run.code, run.protocol, run.remark, numbers)
-
-
-def _short(shot: Shot) -> Shot:
+def _short(numbers: tuple[Measured, ...]) -> tuple[Measured, ...]:
     """Of many numbers those that are not as they should be, and the first of the others."""
-    if len(shot.numbers) <= LONG:
-        return shot
-    off = [one for one in shot.numbers if any(look != "good" for look, _ in one.said)]
-    fine = [one for one in shot.numbers if one not in off][: max(LONG - len(off), 0)]
-    kept = tuple(one for one in shot.numbers if one in (*off, *fine))
-    return replace(shot, numbers=kept)
+    if len(numbers) <= LONG:
+        return numbers
+    off = [one for one in numbers if any(look != "good" for look, _ in said(one))]
+    fine = [one for one in numbers if one not in off][: max(LONG - len(off), 0)]
+    return tuple(one for one in numbers if one in (*off, *fine))
 
 
 def job_of(command: str) -> str:
