@@ -255,7 +255,7 @@ def test_a_wrong_normalisation_is_refused_with_both_numbers(saved: Saved, data: 
 def test_a_stated_accuracy_within_sampling_and_rounding_is_taken_and_one_beyond_is_not() -> None:
     def compare(stated: float, right: int, count: int) -> None:
         made = architecture.Factory("a:b", {}, {})
-        own._compare("x", own.Checked(made, CIFAR, stated), right, count)
+        own._compare(own.Checked(made, CIFAR, stated, "x"), right, count)
 
     compare(0.94, 9_300, 10_000)  # 3.3 standard errors are .0078, rounding .005
     compare(0.9, 860, 1_000)  # said to one digit
