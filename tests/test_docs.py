@@ -35,7 +35,10 @@ def test_every_job_of_the_readme_is_run_by_a_test_and_every_job_is_in_the_readme
 
 def test_every_dependency_has_its_reason_in_the_decisions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     names = {re.split(r"[\[<>=]", each)[0] for each in wanted} - {project["name"]}
     decisions = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
     assert {name for name in names if f"*{name}*" not in decisions} == set()
