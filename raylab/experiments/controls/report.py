@@ -33,9 +33,7 @@ def report(found: MeasuredControls) -> Report:
 
 
 def _blocks(found: MeasuredControls) -> Iterator[Block]:
-    yield from note(found.note)
-    if found.collapsed:
-        yield Text("Trainings that failed", found.collapsed, "note")
+    yield from note(found.note, found.collapsed)
     yield Verdicts("Is the sign the published one?", verdicts(found), "Control")
     yield Text("What this size can show", tuple(_size(found)), "aside")
     yield Text("What is expected", tuple(_expected(found)))

@@ -34,9 +34,7 @@ def report(found: ByFrequency) -> Report:
 
 
 def _blocks(found: ByFrequency) -> Iterator[Block]:
-    yield from note(found.note)
-    if found.collapsed:
-        yield Text("Trainings that failed", found.collapsed, "note")
+    yield from note(found.note, found.collapsed)
     caption = "Is robustness at low frequencies given for that at high ones? Each network against the standard one."
     yield Verdicts(caption, verdicts(found), "Network")
     yield from _drawn(figures.heat_maps(found))
