@@ -23,7 +23,7 @@ from raylab.stages.weights import load_network
 
 
 @dataclass(frozen=True)
-class Textures:
+class _Textures:
     """The identity of random patterns."""
 
     doing = ("drawing patterns of", "set")
@@ -39,7 +39,7 @@ class Textures:
 
 
 @dataclass(frozen=True)
-class Universal:
+class _Universal:
     """The identity of universal perturbations, beside their base images and source network."""
 
     doing = ("finding universal perturbations of", "network")
@@ -127,7 +127,7 @@ def random_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: s
     """One random texture a class, of size `eps`: it tells the class and shows nothing of it (Jordan)."""
     known = built_in(norm, "a random pattern a class (the control `leakage`)")
     BALLS[known](eps)  # raises on a bad radius
-    identity = Textures(known, eps, images.shape, images.num_classes, seed)
+    identity = _Textures(known, eps, images.shape, images.num_classes, seed)
     return Stage("patterns", 1, identity, {}, name)
 
 
@@ -139,7 +139,7 @@ def universal_patterns(
         raise ValueError(f"universal: at least 1 base image, got {base}")
     if attack.schedule is not None:
         raise ValueError(f"universal: an attack of equal steps, got schedule: {attack.schedule}; remove it")
-    identity = Universal(attack.pinned(images), base, images.num_classes, seed)
+    identity = _Universal(attack.pinned(images), base, images.num_classes, seed)
     inputs = {"data": data, "model": model}
     passes = images.num_classes * base * attack.steps
     return Stage("universal", 1, identity, inputs, name, passes)

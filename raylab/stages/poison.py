@@ -20,7 +20,7 @@ from raylab.stages.norm import built_in
 
 
 @dataclass(frozen=True)
-class ClassNoise:
+class _ClassNoise:
     """The identity of one random pattern a class."""
 
     doing = ("drawing class-wise noise for", "set")
@@ -121,7 +121,7 @@ def noise_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: st
     """One random pattern a class, of size `eps` (P5)."""
     known = built_in(norm, "noise of a class")
     BALLS[known](eps)  # raises on a bad radius
-    identity = ClassNoise(known, eps, images.shape, images.num_classes, seed)
+    identity = _ClassNoise(known, eps, images.shape, images.num_classes, seed)
     return Stage("class_noise", 1, identity, {}, name)
 
 
