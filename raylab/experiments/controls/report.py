@@ -22,14 +22,7 @@ HELD = {True: "yes", False: "no", None: "open"}
 
 
 def report(found: MeasuredControls) -> Report:
-    return Report(
-        found.title,
-        answer(found),
-        tuple(_blocks(found)),
-        _forest(found),
-        "controls",
-        dict(_metrics(found)),
-    )
+    return Report(found.title, answer(found), tuple(_blocks(found)), _forest(found), "controls", dict(_metrics(found)))
 
 
 def _blocks(found: MeasuredControls) -> Iterator[Block]:

@@ -24,12 +24,7 @@ BESIDE = (GAUSSIAN, ADVERSARIAL)  # of the standard network, in tables
 
 def report(found: ByFrequency) -> Report:
     return Report(
-        found.title,
-        answer(found),
-        tuple(_blocks(found)),
-        figures.profiles(found),
-        "bands",
-        dict(_metrics(found)),
+        found.title, answer(found), tuple(_blocks(found)), figures.profiles(found), "bands", dict(_metrics(found))
     )
 
 
