@@ -39,11 +39,7 @@ class Bench:
 
     @staticmethod
     def open(
-        data: DataConfig,
-        seed: int,
-        compute: Compute,
-        network_lr: Mapping[str, float] | None = None,
-        purpose: str = "",
+        data: DataConfig, seed: int, compute: Compute, network_lr: Mapping[str, float] | None = None, purpose: str = ""
     ) -> Bench:
         """Raises raylab.data.DataError where files are missing or broken."""
         return Bench(open_data(data, seed), seed, compute, network_lr or {}, purpose)
@@ -101,13 +97,7 @@ class Bench:
         return loaded(network, self.data) or self.train(network, recipe, role)
 
     def construct(
-        self,
-        aim: Aim,
-        attack: Attack,
-        source: Stage,
-        split: Split,
-        title: str,
-        ensemble: tuple[Stage, ...] = (),
+        self, aim: Aim, attack: Attack, source: Stage, split: Split, title: str, ensemble: tuple[Stage, ...] = ()
     ) -> Stage:
         """Raises ValueError as `stages.construction.construct`."""
         return construct(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
 
 from raylab.engine.artifact import Artifact
 from raylab.engine.backend import Listener, WorkOutcome
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.engine.study import AnyStudy, Built
+from raylab.engine.study import AnyBuilt, AnyStudy, Built
 from raylab.redaction import excerpt
 from raylab.tracking import Record, Run
 
@@ -20,19 +19,13 @@ SHARE = 20  # and so many times what the last one took: at most 5 % of the time
 UNFINISHED = "not finished yet"
 
 
-class MeasuredChildren(Protocol):
-    """What is measured of a study so far, as children of its run."""
-
-    def __call__(self, built: Built[Any, Any]) -> Sequence[Record]: ...
-
-
 class Live:
     """A listener that hands numbers to the trackers' runs now and then, and everything to another listener."""
 
     def __init__(
         self,
         studies: Sequence[tuple[AnyStudy, Run]],
-        children: MeasuredChildren,
+        children: Callable[[AnyBuilt], Sequence[Record]],  # what is measured of a study so far
         store: Store,
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
@@ -79,7 +72,7 @@ class Live:
             self.studies = ()
 
 
-def _so_far(study: AnyStudy, have: Mapping[str, Artifact]) -> Built[Any, Any]:
+def _so_far(study: AnyStudy, have: Mapping[str, Artifact]) -> AnyBuilt:
     artifacts = {cell: have[stage.key] for cell, stage in study.cells.items() if stage.key in have}
     return Built(
         study.config, study.key, artifacts, {cell: UNFINISHED for cell in study.cells if cell not in artifacts}

@@ -358,7 +358,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a half network": ({"model": small().half()}, r"call model.float\(\)"),
     "eps": ({"eps": -1.0}, "eps: must be greater than 0, got -1"),
     "eps in levels": ({"eps": 8.0, "norm": "linf"}, "for 8 of 255 levels write 8/255"),
-    "norm": ({"norm": "l0"}, "norm: must be 'l2' or 'linf'"),
+    "norm": ({"norm": "l0"}, "norm: no norm of that name, got 'l0'; choose from l2, linf"),
     "steps": ({"steps": 0}, "steps: must be greater than or equal to 1"),
     "batches": ({"batch_rows": 0}, "batch_rows: "),
 }

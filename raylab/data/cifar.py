@@ -11,25 +11,11 @@ from numpy.typing import NDArray
 
 from raylab.data import pickles
 from raylab.data.parquet import Parquet
-from raylab.data.reader import (
-    DataError,
-    Description,
-    Ids,
-    Labels,
-    Pixels,
-    RawFile,
-    Reader,
-    check_labels,
-    missing,
-)
+from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile, Reader, check_labels, missing
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.4914, 0.4822, 0.4465)
-STD = (
-    0.2470,
-    0.2435,
-    0.2616,
-)  # of the pixels; (0.2023, 0.1994, 0.2010), often seen, averages the images' own
+STD = (0.2470, 0.2435, 0.2616)  # of the pixels; (0.2023, 0.1994, 0.2010), often seen, averages the images' own
 PICKLES = "cifar-10-batches-py"
 SHAPE = (3, 32, 32)
 JPEG_NOTE = (

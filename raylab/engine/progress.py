@@ -112,13 +112,7 @@ class Progress:
         if self.stream.isatty():
             unit = "task" if is_task(stages[0]) else "shard"
             self._bar = Bar(
-                self._head,
-                self._pace,
-                self.clock,
-                total=units,
-                unit=unit,
-                file=self.stream,
-                dynamic_ncols=True,
+                self._head, self._pace, self.clock, total=units, unit=unit, file=self.stream, dynamic_ncols=True
             )
             self._say_left()
         else:

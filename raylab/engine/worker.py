@@ -101,9 +101,8 @@ class Worker:
         return self.store.commit(stage, parts, metrics, self._provenance(stage, seconds, devices))
 
     def remember(self, stage: Stage, error: Exception, reason: str) -> None:
-        """Keep why a stage failed where it would fail again: raylab says with a ValueError that inputs do not do, but
-        with a DataError that files are absent or cannot be read, which they may be tomorrow."""
-        if isinstance(error, ValueError) and not isinstance(error, DataError):
+        """Keep why a stage failed where it would fail again."""
+        if fails_again(error):
             with suppress(StoreError):  # what cannot be kept is tried again; the reason itself must be told
                 self.store.remember_failure(stage, reason, str(self.provenance.get("code", "")))
 
@@ -160,6 +159,12 @@ def fix_numerics(device: str) -> None:
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+
+
+def fails_again(error: Exception) -> bool:
+    """raylab says with a ValueError that inputs do not do, but with a DataError that files are absent or cannot be
+    read, which they may be tomorrow."""
+    return isinstance(error, ValueError) and not isinstance(error, DataError)
 
 
 def mapped(function: Callable[[Batch], Batch], rows: Batch, batch_rows: int) -> Batch:

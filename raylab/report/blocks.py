@@ -191,9 +191,12 @@ def each(names: Iterable[N], header: str, value: Callable[[N, R], Value]) -> dic
     return {header.format(name): partial(value, name) for name in names}
 
 
-def note(of: str) -> tuple[Text, ...]:
-    """What a data set says of itself, if anything."""
-    return (Text(f"About the data: {of}", look="note"),) if of else ()
+def note(of: str, failed: tuple[str, ...] = ()) -> Iterator[Text]:
+    """What a data set says of itself, and which trainings failed, if any."""
+    if of:
+        yield Text(f"About the data: {of}", look="note")
+    if failed:
+        yield Text("Trainings that failed", failed, "note")
 
 
 def _flat(blocks: Iterable[Block]) -> Iterator[Text | Table | Verdicts | Figures]:

@@ -12,15 +12,6 @@ from raylab.engine.artifact import Artifact
 
 
 @dataclass(frozen=True)
-class DataContent:
-    """One data set, by its bytes."""
-
-    name: str
-    rows: int
-    digest: str
-
-
-@dataclass(frozen=True)
 class Work:
     """What was recorded of one kind of artifact."""
 
@@ -40,7 +31,7 @@ class Made:
     first: str  # ISO times of the first and last artifact
     last: str
     work: tuple[Work, ...]
-    contents: tuple[DataContent, ...]
+    contents: tuple[Artifact, ...]  # the data sets
 
 
 def made(
@@ -54,7 +45,6 @@ def made(
     times = sorted(str(o["finished"]) for o in origins if o.get("finished"))
     newest = newest_provenance(cells.values())
     listed = {a.key: a for role in sets for cell, a in cells.items() if cell.role == role}
-    contents = [DataContent(str(a.manifest["name"]), a.rows, a.digest) for a in listed.values()]
     return Made(
         to_yaml(config),
         _counted(_commit(o) for o in origins),
@@ -64,7 +54,7 @@ def made(
         times[0] if times else "",
         times[-1] if times else "",
         tuple(_work(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in _kinds(artifacts)),
-        tuple(contents),
+        tuple(listed.values()),
     )
 
 

@@ -1,6 +1,8 @@
-"""What data sets are called on pages."""
+"""What data sets, and the two features of See-Far, are called on pages."""
 
 from __future__ import annotations
+
+from raylab.report.read import ByRow
 
 NAMES = {
     "digits": "Digits",
@@ -19,3 +21,10 @@ NAMES = {
     "own": "Own images",
     "image_folder": "Image folder",
 }
+ROBUST, NON_ROBUST = "robust feature", "non-robust feature"
+FEATURES = {ROBUST: "shape", NON_ROBUST: "toogit"}  # by name, what See-Far's columns call it
+
+
+def calls(column: str) -> ByRow:
+    """Whether an image is called by the class of a feature: "shape" or "toogit"."""
+    return lambda rows: rows["prediction"] == rows[f"{column}_class"]

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -100,16 +101,12 @@ class Corruptions(Config):
     def variants(self) -> list[tuple[str, int]]:
         return [(name, severity) for name in self.names for severity in corruptions.SEVERITIES]
 
-    def change(
-        self,
-        what: str,
-        level: int,
-        images: NDArray[Any],
-        ids: NDArray[np.int64],
-        seed: int,
-        frozen: Sequence[Photograph],
-    ) -> NDArray[Any]:
-        return corrupted(what, level, as_bytes(images), ids, seed, frozen)
+    def shown(
+        self, images: NDArray[Any], ids: NDArray[np.int64], seed: int, frozen: Sequence[Photograph]
+    ) -> Iterator[NDArray[Any]]:
+        """The images in every variant."""
+        for name, severity in self.variants():
+            yield corrupted(name, severity, as_bytes(images), ids, seed, frozen)
 
 
 class FilteredNoise(Config):
@@ -127,24 +124,19 @@ class FilteredNoise(Config):
                 raise ValueError(f"{name}: bandwidths, increasing, got {list(given)}; sort them")
         return self
 
-    def variants(self) -> list[tuple[str, int]]:
+    def variants(self) -> list[tuple[Passes, int]]:
         return [("low", bandwidth) for bandwidth in self.low] + [("high", bandwidth) for bandwidth in self.high]
 
-    def change(
-        self,
-        what: str,
-        level: int,
-        images: NDArray[Any],
-        ids: NDArray[np.int64],
-        seed: int,
-        frozen: Sequence[Photograph],
-    ) -> NDArray[Any]:
+    def shown(
+        self, images: NDArray[Any], ids: NDArray[np.int64], seed: int, frozen: Sequence[Photograph]
+    ) -> Iterator[NDArray[Any]]:
+        """The images in every variant."""
         del frozen
-        passes: Passes = "low" if what == "low" else "high"
         shape = (images.shape[1], images.shape[2], images.shape[3])
-        added = fourier_basis.noise(passes, level, self.norm, shape, ids, seed)
         pixels = images / 255.0 if images.dtype == np.uint8 else images
-        return np.clip(pixels + added, 0.0, 1.0).astype(np.float32)
+        for passes, bandwidth in self.variants():
+            added = fourier_basis.noise(passes, bandwidth, self.norm, shape, ids, seed)
+            yield np.clip(pixels + added, 0.0, 1.0).astype(np.float32)
 
 
 def as_bytes(images: NDArray[Any]) -> Bytes:
@@ -169,7 +161,7 @@ def corrupted(
 
 
 @dataclass(frozen=True)
-class Changed:
+class _Changed:
     """The identity of a measurement, beside its network and data."""
 
     doing = ("corrupting", "data set")
@@ -191,21 +183,12 @@ class Changed:
             images = batch["image"][taken]
             right = [
                 [_right(networks[role], shown, label, device) for role in self.models]
-                for shown in self._shown(images, ids, frozen)
+                for shown in chain([images], changes.shown(images, ids, seed, frozen))
             ]
             found = np.asarray(right, dtype=np.uint8).transpose(2, 1, 0)  # (N, models, 1 + variants)
             return {"id": ids, "label": label, "clean": found[:, :, 0], "right": found[:, :, 1:]}
 
         return judge
-
-    def _shown(
-        self, images: NDArray[Any], ids: NDArray[np.int64], frozen: Sequence[Photograph]
-    ) -> Iterator[NDArray[np.generic]]:
-        """The images as they are, then in every variant."""
-        changes = self.changes
-        yield images
-        for what, level in changes.variants():
-            yield changes.change(what, level, images, ids, self.seed, frozen)
 
     def summarise(self, artifact: Artifact) -> Metrics:
         """By network, accuracy under every variant, and on the same images unchanged."""
@@ -247,7 +230,7 @@ def changed(
         changes = changes.pinned(images)
         if (frozen := changes.photographs()) is not None:
             inputs[FROST] = frozen
-    identity = Changed(changes, tuple(models), seed, compute.measuring)
+    identity = _Changed(changes, tuple(models), seed, compute.measuring)
     passes = min(rows, changes.rows or rows) * len(models) * (len(changes.variants()) + 1) // 2
     return Stage("changed", 1, identity, inputs, name, passes)
 

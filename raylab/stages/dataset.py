@@ -59,7 +59,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class RawData:
+class _RawData:
     """The identity of a raw split: how it is read, and the content of what is read."""
 
     doing = ("reading", "data set")
@@ -94,7 +94,7 @@ class RawData:
 
 
 @dataclass(frozen=True)
-class Probe:
+class _Probe:
     """The identity of See-Far images that show which feature decides."""
 
     doing = ("making", "probe set")
@@ -122,7 +122,7 @@ def open_data(data: Any, seed: int) -> Data:
 
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
-        read = RawData(data.only(split), split, seed, content, root, about.class_names, about.note, part_rows)
+        read = _RawData(data.only(split), split, seed, content, root, about.class_names, about.note, part_rows)
         return Stage("data", 1, read, {}, f"{data.name} {split} seed {seed}")
 
     world = data.world(seed) if isinstance(data, SeeFarData) else None
@@ -132,4 +132,4 @@ def open_data(data: Any, seed: int) -> Data:
 
 def probe(world: World, kind: str, count: int = 1000) -> Stage:
     """Images of See-Far whose features disagree (`conflict`) or stand alone (`only_shape`, `only_toogit`)."""
-    return Stage("probe", 1, Probe(world, kind, count), {}, f"seefar probe {kind} world {world.seed}")
+    return Stage("probe", 1, _Probe(world, kind, count), {}, f"seefar probe {kind} world {world.seed}")

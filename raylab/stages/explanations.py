@@ -21,7 +21,7 @@ FEATURES: tuple[Feature, ...] = ("toogit", "shape")
 
 
 @dataclass(frozen=True)
-class Explanation:
+class _Explanation:
     """The identity of an explanation, beside its network and data."""
 
     doing = ("explaining", "network")
@@ -59,7 +59,7 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Perturbation:
+class _Perturbation:
     """The identity of a reading of perturbations, beside the set and what it was made from."""
 
     doing = ("measuring the perturbations of", "data set")
@@ -107,14 +107,14 @@ def explain(
     name: str,
 ) -> Stage:
     """Shares of the energy of a network's input gradients, plain and smoothed, in the spans of a world's features."""
-    identity = Explanation(world, sigmas, draws, rows, seed, compute.measuring)
+    identity = _Explanation(world, sigmas, draws, rows, seed, compute.measuring)
     passes = rows * sum(draws if sigma else 1 for sigma in sigmas)
     return Stage("explanation", 1, identity, {"data": data, "model": model}, name, passes)
 
 
 def read_perturbations(made: Stage, original: Stage, world: World, compute: Compute, *, rows: int, name: str) -> Stage:
     """The same of what an attack added to the images of a set."""
-    identity = Perturbation(world, compute.measuring)
+    identity = _Perturbation(world, compute.measuring)
     inputs = {"data": made, "original": original}
     return Stage("perturbation", 1, identity, inputs, name, rows)
 

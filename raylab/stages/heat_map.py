@@ -97,15 +97,7 @@ def measure(
 
 
 def heat_map(
-    config: HeatMap,
-    model: Stage,
-    data: Stage,
-    images: ImageSpec,
-    seed: int,
-    compute: Compute,
-    *,
-    rows: int,
-    name: str,
+    config: HeatMap, model: Stage, data: Stage, images: ImageSpec, seed: int, compute: Compute, *, rows: int, name: str
 ) -> Stage:
     """By frequency of the half plane (i, j): errors of `model` on n images clip(x + r v U_ij), r = +-1 by channel.
 

@@ -12,7 +12,6 @@ from raylab.core import seeding
 from raylab.core.later import Tensor, torch
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch, Column
-from raylab.engine.stage import Metrics, TaskContext
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,6 @@ def to_tensor(
 def truths(batch: Mapping[str, Column]) -> Batch:
     """Of images of See-Far, the classes of both features, which whatever is made of an image keeps; else nothing."""
     return {name: batch[name] for name in ("shape_class", "toogit_class") if name in batch}
-
-
-def write_patterns(context: TaskContext, patterns: Tensor) -> Metrics:
-    """The table of one pattern a class."""
-    rows = context.write_table({"class": np.arange(len(patterns)), "pattern": patterns.numpy()})
-    return {"rows": rows}
-
-
-def read_patterns(artifact: Artifact) -> Tensor:
-    """(classes, C, H, W), in the order of the classes."""
-    table = artifact.batch()
-    return torch.from_numpy(table["pattern"][np.argsort(table["class"])])
 
 
 def drawn(data: Artifact, rows: int | None, seed: int, purpose: str) -> NDArray[np.int64]:

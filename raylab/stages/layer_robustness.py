@@ -32,7 +32,7 @@ class LayerRobustness(Config):
 
 
 @dataclass(frozen=True)
-class Layered:
+class _Layered:
     """The identity of a measurement, beside its network and data."""
 
     doing = ("attacking the layers of", "network")
@@ -95,7 +95,7 @@ def layer_robustness(
         raise ValueError(f"layers: it is not known which layers {architecture} has; set layers: null")
     radius = config.eps or eps
     BALLS[norm](radius)  # raises on a bad radius
-    identity = Layered(architecture, norm, radius, config.steps, config.starts, config.rows, compute.batch_rows, seed)
+    identity = _Layered(architecture, norm, radius, config.steps, config.starts, config.rows, compute.batch_rows, seed)
     passes = config.rows * config.steps * config.starts * (len(layers.LAYERS[architecture]) + 1)
     return Stage("layer_robustness", 1, identity, {"model": model, "data": data}, name, passes)
 

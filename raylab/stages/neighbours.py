@@ -17,7 +17,7 @@ from raylab.stages.images import to_tensor
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class _Neighbours:
     """The identity of a check, beside the images asked about and those they are compared with."""
 
     doing = ("finding neighbours in", "data set")
@@ -67,5 +67,5 @@ class Neighbours:
 
 def neighbours(data: Stage, reference: Stage, fraction: float, compute: Compute, *, rows: int, name: str) -> Stage:
     """The check on a constructed set against clean images; on clean images it is the check's own accuracy."""
-    config = Neighbours(fraction, compute.measuring)
+    config = _Neighbours(fraction, compute.measuring)
     return Stage("neighbours", 1, config, {"data": data, "reference": reference}, name, rows)

@@ -36,7 +36,7 @@ _fitting: dict[str, ImageSpec] = {}  # of this process: weights that were seen t
 
 
 @dataclass(frozen=True)
-class Imported:
+class _Imported:
     """The identity of weights: what takes them, and their bytes."""
 
     doing = ("reading", "network")
@@ -105,7 +105,7 @@ def loaded(network: str, data: Data) -> Stage | None:
         images = _fitted(own, made, images, path, content)
     except ValueError as error:
         raise type(error)(f"network {network}: weights: {error}") from error
-    imported, checked = Imported(made, images, content, path), Checked(made, images, own.accuracy, network)
+    imported, checked = _Imported(made, images, content, path), Checked(made, images, own.accuracy, network)
     model = Stage("imported", 1, imported, {}, f"weights of {network}")
     inputs = {"model": model, "data": data.test}
     return Stage("checked", 1, checked, inputs, f"check {network}", data.rows["test"])

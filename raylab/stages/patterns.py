@@ -15,14 +15,15 @@ from raylab.core.patterns import base_rows, textures, universal
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
+from raylab.stages.class_patterns import read_patterns, write_patterns
 from raylab.stages.construction import Attack
-from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
+from raylab.stages.images import ImageSpec, to_tensor, truths
 from raylab.stages.norm import built_in
 from raylab.stages.weights import load_network
 
 
 @dataclass(frozen=True)
-class Textures:
+class _Textures:
     """The identity of random patterns."""
 
     doing = ("drawing patterns of", "set")
@@ -38,7 +39,7 @@ class Textures:
 
 
 @dataclass(frozen=True)
-class Universal:
+class _Universal:
     """The identity of universal perturbations, beside their base images and source network."""
 
     doing = ("finding universal perturbations of", "network")
@@ -126,7 +127,7 @@ def random_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: s
     """One random texture a class, of size `eps`: it tells the class and shows nothing of it (Jordan)."""
     known = built_in(norm, "a random pattern a class (the control `leakage`)")
     BALLS[known](eps)  # raises on a bad radius
-    identity = Textures(known, eps, images.shape, images.num_classes, seed)
+    identity = _Textures(known, eps, images.shape, images.num_classes, seed)
     return Stage("patterns", 1, identity, {}, name)
 
 
@@ -138,7 +139,7 @@ def universal_patterns(
         raise ValueError(f"universal: at least 1 base image, got {base}")
     if attack.schedule is not None:
         raise ValueError(f"universal: an attack of equal steps, got schedule: {attack.schedule}; remove it")
-    identity = Universal(attack.pinned(images), base, images.num_classes, seed)
+    identity = _Universal(attack.pinned(images), base, images.num_classes, seed)
     inputs = {"data": data, "model": model}
     passes = images.num_classes * base * attack.steps
     return Stage("universal", 1, identity, inputs, name, passes)

@@ -30,7 +30,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class PhasedTraining(Training):
+class _PhasedTraining(Training):
     """The identity, beside the data; `recipe` is that of the last phase."""
 
     phases: tuple[Phase, ...]
@@ -75,7 +75,7 @@ def phased(network: Stage, phases: Sequence[Phase]) -> Stage:
         raise ValueError(f"phases end later and later, the last after {last.epochs} epochs, got {ends}")
     if last.stop is not None:
         raise ValueError("stop_at_accuracy: phases are counted in epochs, which a training that stops does not have")
-    config = PhasedTraining(**{**training.__dict__, "recipe": last, "phases": tuple(phases)})
+    config = _PhasedTraining(**{**training.__dict__, "recipe": last, "phases": tuple(phases)})
     name = f"{network.name} ({len(phases)} phases)"
     passes = network.passes * sum(_passes(phases)) // max(1, training.recipe.passes)
     return Stage("phased_network", network.version, config, network.inputs, name, passes)

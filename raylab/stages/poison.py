@@ -14,12 +14,13 @@ from raylab.core.poison import chosen, class_noise
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
-from raylab.stages.images import ImageSpec, read_patterns, to_tensor, truths, write_patterns
+from raylab.stages.class_patterns import read_patterns, write_patterns
+from raylab.stages.images import ImageSpec, to_tensor, truths
 from raylab.stages.norm import built_in
 
 
 @dataclass(frozen=True)
-class ClassNoise:
+class _ClassNoise:
     """The identity of one random pattern a class."""
 
     doing = ("drawing class-wise noise for", "set")
@@ -120,7 +121,7 @@ def noise_patterns(images: ImageSpec, eps: float, norm: str, seed: int, name: st
     """One random pattern a class, of size `eps` (P5)."""
     known = built_in(norm, "noise of a class")
     BALLS[known](eps)  # raises on a bad radius
-    identity = ClassNoise(known, eps, images.shape, images.num_classes, seed)
+    identity = _ClassNoise(known, eps, images.shape, images.num_classes, seed)
     return Stage("class_noise", 1, identity, {}, name)
 
 

@@ -65,11 +65,7 @@ class Released:
 
 
 def released_network(
-    path: str | Path,
-    network: str = "resnet50",
-    images: ImageSpec = CIFAR10,
-    *,
-    name: str = "",
+    path: str | Path, network: str = "resnet50", images: ImageSpec = CIFAR10, *, name: str = ""
 ) -> Stage:
     """A checkpoint of MadryLab/robustness (`cifar_nat.pt`, `cifar_l2_0_5.pt`, ...), for `weights.load_network`.
 

@@ -171,7 +171,7 @@ def doubts(config: Robustness, rows: Mapping[str, NDArray[Any]]) -> tuple[str, .
 
 
 @dataclass(frozen=True)
-class Robustly:
+class _Robustly:
     """The identity of a measurement, beside its network and data."""
 
     doing = ("attacking", "network")
@@ -215,7 +215,7 @@ def robustness(
     check(config, images.shape)
     if config.rows is not None and config.rows > rows:
         raise ValueError(f"robustness: rows at most the {rows} images of {data.label}, got {config.rows}; null: all")
-    identity = Robustly(config, seed, compute.measuring)
+    identity = _Robustly(config, seed, compute.measuring)
     # The same data once more: which of all ids are drawn is known before the first shard.
     inputs = {"data": data, "model": model} | ({"drawn_from": data} if config.rows is not None else {})
     passes = min(rows, config.rows or rows) * _passes(config)

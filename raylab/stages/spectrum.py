@@ -24,7 +24,7 @@ Match = Literal["power", "correlation"]
 CHUNK_ROWS = 1000
 
 
-class SpectraCompared(tuple[()]):
+class _SpectraCompared(tuple[()]):
     """Of two sets; nothing else is to be known of it."""
 
     doing = ("comparing", "spectrum")
@@ -43,7 +43,7 @@ class SpectraCompared(tuple[()]):
 
 
 @dataclass(frozen=True)
-class Filtering:
+class _Filtering:
     """The identity of a filtered set, beside the set and its spectrum."""
 
     doing = ("filtering", "data set")
@@ -87,7 +87,7 @@ class Filtering:
 
 def compare(data: Stage, like: Stage, *, rows: int, name: str) -> Stage:
     """Radial power spectra of two sets with the same ids, and their cross power, as a table by radius."""
-    return Stage("spectrum", 1, SpectraCompared(), {"data": data, "like": like}, name, rows)
+    return Stage("spectrum", 1, _SpectraCompared(), {"data": data, "like": like}, name, rows)
 
 
 def with_spectrum_of(
@@ -98,7 +98,7 @@ def with_spectrum_of(
     The constant part stays.
     """
     spectrum = compare(data, like, rows=rows, name=f"spectrum for {name}")
-    filtering = Filtering(match, compute.measuring)
+    filtering = _Filtering(match, compute.measuring)
     return Stage("filtered", 1, filtering, {"data": data, "spectrum": spectrum}, name, rows)
 
 

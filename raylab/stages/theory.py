@@ -61,7 +61,7 @@ class Synthetic(Config):
 
 
 @dataclass(frozen=True)
-class SolvedGaussians:
+class _SolvedGaussians:
     doing = ("solving", "Gaussian model")
     in_driver = False
     config: Gaussians
@@ -98,7 +98,7 @@ class SolvedGaussians:
 
 
 @dataclass(frozen=True)
-class TrainedSquares:
+class _TrainedSquares:
     doing = ("training on squares", "network")
     in_driver = False
     config: Squares
@@ -129,7 +129,7 @@ class TrainedSquares:
 
 
 @dataclass(frozen=True)
-class SampledWorld:
+class _SampledWorld:
     doing = ("sampling", "synthetic world")
     in_driver = False
     config: Synthetic
@@ -179,15 +179,15 @@ class SampledWorld:
 
 
 def gaussians(config: Gaussians, seed: int) -> Stage:
-    return Stage("gaussian_theory", 1, SolvedGaussians(config, seed), {}, "Gaussian model")
+    return Stage("gaussian_theory", 1, _SolvedGaussians(config, seed), {}, "Gaussian model")
 
 
 def adversarial_squares(config: Squares, seed: int) -> Stage:
-    return Stage("adversarial_squares", 1, TrainedSquares(config, seed), {}, f"squares seed {seed}")
+    return Stage("adversarial_squares", 1, _TrainedSquares(config, seed), {}, f"squares seed {seed}")
 
 
 def synthetic_world(config: Synthetic, seed: int) -> Stage:
-    return Stage("synthetic", 1, SampledWorld(config, seed), {}, f"synthetic world seed {seed}")
+    return Stage("synthetic", 1, _SampledWorld(config, seed), {}, f"synthetic world seed {seed}")
 
 
 def fit_name(variances: tuple[float, ...], eps: float) -> str:

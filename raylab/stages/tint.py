@@ -27,7 +27,7 @@ class Cast(Config):
 
 
 @dataclass(frozen=True)
-class Tinting:
+class _Tinting:
     """The identity of a tinted set, beside its data."""
 
     doing = ("tinting", "data set")
@@ -63,5 +63,5 @@ def tinted(
     name: str,
 ) -> Stage:  # fmt: skip
     """`data` with a cast on these shares of its images: same ids, same labels."""
-    tinting = Tinting(cast, of_class, of_others, seed, split, compute.measuring)
+    tinting = _Tinting(cast, of_class, of_others, seed, split, compute.measuring)
     return Stage("tinted", 1, tinting, {"data": data}, name, rows)

@@ -16,7 +16,7 @@ SHOWN = 4  # worlds whose planes are kept
 
 
 @dataclass(frozen=True)
-class Toy:
+class _Toy:
     """The identity of a run of the toy."""
 
     doing = ("training networks of", "toy")
@@ -45,5 +45,5 @@ class Toy:
 
 def toy(protocol: Protocol, seeds: tuple[int, ...], *, name: str) -> Stage:
     """Every world of `seeds` under one protocol: the student's score on the original points, its control, agreement."""
-    identity = Toy(protocol, seeds)
+    identity = _Toy(protocol, seeds)
     return Stage("toy", 1, identity, {}, name)

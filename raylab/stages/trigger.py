@@ -23,7 +23,7 @@ Way = Literal["clean_label", "changed_label"]
 
 
 @dataclass(frozen=True)
-class Triggered:
+class _Triggered:
     """The identity of a set with a trigger, beside its data."""
 
     doing = ("planting triggers in", "data set")
@@ -97,5 +97,5 @@ def triggered(
     chosen(np.zeros(0, np.int64), share, seed, "")
     if not 0 <= target < images.num_classes:
         raise ValueError(f"trigger: target, a class below {images.num_classes}, got {target}")
-    identity = Triggered(way, known, eps, side, target, share, images.shape, seed, compute.measuring)
+    identity = _Triggered(way, known, eps, side, target, share, images.shape, seed, compute.measuring)
     return Stage("triggered", 1, identity, {"data": data}, name, rows)

@@ -33,7 +33,7 @@ class TwoLayer(Config):
 
 
 @dataclass(frozen=True)
-class TwoLayerRun:
+class _TwoLayerRun:
     """The identity of a run, beside its images."""
 
     doing = ("training", "two-layer network")
@@ -90,6 +90,6 @@ class TwoLayerRun:
 def two_layer_networks(config: TwoLayer, seed: int, draws: Draws, name: str,
                        train: Stage | None = None, test: Stage | None = None) -> Stage:  # fmt: skip
     """On shifted Gaussians, or on two classes of an image set."""
-    of = TwoLayerRun(config, seed, draws)
+    of = _TwoLayerRun(config, seed, draws)
     inputs = {} if train is None or test is None else {"train": train, "test": test}
     return Stage("two_layer", 2, of, inputs, name)

@@ -36,6 +36,11 @@ class Measure(Config):
 class Objective(Measure):
     direction: Direction = "max"  # which way is better
 
+    @property
+    def sign(self) -> float:
+        """Times this, larger values are better."""
+        return 1.0 if self.direction == "max" else -1.0
+
 
 class Constraint(Measure):
     at_most: float | None = None

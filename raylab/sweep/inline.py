@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from raylab.config import ConfigError
 from raylab.engine.runner import describe
 from raylab.engine.store import Store
-from raylab.search import Body, Ended, Numbers, OnEnded, Scheduler, Search
+from raylab.engine.worker import Silent
+from raylab.search import Body, Ended, OnEnded, Scheduler, Search
 
 
 class InlineSearcher:
@@ -22,7 +21,7 @@ class InlineSearcher:
         for number in search.left:
             point = search.points[number]
             try:
-                ended = Ended(number, point, body(number, point, self.device, _Nobody()))
+                ended = Ended(number, point, body(number, point, self.device, Silent()))
             except Exception as error:  # no verdict on the point: the next run tries it again
                 ended = Ended(number, point, {}, describe(error))
             on_line(ended)
@@ -41,11 +40,3 @@ def check_inline(scheduler: Scheduler, listed: bool) -> None:
                 "stops or changes trials are Ray Tune's: take backend: ray"
             ]
         )
-
-
-class _Nobody:
-    def resume(self) -> bytes | None:
-        return None
-
-    def report(self, numbers: Numbers, state: Callable[[], bytes]) -> None:
-        """Nobody stops anything."""

@@ -33,7 +33,7 @@ class Rung:
 
 def rises(results: SweepResults) -> list[Rise]:
     """Of the trials with a curve, in the order of their numbers."""
-    sign = _sign(results)
+    sign = results.sweep.objectives[0].sign
     return [_rise(record, sign) for record in results.records if record.curve]
 
 
@@ -48,7 +48,7 @@ def _rise(record: TrialRecord, sign: float) -> Rise:
 def rungs(results: SweepResults) -> list[Rung]:
     """Where a scheduler ended trials. It compared each with those that had come so far by then, so a trial that came
     later may have been let through with less, or stopped with more."""
-    sign, found = _sign(results), []
+    sign, found = results.sweep.objectives[0].sign, []
     stopped = [record for record in results.records if record.state == "stopped" and record.curve]
     for epoch in sorted({len(record.curve) for record in stopped}):
         here = tuple(record for record in stopped if len(record.curve) == epoch)
@@ -63,7 +63,7 @@ def waits(results: SweepResults, share: int) -> int | None:
     """The first epoch from which on the winner was always among the best one of `share` trials: a scheduler that keeps
     that many and looks one epoch earlier would have ended it. None where not every trial was followed to its end, or
     there are too few of them to keep two."""
-    best, sign = results.best, _sign(results)
+    best, sign = results.best, results.sweep.objectives[0].sign
     followed = [record for record in results.records if record.curve]
     if best is None or not best.curve or len(followed) < max(2 * share, len(results.records)):
         return None
@@ -75,7 +75,3 @@ def waits(results: SweepResults, share: int) -> int | None:
         if ahead >= kept:
             needed = epoch + 1
     return needed if needed <= len(best.curve) else None
-
-
-def _sign(results: SweepResults) -> float:
-    return 1.0 if results.sweep.objectives[0].direction == "max" else -1.0

@@ -11,6 +11,7 @@ from typing import Any
 from raylab.config import Config, to_yaml
 from raylab.core.statistics import Estimate
 from raylab.engine.identity import short
+from raylab.engine.progress import counted
 from raylab.engine.store import Store
 from raylab.report.experiments import EXPERIMENTS
 from raylab.report.numbers import ABSENT
@@ -104,17 +105,15 @@ class SweepResults:
         return f"{said}Not tuned: {', '.join(untouched)}{controls}."
 
     def _merits(self, record: TrialRecord) -> tuple[float, ...]:
-        return tuple(
-            record.value(one.name) if one.direction == "max" else -record.value(one.name)
-            for one in self.sweep.objectives
-        )
+        return tuple(one.sign * record.value(one.name) for one in self.sweep.objectives)
 
 
 def _ranked(records: list[TrialRecord], objective: Objective) -> list[TrialRecord]:
-    sign = -1.0 if objective.direction == "max" else 1.0
-    return sorted(
-        records, key=lambda r: (math.isnan(r.value(objective.name)), sign * r.value(objective.name), r.number)
-    )
+    def merit(record: TrialRecord) -> tuple[bool, float, int]:
+        value = record.value(objective.name)
+        return math.isnan(value), -objective.sign * value, record.number
+
+    return sorted(records, key=merit)
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
@@ -191,13 +190,8 @@ def said(point: Point) -> str:
 
 
 def shown(estimate: Estimate) -> str:
-    figure, n = figures(estimate)
-    return f"{figure} ({estimate.seeds} seed{'s' * (estimate.seeds != 1)}, n = {n})" if n else figure
-
-
-def figures(estimate: Estimate) -> tuple[str, str]:
-    """Mean with its standard error, and n."""
+    """Mean with its standard error, seeds and n."""
     if math.isnan(estimate.mean):
-        return ABSENT, ""
+        return ABSENT
     error = "" if math.isnan(estimate.se) else f" +- {estimate.se:.4f}"
-    return f"{estimate.mean:.4f}{error}", str(estimate.n)
+    return f"{estimate.mean:.4f}{error} ({counted(estimate.seeds, 'seed')}, n = {estimate.n})"

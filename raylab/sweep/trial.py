@@ -18,7 +18,7 @@ from raylab.engine.identity import fingerprint
 from raylab.engine.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
 from raylab.engine.stage import Reporter, Stage
 from raylab.engine.store import Store
-from raylab.engine.worker import Worker, fix_numerics
+from raylab.engine.worker import Worker, fails_again, fix_numerics
 from raylab.search import PROGRESS, Numbers, TrialReporter
 from raylab.space import Point
 from raylab.sweep.config import Sweep
@@ -102,11 +102,6 @@ def name_of(point: Mapping[str, Any]) -> str:
     return fingerprint(json.dumps(plain(point), sort_keys=True))
 
 
-def _of_the_point(error: Exception) -> bool:
-    """As a training that diverges; not files that are missing or broken, whatever the point."""
-    return isinstance(error, ValueError) and not isinstance(error, DataError)
-
-
 class _TrialBackend(InlineBackend):
     """Everything in this process; the watched training tells how far it is."""
 
@@ -120,12 +115,12 @@ class _TrialBackend(InlineBackend):
         del name
         worker = Worker(store, self.device, self.provenance)
         for stage in stages:
-            on_outcome(attempt_task(worker, stage, self.reporters.get(stage.key), _of_the_point))
+            on_outcome(attempt_task(worker, stage, self.reporters.get(stage.key), fails_again))
 
     def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
         worker = Worker(store, self.device, self.provenance)
         for stage, index in shards:
-            on_outcome(attempt_shard(worker, stage, index, _of_the_point))
+            on_outcome(attempt_shard(worker, stage, index, fails_again))
 
 
 class _Quiet:

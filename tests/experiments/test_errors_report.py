@@ -27,7 +27,7 @@ from raylab.experiments.errors.measure import CHOSEN, PARTS, Domain, Learner, St
 from raylab.experiments.errors.report import report
 from raylab.experiments.errors.scoreboard import evidence
 from raylab.experiments.errors.verdict import BADGES, Claim, answer, claims
-from raylab.report.features import NON_ROBUST, ROBUST
+from raylab.report.names import NON_ROBUST, ROBUST
 from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.scoreboard.verdict import scored

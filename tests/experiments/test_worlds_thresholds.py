@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 from rows import robust, shares, strong
 
+from raylab.experiments.transfer import RULE, Thresholds, TransferMatrix
 from raylab.experiments.worlds import WorldStudy
-from raylab.experiments.worlds.matrix import RULE, Thresholds, TransferMatrix, code
-from raylab.experiments.worlds.measure import JudgedCase, Truth
+from raylab.experiments.worlds.measure import JudgedCase, Truth, code
 from raylab.experiments.worlds.thresholds import CARRIES, FLIPS, STANDS, best, tried
 from raylab.stages.dataset import SeeFarData
 

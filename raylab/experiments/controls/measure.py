@@ -11,11 +11,10 @@ from raylab.core.construct import Kind
 from raylab.engine.study import Built
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.experiments.controls.plan import Cell
-from raylab.report.names import NAMES
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
-from raylab.report.scoreboard.protocol import radius
+from raylab.report.scoreboard.protocol import named, radius
 
 SUCCESS, TRANSFER = 0.95, 0.05  # bugs: at least, at most (Nakkiran: 98.6 and 0.8 %)
 SOURCES = ("standard", "robust")
@@ -81,7 +80,7 @@ class MeasuredControls(Findings[ControlStudy, Cell]):
     @property
     def title(self) -> str:
         c = self.config
-        return f"{NAMES.get(c.data.name, c.data.name)}: source {c.source}, student {c.student}, {radius(c.attack)}"
+        return f"{named(c.data)}: source {c.source}, student {c.student}, {radius(c.attack)}"
 
     @property
     def admissible(self) -> float | None:

@@ -157,13 +157,7 @@ class _SeedPlan:
         if keep == "all":
             yield Cell("set", self.seed, of, kind, eps), made
         student = self.bench.train(
-            network or c.student,
-            recipe or c.train,
-            "student",
-            made,
-            called=title,
-            keep=keep,
-            keep_share=c.top_share,
+            network or c.student, recipe or c.train, "student", made, called=title, keep=keep, keep_share=c.top_share
         )
         yield Cell("student", self.seed, of, kind, eps), self.bench.on_test(student, title)
 

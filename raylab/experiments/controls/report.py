@@ -22,20 +22,11 @@ HELD = {True: "yes", False: "no", None: "open"}
 
 
 def report(found: MeasuredControls) -> Report:
-    return Report(
-        found.title,
-        answer(found),
-        tuple(_blocks(found)),
-        _forest(found),
-        "controls",
-        dict(_metrics(found)),
-    )
+    return Report(found.title, answer(found), tuple(_blocks(found)), _forest(found), "controls", dict(_metrics(found)))
 
 
 def _blocks(found: MeasuredControls) -> Iterator[Block]:
-    yield from note(found.note)
-    if found.collapsed:
-        yield Text("Trainings that failed", found.collapsed, "note")
+    yield from note(found.note, found.collapsed)
     yield Verdicts("Is the sign the published one?", verdicts(found), "Control")
     yield Text("What this size can show", tuple(_size(found)), "aside")
     yield Text("What is expected", tuple(_expected(found)))

@@ -15,7 +15,7 @@ from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, a
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, Cell
 from raylab.report.charts import Mark, dots, images, lines
 from raylab.report.drawing import Pixels, magnification, over, unit
-from raylab.report.features import FEATURES, NON_ROBUST, ROBUST
+from raylab.report.names import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.picture import COLOURS, INK, Picture
 from raylab.report.values import Fixed, shown

@@ -14,7 +14,7 @@ from raylab.experiments import worlds
 from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell
 from raylab.experiments.worlds import Conflict, Reliance, Score
-from raylab.report.features import FEATURES, calls
+from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import ByRow, CellReader
 

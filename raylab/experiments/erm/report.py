@@ -23,7 +23,7 @@ from raylab.experiments.erm.verdict import (
     of_networks,
 )
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each, note
-from raylab.report.features import FEATURES, NON_ROBUST, ROBUST
+from raylab.report.names import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge, Share, Spanned, Value

@@ -12,7 +12,7 @@ from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS
 from raylab.experiments.erm.plan import silenced as says_nothing
 from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, NOT_BUILT, ONE_SEED, within
-from raylab.report.features import NON_ROBUST, ROBUST
+from raylab.report.names import NON_ROBUST, ROBUST
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Badge

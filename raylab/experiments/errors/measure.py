@@ -13,7 +13,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.study import Built
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.plan import Cell
-from raylab.report.features import FEATURES, NON_ROBUST, ROBUST, calls
+from raylab.report.names import FEATURES, NON_ROBUST, ROBUST, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader
 

@@ -13,8 +13,7 @@ from raylab.experiments.errors.verdict import BADGES, SCALES, Claim, above_shuff
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import Mark, dots, lines
 from raylab.report.drawing import over
-from raylab.report.features import NON_ROBUST
-from raylab.report.names import NAMES
+from raylab.report.names import NAMES, NON_ROBUST
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, MARKERS, Picture

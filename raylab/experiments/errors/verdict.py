@@ -13,8 +13,7 @@ from raylab.experiments.errors.measure import ADDED, PARTS, Errors, Learner, Ser
 from raylab.experiments.errors.scoreboard import planned
 from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, within
-from raylab.report.features import NON_ROBUST
-from raylab.report.names import NAMES
+from raylab.report.names import NAMES, NON_ROBUST
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of
 from raylab.report.scoreboard.cells import exact

@@ -16,9 +16,9 @@ from raylab.engine.study import Built
 from raylab.experiments.fourier.config import NETWORKS, STANDARD, Fourier
 from raylab.experiments.fourier.plan import Cell
 from raylab.experiments.fourier.published import INVISIBLE
-from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
+from raylab.report.scoreboard.protocol import named
 from raylab.stages.heat_map import BANDS
 
 Floats = NDArray[np.float64]
@@ -81,8 +81,7 @@ class ByFrequency(Findings[Fourier, Cell]):
 
     @property
     def title(self) -> str:
-        data = self.config.data.name
-        return f"{NAMES.get(data, data)}, {self.config.network}"
+        return f"{named(self.config.data)}, {self.config.network}"
 
     @property
     def nearest_invisible(self) -> Kept | None:

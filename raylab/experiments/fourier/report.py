@@ -24,19 +24,12 @@ BESIDE = (GAUSSIAN, ADVERSARIAL)  # of the standard network, in tables
 
 def report(found: ByFrequency) -> Report:
     return Report(
-        found.title,
-        answer(found),
-        tuple(_blocks(found)),
-        figures.profiles(found),
-        "bands",
-        dict(_metrics(found)),
+        found.title, answer(found), tuple(_blocks(found)), figures.profiles(found), "bands", dict(_metrics(found))
     )
 
 
 def _blocks(found: ByFrequency) -> Iterator[Block]:
-    yield from note(found.note)
-    if found.collapsed:
-        yield Text("Trainings that failed", found.collapsed, "note")
+    yield from note(found.note, found.collapsed)
     caption = "Is robustness at low frequencies given for that at high ones? Each network against the standard one."
     yield Verdicts(caption, verdicts(found), "Network")
     yield from _drawn(figures.heat_maps(found))

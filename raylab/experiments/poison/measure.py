@@ -14,10 +14,9 @@ from raylab.core.statistics import over_seeds
 from raylab.engine.study import Built
 from raylab.experiments.poison.config import PoisonStudy
 from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Cell, Defence
-from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
-from raylab.report.scoreboard.protocol import radius
+from raylab.report.scoreboard.protocol import named, radius
 
 LABELS: dict[str, str] = {
     CLEAN: "clean",
@@ -95,7 +94,7 @@ class Poisons(Findings[PoisonStudy, Cell]):
     @property
     def title(self) -> str:
         c = self.config
-        return f"{NAMES.get(c.data.name, c.data.name)}: {radius(c.attack)}, {c.source} against {c.victim}"
+        return f"{named(c.data)}: {radius(c.attack)}, {c.source} against {c.victim}"
 
     def victim(self, of: str, defence: Defence, share: float = 1.0) -> Victim:
         return self.victims[Key(of, defence, share)]

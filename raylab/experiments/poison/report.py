@@ -55,9 +55,7 @@ def report(found: Poisons) -> Report:
 
 
 def _blocks(found: Poisons) -> Iterator[Block]:
-    yield from note(found.note)
-    if found.collapsed:
-        yield Text("Trainings that failed", found.collapsed, "note")
+    yield from note(found.note, found.collapsed)
     yield Verdicts("What the numbers allow.", verdicts(found), "Poison")
     yield Figures((_says(found), *([_by_share(found)] if found.config.shares else [])))
     yield Text("What this size can show", tuple(_size(found)), "aside")

@@ -15,11 +15,10 @@ from raylab.core.statistics import Estimate
 from raylab.engine.study import Built
 from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
-from raylab.report.features import FEATURES, calls
-from raylab.report.names import NAMES
+from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
-from raylab.report.scoreboard.protocol import NORMS
+from raylab.report.scoreboard.protocol import NORMS, named
 
 LABELS = {
     CLEAN: "D",
@@ -131,7 +130,7 @@ class RobustSets(Findings[RobustFeatures, Cell]):
     @property
     def title(self) -> str:
         c = self.config
-        return f"{NAMES.get(c.data.name, c.data.name)}: {NORMS[c.robustness.norm]} radius {c.eps:g}, source {c.source}"
+        return f"{named(c.data)}: {NORMS[c.robustness.norm]} radius {c.eps:g}, source {c.source}"
 
     @property
     def attacked(self) -> int:

@@ -13,7 +13,7 @@ from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, stacked
 from raylab.report.drawing import over
-from raylab.report.features import FEATURES
+from raylab.report.names import FEATURES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture

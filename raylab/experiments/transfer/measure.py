@@ -16,12 +16,11 @@ from raylab.core.statistics import Correlation, Estimate, correlate, proportion
 from raylab.engine.study import Built
 from raylab.experiments.transfer.config import TransferMatrix
 from raylab.experiments.transfer.plan import Cell
-from raylab.report.features import calls
-from raylab.report.names import NAMES
+from raylab.report.names import calls
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
-from raylab.report.scoreboard.protocol import norm_label
+from raylab.report.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
 
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
@@ -110,7 +109,7 @@ class Matrix(Findings[TransferMatrix, Cell]):
     def title(self) -> str:
         """What distinguishes this matrix from the others of a run: data, world, attack, selection."""
         c = self.config
-        words = [NAMES.get(c.data.name, c.data.name)]
+        words = [named(c.data)]
         if isinstance(c.data, SeeFarData):
             reliability = {"non-robust": c.data.toogit_reliability, "robust": c.data.shape_reliability}
             words += [f"a world whose {name} feature says nothing" for name, of in reliability.items() if of <= 0.1]

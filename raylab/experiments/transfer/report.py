@@ -9,13 +9,7 @@ from raylab.experiments.transfer.figures import panel, scatter
 from raylab.experiments.transfer.limits import limits
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
 from raylab.experiments.transfer.plan import Cell
-from raylab.experiments.transfer.verdict import (
-    NEIGHBOURS_TRUSTED,
-    answer,
-    of_robust_source,
-    truth,
-    verdict,
-)
+from raylab.experiments.transfer.verdict import NEIGHBOURS_TRUSTED, answer, of_robust_source, truth, verdict
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each, note
 from raylab.report.charts import Mark, dots, heat_map
 from raylab.report.drawing import over

@@ -10,11 +10,13 @@ from raylab.core.flips import flippable
 from raylab.core.seefar import World
 from raylab.engine.artifact import Artifact
 from raylab.engine.study import Built
-from raylab.experiments.worlds import matrix, reliance
+from raylab.experiments import transfer
+from raylab.experiments.transfer import RULE, TRANSFER, Row, Thresholds, TransferMatrix
+from raylab.experiments.worlds import reliance
 from raylab.experiments.worlds.config import WorldStudy
-from raylab.experiments.worlds.matrix import Row, TransferMatrix
 from raylab.experiments.worlds.plan import SAYS_NOTHING, Cell, cases
 from raylab.experiments.worlds.reliance import Alone, CaseAnswers, Conflict
+from raylab.report.per_seed import PerSeed
 from raylab.report.values import Rate
 from raylab.stages.dataset import SeeFarData
 
@@ -88,6 +90,31 @@ class Score:
         return [(one, one.reliance.outweighed) for one in self.judged if one.reliance and one.reliance.outweighed]
 
 
+def code(of: Row, rule: Thresholds = RULE) -> str:
+    """The badge of the verdict that every transfer matrix gets: "evidence", or another."""
+    return transfer.verdict(of, rule=rule).badge.words
+
+
+def _failed_conditions(of: Row) -> tuple[str, ...]:
+    """What keeps a row from being evidence: half sentences."""
+    return tuple(f"{one.words} ({one.numbers})" if one.numbers else one.words for one in transfer.failed_conditions(of))
+
+
+def numbers(of: Row) -> dict[str, PerSeed]:
+    """By the headers of a table."""
+    assert of.robust is not None  # a case has the control
+    return {
+        "Accuracy": of.accuracy,
+        "Next-class rate (p1)": of.p1,
+        "Attack success rate": of.success,
+        "On the robust source": of.robust.success,
+        "Accuracy when trained on its set": of.controls["robust"],
+        "Targeted transfer": of.transfer[TRANSFER],
+        "Non-robust feature turned": of.oracles["turned"],
+        "Robust feature kept": of.oracles["kept"],
+    }
+
+
 def evidence(judged: Sequence[JudgedCase]) -> Rate:
     """How often it was claimed."""
     return Rate(sum(one.evidence for one in judged), len(judged))
@@ -95,12 +122,12 @@ def evidence(judged: Sequence[JudgedCase]) -> Rate:
 
 def measure(built: Built[WorldStudy, Cell]) -> Score:
     """Every case of which all parts were built."""
-    by_case: dict[str, dict[matrix.Cell, Artifact]] = {}
+    by_case: dict[str, dict[transfer.Cell, Artifact]] = {}
     for cell, artifact in built.artifacts.items():
         by_case.setdefault(cell.case, {})[cell.of] = artifact
     unbuilt = dict.fromkeys(cell.case for cell in built.missing)
     drawn = {name: case for name, case in cases(built.config).items() if name not in unbuilt}
-    rows = {name: matrix.row(case, built.key, by_case[name]) for name, case in drawn.items()}
+    rows = {name: transfer.measure(Built(case, built.key, by_case[name])).rows[0] for name, case in drawn.items()}
     judged = {name: judge(name, case, rows[name]) for name, case in drawn.items()}
     wrong = _by_rules(
         {name: _answers(one, by_case[name]) for name, one in judged.items()} if built.config.usage else {}
@@ -112,7 +139,7 @@ def measure(built: Built[WorldStudy, Cell]) -> Score:
 
 def judge(name: str, case: TransferMatrix, row: Row) -> JudgedCase:
     truth = truth_of(row, _world(case), case.attack.eps, case.seeds)
-    return JudgedCase(name, case, row, truth, matrix.code(row), matrix.failed_conditions(row))
+    return JudgedCase(name, case, row, truth, code(row), _failed_conditions(row))
 
 
 def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Truth:
@@ -128,15 +155,15 @@ def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Tr
     return "turned" if turned >= TURNED else "partly" if turned >= 0.5 else "not_turned"
 
 
-def _answers(one: JudgedCase, artifacts: Mapping[matrix.Cell, Artifact]) -> CaseAnswers:
+def _answers(one: JudgedCase, artifacts: Mapping[transfer.Cell, Artifact]) -> CaseAnswers:
     """Of its networks and of the oracles."""
     (source,), (target,), seeds = one.config.sources, one.config.targets, one.config.seeds
 
     def columns(role: str, seed: int, *network: str) -> Mapping[str, Any]:
-        return artifacts[matrix.Cell(role, seed, *network)].without_images()
+        return artifacts[transfer.Cell(role, seed, *network)].without_images()
 
     student = (source, target, "det")
-    read = [artifacts[matrix.Cell("oracles", seed)].metrics for seed in seeds]
+    read = [artifacts[transfer.Cell("oracles", seed)].metrics for seed in seeds]
     has_features = _world(one.config).toogit_amplitude > 0
     return CaseAnswers(
         source=[Conflict.of(columns("usage", seed, source)) for seed in seeds],

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from raylab.experiments.worlds import matrix
-from raylab.experiments.worlds.matrix import RULE
-from raylab.experiments.worlds.measure import REGIONS, TRUTHS, JudgedCase, Score, Truth, evidence
+from raylab.experiments.transfer import RULE
+from raylab.experiments.worlds.measure import REGIONS, TRUTHS, JudgedCase, Score, Truth, evidence, numbers
 from raylab.experiments.worlds.thresholds import best, tried
 from raylab.experiments.worlds.verdict import RULES, answer, by_rule, of_claims, of_mistake
 from raylab.report.blocks import Block, Fold, Report, Table, Text, each
@@ -144,7 +143,7 @@ def _mistakes(score: Score) -> Iterator[Block]:
         {
             "Case": lambda one: one.name,
             "Truth": lambda one: BRIEF[one.truth],
-            **each(chosen, "{}", lambda name, one: matrix.numbers(one.row)[name]),
+            **each(chosen, "{}", lambda name, one: numbers(one.row)[name]),
         },
     )
     yield Text("What the verdict says of them:", tuple(f"{one.name}: {of_mistake(one)}" for one in score.mistakes))
@@ -170,7 +169,7 @@ def _thresholds(score: Score) -> Table:
 
 
 def _cases(score: Score) -> Table:
-    names = list(matrix.numbers(score.judged[0].row)) if score.judged else []
+    names = list(numbers(score.judged[0].row)) if score.judged else []
     return Table.of(
         "worlds",
         "What every case was drawn as, what was measured (in percent), the truth and the verdict.",
@@ -178,7 +177,7 @@ def _cases(score: Score) -> Table:
         {
             "Case": lambda one: one.name,
             **each(REGIONS, "{}", lambda name, one: _number(REGIONS[name](one.config))),
-            **each(names, "{}", lambda name, one: matrix.numbers(one.row)[name]),
+            **each(names, "{}", lambda name, one: numbers(one.row)[name]),
             "Truth": lambda one: one.truth,
             "Verdict": lambda one: one.code,
             **each([rule.name for rule in RULES], "Reliance, {}", _by_rule),

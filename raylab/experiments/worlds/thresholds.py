@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import NamedTuple
 
-from raylab.experiments.worlds.matrix import RULE, Thresholds, code
-from raylab.experiments.worlds.measure import JudgedCase
+from raylab.experiments.transfer import RULE, Thresholds
+from raylab.experiments.worlds.measure import JudgedCase, code
 from raylab.report.values import Rate
 
 FLIPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
