@@ -16,10 +16,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# See-Far and its control world on Ray; the two others by themselves, for they take less time than the starts of their rounds there.
 demo: install
-	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/digits_eps1.25.yaml
-	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/seefar.yaml $(DEMO)/seefar_no_toogits_eps1.0.yaml "sources=[mlp]" "targets=[mlp]"
-	$(BIN)/python jobs/robust_features.py configs/robust_features/demo/seefar.yaml
+	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/digits_eps1.25.yaml --site inline
+	$(BIN)/python jobs/transfer_matrix.py $(DEMO)/seefar.yaml $(DEMO)/seefar_no_toogits_eps1.0.yaml "sources=[mlp]" "targets=[mlp]" "kinds=[det]"
+	$(BIN)/python jobs/robust_features.py configs/robust_features/demo/seefar.yaml --site inline
 
 DEMO := configs/transfer_matrix/demo
 

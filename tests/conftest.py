@@ -35,7 +35,10 @@ TESTS = Path(__file__).parent
 PRETENDED_GPUS = 2
 # Files that start clusters of their own; and those that start processes, train networks or simulate for more than a few
 # seconds, besides those of whole folders.
-CLUSTERS = ("kills", "local_cluster", "rendered_processes", "submission", "secrets", "tune_sweep", "connect")
+CLUSTERS = (
+    "connect", "kills", "local_cluster", "ray_faults", "rendered_processes", "secrets", "submission", "surroundings",
+    "tune_sweep",
+)  # fmt: skip
 SLOW = (
     "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert", "jobs", "cli",
     "mlflow_database", "mlflow_places", "mlflow_processes", "quantities", "remote", "stop",
