@@ -12,7 +12,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.identity import short
 from raylab.engine.study import AnyBuilt
 from raylab.report.blocks import Fold, Text
-from raylab.report.made import made
+from raylab.report.made import Made, made
 from raylab.report.terminal import WIDTH
 
 PAPERS = Path(__file__).parent / "papers.bib"
@@ -38,7 +38,7 @@ def cited(about: Any, built: AnyBuilt) -> Fold:
     )
     entries = "\n\n".join([software, *bibtex((*DISCUSSED, *about.papers))])
     lines = [textwrap.fill(line, WIDTH, subsequent_indent=" " * 4) for line in entries.split("\n")]
-    paragraph = Text(" ".join(_sentences(about, built)))
+    paragraph = Text(" ".join(_sentences(about, built, origin)))
     return Fold("Method, and how to cite it", (paragraph, Text("\n".join(lines), look="code")))
 
 
@@ -49,8 +49,8 @@ def bibtex(keys: Sequence[str]) -> list[str]:
     return [by_key[key] for key in dict.fromkeys(keys)]
 
 
-def _sentences(about: Any, built: AnyBuilt) -> Iterator[str]:
-    origin, artifacts = made(built.config, built.artifacts), list({a.key: a for a in built.artifacts.values()}.values())
+def _sentences(about: Any, built: AnyBuilt, origin: Made) -> Iterator[str]:
+    artifacts = list({a.key: a for a in built.artifacts.values()}.values())
     seeds = getattr(built.config, "seeds", ())
     yield about.method
     data = [artifact for artifact in artifacts if artifact.manifest["kind"] == "data"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raylab.report.later import optimize, stats
+from raylab.report.later import special
 from raylab.report.per_seed import TAIL
 
 POWER = 0.8  # of "can detect"
@@ -33,10 +33,5 @@ def detectable(seeds: int, sd: float, tests: int = 1) -> float:
     seed."""
     if seeds < 2:
         return math.inf
-    degrees, scale = seeds - 1, sd / math.sqrt(seeds)
-    least = -float(stats.t.ppf(TAIL / tests, degrees))
-
-    def lacking(shift: float) -> float:
-        return float(stats.nct.sf(least, degrees, shift)) - POWER
-
-    return scale * float(optimize.brentq(lacking, 0.0, 10.0 * least))
+    least = -special.stdtrit(seeds - 1, TAIL / tests)  # t that counts
+    return sd / math.sqrt(seeds) * float(special.nctdtrinc(seeds - 1, 1.0 - POWER, least))
