@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_VENV := .venv-peers
 
-.PHONY: demo test test-quick check peers faults soak install readme docs cluster-local cluster-local-down
+.PHONY: demo test fuzz test-quick check peers faults soak install readme docs cluster-local cluster-local-down
 
 install: $(STAMP)
 
@@ -26,6 +26,11 @@ DEMO := configs/transfer_matrix/demo
 
 test: install
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 25
+
+# Configs, command lines, data and archives made at random: FUZZ times as many as `make test` tries, other ones each time.
+FUZZ ?= 8
+fuzz: install
+	RAYLAB_FUZZ=$(FUZZ) $(BIN)/python -m pytest --numprocesses 2 --timeout 3600 tests/test_config_fuzz.py tests/data/test_data_fuzz.py
 
 # For daily work: without what starts processes, trains networks or simulates.
 test-quick: install

@@ -35,8 +35,8 @@ class Scheduler(Config):
 
     A trial that ended early is never a result: nothing of its training is committed.
 
-    Tune restores trials and points, and no scheduler: after the driver was killed asha's rungs and the trials that
-    median compares with are those since, so what goes on may be stopped later than it would have been.
+    No scheduler outlives its driver: after a kill asha's rungs and the trials that median compares with are those
+    since, so what goes on may be stopped later than it would have been.
     """
 
     name: Literal["fifo", "asha", "median", "pbt"] = "fifo"  # asha, median: end bad trials early; pbt: copy good ones
@@ -115,8 +115,7 @@ class Search:
     constraints: tuple[str, ...]  # names of what the body reports in "violations": above 0 is violated
     scheduler: Scheduler
     tensorboard: bool = False
-    # Trials that need not run again: number, point, numbers. A search that is restored knows them itself; one that
-    # begins anew leaves them out, and its sampler learns from those that have numbers.
+    # Trials that need not run again: number, point, numbers. A sampler learns from those that have numbers.
     done: tuple[tuple[int, Point, Numbers], ...] = field(default=())
 
     @property
@@ -131,8 +130,8 @@ class Searcher(Protocol):
     """A backend that can run trials."""
 
     def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
-        """Run the trials that an earlier call with the same key has not ended; `on_line` hears of each as it ends, and
-        `on_ended` at the end of all that have, those of the earlier call too."""
+        """Run the trials that are left, from where an earlier call with the same key left them; `on_ended` hears once
+        of each as it ends, `on_line` too, but for those whose process was ended again and again."""
 
     def forget_trials(self, search: Search, store: Store) -> None:
-        """Forget an earlier call: nothing is restored from it."""
+        """Forget an earlier call: all that is left starts afresh."""

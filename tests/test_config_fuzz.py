@@ -4,7 +4,7 @@ Hypothesis makes YAML at random and changes configs that are right at random pla
 configs and the files of `configs/` are those of the registry, so that a new experiment is tried without a word here.
 The draws are the same on every run. To try others, and more:
 
-    RAYLAB_FUZZ=20 python -m pytest tests/test_config_fuzz.py
+    make fuzz        # or RAYLAB_FUZZ=20 python -m pytest tests/test_config_fuzz.py: twenty times as many
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from raylab import command_line
+from raylab import cli, command_line
 from raylab.config import Config, ConfigError, as_dict, load, schema, to_yaml, yaml12
 from raylab.config.document import LONGEST_LINE
 from raylab.config.objections import reason
 from raylab.config.yaml12 import Place
-from raylab.report.experiments import EXPERIMENTS
+from raylab.engine.worker import Worker
+from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.site import SiteFile
 from raylab.suites import Reproduce, SuiteFile
 from raylab.sweep.config import Sweep
+from raylab.sweep.prepare import prepare
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MORE = int(os.environ.get("RAYLAB_FUZZ", "0"))
@@ -50,7 +53,7 @@ def files(*folders: str) -> tuple[Path, ...]:
 
 
 KINDS = {name: Kind(one.config, one.plan, files(one.name)) for name, one in EXPERIMENTS.items()} | {
-    "sweep": Kind(Sweep, None, files("sweep")),
+    "sweep": Kind(Sweep, partial(prepare, folder=CONFIGS), files("sweep")),
     "reproduce": Kind(Reproduce, None, ()),
     "suite": Kind(SuiteFile, None, files("reproduce")),
     "site": Kind(SiteFile, None, files("site")),
@@ -192,6 +195,9 @@ def tried(name: str, text: str, overrides: list[str] | None = None) -> None:
         if kind.plan is not None and small(config):
             try:
                 assert kind.plan(config)
+            except ConfigError as error:  # of a sweep: what is wrong with a point of its space
+                for line in error.problems:
+                    readable(line)
             except ValueError as error:  # absent data, a network that cannot take the images
                 helps(f"x.yaml: {reason(error)}")
         assert as_dict(load(kind.config, to_yaml(config))) == as_dict(config)
@@ -244,6 +250,39 @@ def test_random_changes_on_the_command_line_are_planned_or_refused_with_help(nam
     @given(changes(name))
     def holds(given: list[str]) -> None:
         tried(name, "{}", given)
+
+    holds()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_job_that_is_asked_for_anything_plans_or_refuses_it_and_computes_nothing(
+    name: Name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way of a command line, over configs that are shipped too."""
+
+    def started(*_: object) -> None:
+        raise AssertionError("something was computed")
+
+    for work in ("run_task", "run_shard", "compute"):
+        monkeypatch.setattr(Worker, work, started)
+    site = tmp_path / "site.yaml"
+    site.write_text(f"{{backend: inline, tracking: none, store: '{tmp_path / 'store'}'}}")
+    sources: list[list[str]] = [[], *([str(path)] for path in KINDS[name].files)]
+
+    @few(4)
+    @given(st.sampled_from(sources), changes(name))
+    def holds(source: list[str], given: list[str]) -> None:
+        small_ones = [one for one in given if not one.partition("=")[0].endswith(("seeds", "without", "having"))]
+        code: object = 0
+        try:
+            cli.run(EXPERIMENTS[name], None, [*source, *small_ones, "--site", str(site), "--dry-run"])
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        assert (code == 0 and said.out) or (code == cli.BAD_INPUT and said.err)
+        for line in said.err.splitlines():
+            readable(line)
+        assert not (tmp_path / "store").exists()
 
     holds()
 

@@ -193,7 +193,6 @@ LONGER = {
     "cluster.map.map_shards": "the one pipeline of Ray Data, its options explained where they stand",
     "cluster.sweep.run_tasks": "one life of a Tuner",
     "cluster.tune_sweep.run_trials": "one life of a Tuner",
-    "cluster.tune_sweep._tuner": "the options of a Tuner, explained where they stand",
     "engine.runner._build_maps": "one round of maps",
     "command_line.parsed": "the options, a call of argparse each",
     "report.charts.lines": "one chart, whatever may be drawn beside its curves",

@@ -1,7 +1,7 @@
-"""Ray Tune over the tasks of a round: a trial a task, reused actors, checkpoints within a task, restore after a crash.
+"""Ray Tune over the tasks of a round: a trial a task, reused actors, checkpoints within a task.
 
-The store decides what is done, Tune what runs when: a trial looks the store up first, so a lost snapshot or a new plan
-that overlaps an old one costs nothing.
+The store decides what is done, and how far the rest was (`checkpoint`); Tune decides what runs when, and each start is
+a new experiment of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST, trainable
-from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.backend import OnOutcome, WorkOutcome
 from raylab.engine.identity import short
 from raylab.engine.progress import doing, shortened
@@ -29,27 +28,27 @@ from raylab.engine.worker import Worker
 from raylab.redaction import redacted
 from raylab.site import Trials
 
-TASKS = "tasks.json"  # beside Tune's own files: the keys that an experiment was started for
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's own is an outcome, and not tried again
 REPORT_SECONDS = 2.0  # a report waits for the driver: often enough to watch, seldom enough to cost nothing
 
 
 class TuneReporter:
-    """Reports to Tune, with a checkpoint at most every `checkpoint_seconds`."""
+    """Reports to Tune, and keeps the state at most every `checkpoint_seconds`."""
 
-    def __init__(self, checkpoint_seconds: float) -> None:
+    def __init__(self, store: Store, stage: Stage, checkpoint_seconds: float) -> None:
+        self.store, self.path = store, store.state_of(stage)
         self.checkpoint_seconds = checkpoint_seconds
         self._reported = self._kept = time.monotonic()
 
     def resume(self) -> bytes | None:
-        return checkpoint.kept()
+        return checkpoint.kept(self.store, self.path)
 
     def report(self, metrics: Mapping[str, float], state: Callable[[], bytes]) -> None:
         now = time.monotonic()
         if now - self._kept >= self.checkpoint_seconds:
-            self._kept = self._reported = now
-            checkpoint.keep(metrics, state())
-        elif now - self._reported >= REPORT_SECONDS:
+            self._kept = now
+            checkpoint.keep(self.store, self.path, state())
+        if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             tune.report(dict(metrics))
 
@@ -61,7 +60,7 @@ class _Told:
         self.stages, self.on_outcome, self.keys = stages, on_outcome, set[str]()
 
     def tell(self, key: str, error: str | None) -> None:
-        if key in self.stages and key not in self.keys:  # others belong to an earlier plan, restored with it
+        if key not in self.keys:
             self.keys.add(key)
             self.on_outcome(WorkOutcome(self.stages[key], error=error))
 
@@ -69,8 +68,8 @@ class _Told:
 class _Callback(TrialProgressCallback):  # type: ignore[misc]  # Ray's types are skipped
     """Passes the ends of trials on to the run in progress; derived from Tune's printer of them, whose place it takes.
 
-    Tune pickles its callbacks into the experiment and restores them from there: one that held the runner could not be
-    pickled, and a restored one could not know it. So this one holds nothing.
+    Tune pickles its callbacks into the experiment: one that held the runner could not be pickled. So this one holds
+    nothing.
     """
 
     told: ClassVar[_Told | None] = None
@@ -115,11 +114,9 @@ def run_tasks(
             return "CUDA error" not in str(error)  # which sticks to the process: let this one end, and start another
 
         try:
-            stage = cloudpickle.loads(packed).get(config["task"]["key"])
-            if stage is None:  # of an earlier plan: restored with the experiment, no longer asked for
-                return {"error": None}
+            stage = cloudpickle.loads(packed)[config["task"]["key"]]
             worker = Worker(store, assigned_device(), provenance)
-            reporter = TuneReporter(trials.checkpoint_seconds)
+            reporter = TuneReporter(store, stage, trials.checkpoint_seconds)
             return {"error": attempt_task(worker, stage, reporter, says_something_of_it).error}
         finally:
             gc.collect()  # actors are reused: the last network must not stay on the device
@@ -131,20 +128,14 @@ def run_tasks(
     tuner = _tuner(name, by_key, store, trainable(trial, need, work), trials)
     _Callback.told = told
     try:
-        results = tuner.fit()
+        tuner.fit()
     finally:
         _Callback.told = None
     # Everything worth keeping is in the store; what failed should start afresh when it is tried again.
     _remove(store, f"{_folder(store)}/{short(name)}")
-    # A trial that had ended before a restore is not told of by the callback: it is done, or its error is an old one.
-    ended = [key for result in results if result.config and (key := result.config["task"]["key"]) in by_key]
-    untold = [key for key in ended if key not in told.keys]
-    again = [by_key[key] for key in untold if store.find(by_key[key]) is None]
-    for key in untold:
-        if by_key[key] not in again:
-            told.tell(key, None)
-    if again:
-        run_tasks(name, again, store, provenance, trials, gpus, on_outcome)
+    store.at_once(store.tidy, stages)
+    for key in by_key:
+        told.tell(key, "Tune ended without it; run the same command again")
 
 
 def _remove(store: Store, folder: str) -> None:
@@ -156,29 +147,8 @@ def _folder(store: Store) -> str:
     return f"{store.root}/tune"
 
 
-def _listed(store: Store, folder: str) -> set[str]:
-    """The keys that an experiment was started for; none where there is no such list, or a damaged one."""
-    try:
-        read = store.get_json(f"{folder}/{TASKS}", "")
-    except CorruptArtifact:
-        return set()
-    listed = read.get("tasks") if isinstance(read, dict) else read  # a list: of an older raylab
-    return {str(key) for key in listed} if isinstance(listed, list) else set()
-
-
 def _tuner(name: str, stages: Mapping[str, Stage], store: Store, ran: type, trials: Trials) -> tune.Tuner:
-    """The Tuner of an interrupted run where it covers these tasks, otherwise a new one."""
-    folder = f"{_folder(store)}/{short(name)}"
-    if stages.keys() <= _listed(store, folder) and tune.Tuner.can_restore(folder, storage_filesystem=store.filesystem):
-        return tune.Tuner.restore(
-            folder,
-            trainable=ran,
-            storage_filesystem=store.filesystem,
-            resume_unfinished=True,
-            restart_errored=True,
-        )
-    _remove(store, folder)
-    store.put_json(f"{folder}/{TASKS}", {"tasks": sorted(stages)})
+    _remove(store, f"{_folder(store)}/{short(name)}")  # of a driver that was killed
     tasks = [{"key": stage.key, "name": stage.name} for stage in stages.values()]
     return tune.Tuner(
         ran,
@@ -190,7 +160,6 @@ def _tuner(name: str, stages: Mapping[str, Stage], store: Store, ran: type, tria
             storage_filesystem=store.filesystem,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             callbacks=[_Callback()],
         ),
     )

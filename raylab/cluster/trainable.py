@@ -9,7 +9,7 @@ from ray import tune
 from ray.tune.execution import class_cache
 from ray.tune.trainable import wrap_function
 
-NAME = "trial"  # by which Tune knows in a restored experiment what it ran
+NAME = "trial"  # by which Tune knows what it runs
 LONGEST = 80  # characters of a name on Ray's dashboard
 
 # Tune gives these to every trial by way of its runtime environment, whose values Ray writes into the logs of all nodes.

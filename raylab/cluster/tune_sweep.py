@@ -1,7 +1,7 @@
-"""A search over configs through Ray Tune: listed points or Optuna's, its schedulers, restore after a kill.
+"""A search over configs through Ray Tune: listed points or Optuna's, its schedulers, going on after a kill.
 
-Tune's folder is `<store>/tune/sweep-<key>`, and `tune.Tuner.restore` takes it. What a trial found is written by its own
-body; Tune is asked only which trials there are and how they ended.
+What a trial found is written by its own body, and how far it is in `<store>/sweeps/<key>/states`; Tune is asked only
+how trials ended. Its folder, `<store>/tune/sweep-<key>`, is for people who look at curves: nothing is restored from it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pyarrow import fs as pafs
@@ -46,26 +46,66 @@ MAX_FAILURES = 2  # of a trial whose process died; an exception of the body's ow
 FOREVER = 10**6  # epochs: the last rung of ASHA, where it would end a trial that is finishing anyway
 
 
-class TuneTrialReporter:
-    """Every report goes to Tune, which may end the trial there; a checkpoint at most every `checkpoint_seconds`."""
+@dataclass(frozen=True)
+class TrialStates:
+    """How far the trials of a search are."""
 
-    def __init__(self, checkpoint_seconds: float) -> None:
+    store: Store
+    folder: str
+    handed_on: bool  # whether trials go on from each other's
+
+    @classmethod
+    def of(cls, search: Search, store: Store) -> TrialStates:
+        return cls(store, f"{store.root}/sweeps/{short(search.key)}/states", search.scheduler.changes)
+
+    def write(self, number: int, point: Point, state: bytes) -> None:
+        checkpoint.keep(self.store, self.path(number), json.dumps(point).encode() + b"\n" + state)
+
+    def read(self, number: int) -> tuple[Point, bytes] | None:
+        """None where there is none, or a damaged one."""
+        data = checkpoint.kept(self.store, self.path(number))
+        if data is None:
+            return None
+        point, _, state = data.partition(b"\n")
+        return json.loads(point), state
+
+    def forget(self, number: int) -> None:
+        self.store.delete(self.path(number))
+
+    def path(self, number: int) -> str:
+        return f"{self.folder}/{number:05d}"
+
+
+class TuneTrialReporter:
+    """Every report goes to Tune, which may end the trial there; the state is kept at most every `checkpoint_seconds`,
+    beside the point that it is of."""
+
+    def __init__(self, states: TrialStates, number: int, point: Point, checkpoint_seconds: float) -> None:
+        self.states, self.number, self.point = states, number, point
         self.checkpoint_seconds = checkpoint_seconds
         self._kept = time.monotonic()
 
     def resume(self) -> bytes | None:
-        return checkpoint.kept()
+        if (state := checkpoint.handed_on()) is not None:
+            return state
+        point, state = self.states.read(self.number) or (None, None)
+        return state if point == _plain(self.point) else None
 
     def report(self, numbers: Numbers, state: Callable[[], bytes]) -> None:
         if time.monotonic() - self._kept < self.checkpoint_seconds:
             tune.report(numbers)
             return
         self._kept = time.monotonic()
-        checkpoint.keep(numbers, state())
+        packed = state()
+        self.states.write(self.number, self.point, packed)
+        if self.states.handed_on:
+            checkpoint.hand_on(numbers, packed)
+        else:
+            tune.report(numbers)
 
 
 class Listed(Searcher):  # type: ignore[misc]  # Ray's types are skipped
-    """The points of a list, in order. Tune's own way, functions in the space, does not survive a restore."""
+    """The points of a list, in order."""
 
     def __init__(self, points: Sequence[tuple[int, Point]]) -> None:
         super().__init__()
@@ -86,15 +126,15 @@ class Listed(Searcher):  # type: ignore[misc]  # Ray's types are skipped
         """Nothing is learnt."""
 
     def save(self, checkpoint_path: str) -> None:
-        Path(checkpoint_path).write_bytes(cloudpickle.dumps(self.left))
+        """Nothing is restored."""
 
     def restore(self, checkpoint_path: str) -> None:
-        self.left = cloudpickle.loads(Path(checkpoint_path).read_bytes())
+        """Nothing is restored."""
 
 
 class _Line(TrialProgressCallback):  # type: ignore[misc]
     """Tells of a trial when it ends, in the place of Tune's own lines. It holds nothing, for Tune pickles its callbacks
-    into the experiment and restores them from there."""
+    into the experiment."""
 
     tell: ClassVar[Callable[[Any], None] | None] = None
 
@@ -120,7 +160,8 @@ def run_trials(
     on_line: OnEnded,
     work: str = "a sweep",
 ) -> None:
-    """Run or go on with a search, and tell of every trial that has ended; `on_line` hears of each as it happens.
+    """Run the trials that are left of a search, and tell of each that ends; `on_line` hears of it too, but for those
+    whose process was killed each time.
 
     `work`: what Ray's dashboard says that they are trials of.
 
@@ -128,13 +169,15 @@ def run_trials(
     """
     packed = cloudpickle.dumps(body)
     listed = {path for path, one in search.space.items() if one.values and not search.points}
+    states, told = TrialStates.of(search, store), set[int]()
     # What a trial of pbt leaves behind is what another one may go on from.
     seconds = 0.0 if search.scheduler.changes else trials.checkpoint_seconds
 
     def trial(config: Mapping[str, Any]) -> Numbers:
         number, point = _said(config, listed)
+        reporter = TuneTrialReporter(states, number, point, seconds)
         try:
-            numbers: Numbers = cloudpickle.loads(packed)(number, point, assigned_device(), TuneTrialReporter(seconds))
+            numbers: Numbers = cloudpickle.loads(packed)(number, point, assigned_device(), reporter)
         except Exception as error:  # nothing that the body knows of
             if "CUDA error" in str(error):  # it sticks to the process: let this one end, and the trial start in another
                 raise
@@ -147,17 +190,26 @@ def run_trials(
     need = {"cpu": trials.cpus, "gpu": gpus}
     if trials.memory_gb:
         need["memory"] = trials.memory_gb * 2**30
+
+    def ended(config: Mapping[str, Any], numbers: Mapping[str, Any], lost: str | None) -> Ended:
+        one = _ended(config, numbers, lost, listed)
+        if one.number not in told:
+            told.add(one.number)
+            on_ended(one)
+            states.forget(one.number)
+        return one
+
     tuner = _tuner(search, store, trainable(trial, need, shortened(f"trial of {work}", LONGEST)), trials)
-    _Line.tell = lambda one: on_line(_ended(one.config, one.last_result, one.last_result.get(RAISED), listed))
+    # As it ends, not when all have: of one that a scheduler stopped nobody else writes down that it has.
+    _Line.tell = lambda one: on_line(ended(one.config, one.last_result, one.last_result.get(RAISED)))
     try:
         results = tuner.fit()
     finally:
         _Line.tell = None
     for result in results:
         if result.config:
-            on_ended(_ended(result.config, result.metrics or {}, _cause(result), listed))
-    if search.scheduler.changes:
-        _remove_checkpoints(folder_of(search, store), store)
+            ended(result.config, result.metrics or {}, _cause(result))
+    _remove_checkpoints(folder_of(search, store), store)
 
 
 def _cause(result: Any) -> str | None:
@@ -170,18 +222,18 @@ def _cause(result: Any) -> str | None:
 
 
 def _remove_checkpoints(folder: str, store: Store) -> None:
-    """All were kept, for any trial might have gone on from any."""
+    """Those of a population: all were kept, for any trial might have gone on from any."""
     with told(folder, "cannot be listed"):
-        found = store.filesystem.get_file_info(pafs.FileSelector(folder, recursive=True))
+        found = store.filesystem.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
     for info in found:
         if info.type == pafs.FileType.Directory and info.base_name.startswith("checkpoint_"):
             store.remove_folder(info.path)
 
 
 def forget(search: Search, store: Store) -> None:
-    """Remove Tune's folder: what is to be tried again starts afresh."""
+    """How far the trials were: what is to be tried again starts afresh."""
     with contextlib.suppress(FileNotFoundError):
-        store.remove_folder(folder_of(search, store))
+        store.remove_folder(TrialStates.of(search, store).folder)
 
 
 def folder_of(search: Search, store: Store) -> str:
@@ -197,23 +249,19 @@ def _said(config: Mapping[str, Any], listed: set[str]) -> tuple[int, Point]:
     return int(config[NUMBER]), {path: json.loads(v) if path in listed else v for path, v in point.items()}
 
 
+def _plain(point: Point) -> Any:
+    """As it comes back from JSON."""
+    return json.loads(json.dumps(point))
+
+
 def _ended(config: Mapping[str, Any], numbers: Mapping[str, Any], lost: str | None, listed: set[str]) -> Ended:
     number, point = _said(config, listed)
     return Ended(number, point, dict(numbers), lost)
 
 
 def _tuner(search: Search, store: Store, ran: type, trials: Trials) -> tune.Tuner:
-    """The Tuner of an interrupted search, otherwise a new one."""
-    folder = folder_of(search, store)
-    if tune.Tuner.can_restore(folder, storage_filesystem=store.filesystem):
-        return tune.Tuner.restore(
-            folder,
-            trainable=ran,
-            param_space=_listed(search) if search.scheduler.changes else None,
-            storage_filesystem=store.filesystem,
-            resume_unfinished=True,
-            restart_errored=True,
-        )
+    _remove_checkpoints(folder_of(search, store), store)  # of a driver that was killed
+    space = _listed(search, TrialStates.of(search, store)) if search.scheduler.changes else None
     aim = search.aims[0]
     single = {"metric": aim.name, "mode": aim.direction} if len(search.aims) == 1 else {}
     callbacks: list[Any] = [_Line()]
@@ -223,7 +271,7 @@ def _tuner(search: Search, store: Store, ran: type, trials: Trials) -> tune.Tune
         callbacks.append(TBXLoggerCallback())
     return tune.Tuner(
         ran,
-        param_space=_listed(search) if search.scheduler.changes else None,
+        param_space=space,
         tune_config=tune.TuneConfig(
             **single,
             search_alg=_searcher(search),
@@ -241,7 +289,6 @@ def _tuner(search: Search, store: Store, ran: type, trials: Trials) -> tune.Tune
             storage_filesystem=store.filesystem,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=None if search.scheduler.changes else 1),
             callbacks=callbacks,
         ),
     )
@@ -251,16 +298,17 @@ def _trial_name(trial: Any) -> str:
     return f"trial-{int(trial.config[NUMBER]):05d}"
 
 
-def _listed(search: Search) -> dict[str, Any]:
-    """The points for pbt, beside which Tune takes no searcher: all of them, for a restore needs the same space again; a
-    trial that has ended says so at once."""
+def _listed(search: Search, states: TrialStates) -> dict[str, Any]:
+    """The points for pbt, beside which Tune takes no searcher: those that trials had last, where they were changed."""
+    kept = {number: states.read(number) for number in search.left}
+    points = {number: one[0] if one is not None else search.points[number] for number, one in kept.items()}
     return {
-        NUMBER: tune.grid_search(list(range(search.count))),
-        **{path: tune.sample_from(partial(_value, search.points, path)) for path in search.space},
+        NUMBER: tune.grid_search(search.left),
+        **{path: tune.sample_from(partial(_value, points, path)) for path in search.space},
     }
 
 
-def _value(points: Sequence[Point], path: str, config: Mapping[str, Any]) -> Any:
+def _value(points: Mapping[int, Point], path: str, config: Mapping[str, Any]) -> Any:
     return points[config[NUMBER]][path]
 
 

@@ -18,6 +18,7 @@ from raylab.data.reader import DataError
 
 GREY_MODES = ("1", "L", "LA")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
+MOST_PIXELS = 2**26  # of an image: 200 MB of colours once decoded, however small its file
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 
@@ -30,10 +31,12 @@ def decode(
     """One image; `size` scales its shorter side (to `short`) and cuts out the centre. DataError names `where`."""
     try:
         with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+            if (count := image.width * image.height) > MOST_PIXELS:
+                raise ValueError(f"{count:,} pixels, {MOST_PIXELS:,} at most")
             mode = image.mode
             plain = image.convert("L" if mode in GREY_MODES else "RGB")
     # Pillow raises SyntaxError for broken PNG chunks and ValueError for impossible headers.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{where}: no readable image ({error}); remove or replace it") from error
     if mode in DEEP_MODES:  # Pillow would clip them, not scale them
         raise DataError(f"{where}: 8 bits a channel are read, got mode {mode}; convert it first")

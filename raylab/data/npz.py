@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +31,11 @@ from raylab.data.reader import (
     numbered,
     per_channel,
 )
+from raylab.redaction import excerpt
 
 SET = "set.npz"  # the name of an export's file
 IMAGES, LABELS, IDS = "image", "label", "id"
+LONGEST = 200  # characters of another library's words
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,24 @@ class Npz:
     def _names(self, root: Path) -> tuple[str, ...]:
         if self.class_names is not None:
             return self.class_names
-        return numbered(self._numbers(self._path(root, "train"), LABELS, self._shape(root, "train")[0]))
+        path = self._path(root, "train")
+        return numbered(self._numbers(path, LABELS, self._shape(root, "train")[0]), str(path))
+
+
+BROKEN = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, MemoryError, RuntimeError)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Raises DataError for whatever is wrong with the archive, or with the array that is read from it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DataError:
+        raise
+    except BROKEN as error:
+        why = excerpt(str(error) or type(error).__name__, LONGEST)
+        raise DataError(f"{path}: no npz file that can be read ({why}); write it with numpy.savez") from error
 
 
 def _names(path: Path) -> list[str]:
@@ -120,9 +143,12 @@ def _names(path: Path) -> list[str]:
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
-    _header(path, name)  # what is wrong with it is said once
-    with np.load(path, allow_pickle=False) as archive:
-        found: NDArray[Any] = archive[name]
+    shape, dtype = _header(path, name)  # what is wrong with it is said once
+    with _opened(path) as archive, archive.open(f"{name}.npy") as stream:
+        size, needed = archive.getinfo(f"{name}.npy").file_size, math.prod(shape) * dtype.itemsize
+        if needed > size:
+            raise ValueError(f"{name}: its header says {needed:,} bytes, there are {size:,}")
+        found: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         return found
 
 
@@ -140,10 +166,3 @@ def _header(path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
             except ValueError as error:
                 raise DataError(f"{path}: {name}: not a NumPy array ({error}); write the file again") from error
     return tuple(shape), dtype
-
-
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: no npz file ({error}); write it with numpy.savez") from error

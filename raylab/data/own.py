@@ -55,7 +55,7 @@ class Own:
         channels, height, width = shapes["train"]
         return Description(
             shape=(channels, height, width),
-            class_names=self.class_names or numbered(given["train"].labels),
+            class_names=self.class_names or numbered(given["train"].labels, f"{self.function}: train"),
             rows={split: len(images.ids) for split, images in given.items()},
             mean=per_channel(self.mean, channels, "data.mean"),
             std=per_channel(self.std, channels, "data.std"),
@@ -63,7 +63,7 @@ class Own:
 
     def labels(self, root: Path, split: str) -> Labels:
         ids, _, labels = self._given(root, split)
-        names = self.class_names or numbered(self._given(root, "train").labels)
+        names = self.class_names or numbered(self._given(root, "train").labels, f"{self.function}: train")
         check_labels(labels, len(names), f"{self.function}: {split}")
         return Labels(ids, labels)
 

@@ -32,9 +32,11 @@ from raylab.data.reader import (
     missing,
     per_channel,
 )
+from raylab.redaction import excerpt
 
 IMAGE_COLUMNS = ("image", "img")
 # What follows a split in a file's name: nothing, or a number, of how many, and the hash that `datasets` once wrote.
+LONGEST = 300  # characters of Arrow's words
 PART = re.compile(r"([-_.]?(?P<number>\d+)(-of-(?P<total>\d+)(-[0-9a-f]{16})?)?)?\.parquet")
 
 
@@ -219,7 +221,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: no readable Parquet file ({error}); copy it again") from error
+        raise DataError(f"{path}: no readable Parquet file ({excerpt(str(error), LONGEST)}); copy it again") from error
 
 
 def _require(path: Path, file: pq.ParquetFile, names: tuple[str, ...], option: str) -> str:

@@ -16,6 +16,7 @@ Ids = NDArray[np.int64]
 Pixels = NDArray[Any]  # uint8 in 0..255 or float32 in [0, 1]
 
 SPLITS = ("train", "test")
+MOST_CLASSES = 100_000
 # What anybody's files and folders call a split; the first that is there counts.
 SPELLINGS = {"train": ("train",), "test": ("test", "validation", "val")}
 
@@ -154,9 +155,14 @@ def check_whole_numbers(array: NDArray[Any], rows: int, where: str) -> NDArray[A
     return array
 
 
-def numbered(labels: NDArray[Any]) -> tuple[str, ...]:
-    """Class names where none are given: 0 to the largest label."""
-    return tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+def numbered(labels: NDArray[Any], where: str) -> tuple[str, ...]:
+    """Class names where none are given: 0 to the largest label.  Raises DataError where nobody has so many classes."""
+    largest = int(labels.max(initial=-1))
+    if largest >= MOST_CLASSES:
+        raise DataError(
+            f"{where}: label {largest}, at most {MOST_CLASSES - 1} where no class has a name; number them 0, 1, 2, ..."
+        )
+    return tuple(str(number) for number in range(largest + 1))
 
 
 def check_class_names(names: Sequence[object], where: str) -> tuple[str, ...]:

@@ -158,7 +158,9 @@ def _attempts(folder: str, files: Mapping[str, Stored], parts: set[str], young: 
     named = {path.split("/")[0] for path in parts}
     dead = defaultdict[str, list[Stored]](list)
     for path, file in files.items():
-        if path.startswith("attempt-") and path.split("/")[0] not in named:
+        name = path.split("/")[0]
+        is_dead = name.startswith("attempt-") or (name == "progress" and named)  # of what is committed
+        if is_dead and "/" in path and name not in named:
             dead[path.split("/")[0]].append(file)
     for name, of in sorted(dead.items()):
         if max(file.changed for file in of) < young:

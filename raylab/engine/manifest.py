@@ -59,7 +59,10 @@ def read(data: bytes, path: str) -> tuple[dict[str, Any], bool]:
         if not isinstance(manifest, dict) or type(manifest.get("schema")) is not int:
             raise ValueError("an object with a schema is needed")
         if manifest["schema"] != SCHEMA:
-            raise CorruptArtifact(f"{path}: schema {manifest['schema']}, this raylab reads {SCHEMA}; use another store")
+            raise CorruptArtifact(
+                f"{path}: schema {manifest['schema']}, this raylab reads {SCHEMA}; use another store, or the raylab "
+                "that wrote it"
+            )
         _check_fields(manifest, sealed)
         _check_sums(manifest)
     except ValueError as error:

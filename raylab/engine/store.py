@@ -208,7 +208,7 @@ class Store:
             self.delete(self._attempt(stage, index, number))
 
     def tidy(self, stage: Stage) -> None:
-        """Remove the sidecars and notes of a committed stage: the manifest holds what they said."""
+        """Remove the sidecars, notes and state of a stage that was committed, or is to start afresh."""
         # Somebody else tidies too, or still writes: nothing depends on it.
         with contextlib.suppress(FileNotFoundError, StoreError):
             self.remove_folder(self._progress(stage))
@@ -216,6 +216,10 @@ class Store:
     def _progress(self, stage: Stage) -> str:
         """A folder of its own, which an object store removes by the thousand names and not one by one."""
         return f"{self.folder(stage)}/progress"
+
+    def state_of(self, stage: Stage) -> str:
+        """The file in which a long task keeps how far it is."""
+        return f"{self._progress(stage)}/state"
 
     def _sidecar(self, stage: Stage, index: int) -> str:
         return f"{self._progress(stage)}/{shard_name(index)}.json"

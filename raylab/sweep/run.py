@@ -33,7 +33,7 @@ from raylab.sweep.words import line
 
 UNWRITTEN = "it ended, and nothing in this sweep ends a trial early, but it left no record"
 LEFT_OUT = "the search ended without it"
-PASSES = 2  # of a search: a driver that was killed while Tune wrote its state may have lost a trial of Tune's
+PASSES = 2  # of a search, which may end without one of its trials
 
 
 def run(prepared: Prepared, site: Site) -> SweepResults | None:
@@ -83,8 +83,7 @@ def search(prepared: Prepared, site: Site) -> tuple[TrialRecord, ...]:
         if not attempt:
             _share(prepared, set(done), site)
         wanted = _search(prepared, done)
-        # For Tune the lost ones have had their chance. And where a sampler proposes, Tune's folder is of an older
-        # moment: it would propose another point for a trial that ended since; the sampler learns from `done` instead.
+        # The lost ones start afresh; and so do those whose points a sampler will propose, for they will be others.
         if attempt or len(done) < len(ended) or not prepared.points:
             searcher.forget_trials(wanted, store)
         told: list[int] = sorted(done)

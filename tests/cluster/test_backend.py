@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import toy
 
-from raylab.cluster import sweep
 from raylab.cluster.backend import RayBackend
 from raylab.engine import runner
 from raylab.engine.runner import BuildFailed, InlineBackend
@@ -58,15 +57,10 @@ def test_an_exception_in_one_task_leaves_the_others_built_and_is_told_with_its_t
     assert (tmp_path / "started").read_text() == "1"  # an exception is not tried again
 
 
-def test_an_error_that_was_told_before_a_restore_is_tried_again(tmp_path: Path) -> None:
-    """A driver that dies after a task's error leaves that error in Tune's snapshot: it is an old one."""
+def test_an_error_that_was_told_is_kept_and_tried_again_when_asked(tmp_path: Path) -> None:
     store, mended = Store(str(tmp_path / "store")), toy.faulty("raise", tmp_path)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(sweep, "_remove", lambda *_: None)  # as if the driver had died before it could tidy up
     with pytest.raises(BuildFailed, match="always fails"):
         runner.build({"x": mended}, store, ray_backend(), toy.Recorder())
-    patch.undo()
-    assert list(Path(store.root, "tune").iterdir())
     with pytest.raises(BuildFailed, match="when it was tried before"):  # a trial keeps it, as any worker does
         runner.build({"x": mended}, store, ray_backend(), toy.Recorder())
     object.__setattr__(mended, "config", toy.NumbersBody(3))

@@ -10,14 +10,18 @@ import pytest
 from ray import tune
 
 from raylab.cluster import checkpoint
+from raylab.engine.store import Store
 
-STATE_BYTES = b"weights and what the optimizer remembers"
+STATE_BYTES = b"weights\nand what the optimizer remembers"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where Tune has put a checkpoint away, and gives it back from."""
-    away = tmp_path / "checkpoint_000000"
+@pytest.fixture(params=["in the store", "by Tune"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Path]:
+    """How a state is read, and the file that it was written to."""
+    store, away = Store(str(tmp_path)), tmp_path / "checkpoint_000000"
+    if request.param == "in the store":
+        checkpoint.keep(store, f"{store.root}/state", STATE_BYTES)
+        return (lambda: checkpoint.kept(store, f"{store.root}/state")), tmp_path / "state"
 
     def report(numbers: dict[str, Any], checkpoint: tune.Checkpoint) -> None:
         del numbers
@@ -26,28 +30,32 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(tune, "report", report)
     monkeypatch.setattr(tune, "get_checkpoint", lambda: tune.Checkpoint.from_directory(str(away)))
-    checkpoint.keep({"epoch": 1}, STATE_BYTES)
-    return away
+    checkpoint.hand_on({"epoch": 1}, STATE_BYTES)
+    return checkpoint.handed_on, away / checkpoint.STATE
 
 
-def test_a_state_comes_back_as_it_was_kept(folder: Path) -> None:
-    assert checkpoint.kept() == STATE_BYTES
-    assert {path.name for path in folder.iterdir()} == {checkpoint.STATE, checkpoint.SUM}
+def test_a_state_comes_back_as_it_was_kept(place: tuple[Any, Path]) -> None:
+    read, _ = place
+    assert read() == STATE_BYTES
 
 
-def test_a_state_of_an_older_raylab_has_no_sum_and_is_taken(folder: Path) -> None:
-    (folder / checkpoint.SUM).unlink()
-    assert checkpoint.kept() == STATE_BYTES
-
-
-@pytest.mark.parametrize("damage", ["a changed byte", "an end that is cut off", "a file that is gone"])
+@pytest.mark.parametrize("damage", ["a changed byte", "an end that is cut off", "nothing left", "another sum"])
 def test_a_damaged_state_is_told_and_the_training_begins_again(
-    damage: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, place: tuple[Any, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = folder / checkpoint.STATE
-    if damage == "a file that is gone":
-        path.unlink()
-    else:
-        path.write_bytes(STATE_BYTES[:-1] + (b"R" if damage == "a changed byte" else b""))
-    assert checkpoint.kept() is None
+    read, path = place
+    data = path.read_bytes()
+    damaged = {
+        "a changed byte": data[:-1] + b"R",
+        "an end that is cut off": data[:-1],
+        "nothing left": b"",
+        "another sum": b"\xff" + data[1:],
+    }
+    path.write_bytes(damaged[damage])
+    assert read() is None
     assert "not the state that was kept; this training begins again" in capsys.readouterr().err
+
+
+def test_who_kept_nothing_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoint.kept(Store(str(tmp_path)), f"{tmp_path}/state") is None
+    assert capsys.readouterr().err == ""

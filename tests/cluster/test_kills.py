@@ -17,7 +17,6 @@ import pytest
 import sets
 import toy
 
-from raylab.cluster.sweep import TASKS
 from raylab.engine import runner
 from raylab.engine.artifact import MANIFEST
 from raylab.engine.runner import InlineBackend
@@ -153,7 +152,7 @@ def test_a_task_goes_on_from_its_last_checkpoint_when_its_process_ends(tmp_path:
     assert built["x"].metrics["resumed_at"] >= 5
     assert len(taken) <= 14  # one step of the dead process, and perhaps one that was not yet kept
     assert store.names(f"{store.root}/tune") == []
-    assert not list((tmp_path / "store").rglob(TASKS))
+    assert not Path(store.state_of(stage)).exists()
 
 
 @pytest.mark.slow
@@ -162,8 +161,6 @@ def test_a_task_goes_on_from_its_last_checkpoint_when_the_driver_ends(tmp_path: 
     hold.write_text("8")
     driver = start_driver(folder, 1, str(tmp_path))
     wait_for(lambda: steps.exists() and len(steps.read_text().split()) >= 7)
-    seen = time.time_ns()
-    wait_for(lambda: any(path.stat().st_mtime_ns > seen for path in (folder / "tune").rglob("experiment_state-*.json")))
     (trial,) = (process for process, line in family(psutil.Process(driver.pid)) if "1 counting artifact" in line)
     driver.send_signal(signal.SIGKILL)
     driver.wait()

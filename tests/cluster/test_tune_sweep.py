@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import sweeps
-from ray import tune
+from ray import cloudpickle
 from ray.tune.experiment import Trial
 from test_kills import wait_for
 
 from raylab.cluster.optuna_search import Proposed
-from raylab.cluster.tune_sweep import _scheduler, folder_of
+from raylab.cluster.tune_sweep import TrialStates, _scheduler, folder_of
 from raylab.engine import runner
 from raylab.engine.progress import Progress
 from raylab.engine.runner import InlineBackend
@@ -137,12 +137,8 @@ def toys(count: int, **changes: Any) -> Search:
     )
 
 
-def trial(config: object) -> None:
-    """By this name Tune knows what it ran."""
-
-
 @pytest.mark.usefixtures("ray_cluster")
-def test_trials_that_raise_are_killed_or_have_nan_end_no_other_and_tunes_folder_can_be_restored(tmp_path: Path) -> None:
+def test_trials_that_raise_are_killed_or_have_nan_end_no_other(tmp_path: Path) -> None:
     store, ended, lines = Store(str(tmp_path / "store")), dict[int, Ended](), list[int]()
     one = toys(6, tensorboard=True)
     sweeps.ray().run_trials(
@@ -161,12 +157,8 @@ def test_trials_that_raise_are_killed_or_have_nan_end_no_other_and_tunes_folder_
     assert {number: ended[number].numbers["y"] for number in (0, 2, 4)} == {0: 0.0, 2: 2.0, 4: 4.0}
     assert sorted(lines) == [0, 2, 3, 4, 5]
 
-    folder = Path(folder_of(one, store))
-    restored = tune.Tuner.restore(str(folder), trainable=trial)
-    found = restored.get_results()
-    assert len(found) == 6
-    assert len(found.errors) == 1
-    assert list((folder / "trial-00004").glob("events.out.tfevents.*"))
+    assert list(Path(folder_of(one, store), "trial-00004").glob("events.out.tfevents.*"))
+    assert not list(Path(store.root, "sweeps").rglob("states/*"))
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -236,6 +228,45 @@ def test_the_site_says_what_a_trial_is_given_and_so_how_many_run_at_once(tmp_pat
         assert assigned["memory"] == 2**28
     most = max(sum(start <= moment < end for start, end, _ in spans) for moment, _, _ in spans)
     assert most <= 2  # of the four CPUs of the cluster; its two GPUs would do for four
+
+
+class Poison:
+    """A pickle that says when somebody reads it."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("scheduler", ["fifo", "pbt"])
+def test_a_search_goes_on_from_states_and_reads_no_pickle_of_the_store(tmp_path: Path, scheduler: str) -> None:
+    """As after a kill: two trials are on their way, and every file of Tune's is one that runs code."""
+    store, told, trace = Store(str(tmp_path / "store")), list[Ended](), tmp_path / "poisoned"
+    points = tuple({"x": x} for x in (1.0, 2.0, 9.0))
+    asked = Scheduler(name="pbt", interval=8) if scheduler == "pbt" else Scheduler()
+    one = toys(3, key="b" * 64, points=points, scheduler=asked)
+    states = TrialStates.of(one, store)
+    changed = {"x": 7.0} if scheduler == "pbt" else points[0]
+    states.write(0, changed, json.dumps([5.0] * 6).encode())
+    states.write(1, points[1], json.dumps([4.0] * 3).encode())
+    damaged = Path(states.path(1))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    folder = Path(folder_of(one, store))
+    poison = cloudpickle.dumps(Poison(trace))
+    for name in ("tuner.pkl", "trainable.pkl", "experiment_state-2026-12-01_00-00-00.json", "searcher-state-x.pkl"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(poison)
+    sweeps.ray(checkpoint_seconds=0).run_trials(one, sweeps.PopulationBody(), store, told.append, nothing)
+    histories = {ended.number: ended.numbers["history"] for ended in told}
+    assert sorted(ended.number for ended in told) == [0, 1, 2]
+    assert histories[0] == [5.0] * 6 + [changed["x"]] * 2
+    assert histories[1] == [2.0] * 8  # its state was cut: it began again
+    assert histories[2] == [9.0] * 8
+    assert not trace.exists()
+    assert not list(Path(states.folder).glob("*"))
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
