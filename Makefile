@@ -44,7 +44,7 @@ check: install
 
 # Every fault as often as docs/faults.md says; `make test` has each once or twice. FAULT="-k kill" for some of them.
 faults: install
-	mkdir -p .raylab
+	mkdir -p .raylab && rm -f .raylab/faults.csv
 	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults --timeout 900 $(FAULT)
 	$(BIN)/python tests/faults/table.py .raylab/faults.csv
 

@@ -126,7 +126,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder, fixtures = item.path.parent.name, getattr(item, "fixturenames", ())
         own, common = item.path.name in clusters, "ray_cluster" in fixtures
-        group = "common cluster" if common else "clusters" if own else folder if folder == "report" else item.path.name
+        group = (
+            "common cluster"
+            if common
+            else "clusters"
+            if own
+            else folder
+            if folder in ("faults", "report")
+            else item.path.name
+        )
         item.add_marker(pytest.mark.xdist_group(group))
         is_slow = own or common or folder in ("experiments", "faults", "sweep", "stages") or item.path.name in slow
         if is_slow:

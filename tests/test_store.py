@@ -206,6 +206,24 @@ def test_a_driver_that_tidies_takes_no_folder_from_another_that_writes(store: St
     assert len(written) == 200
 
 
+@pytest.mark.parametrize(("megabytes", "together"), [(0, 16), (20, 12), (200, 1), (1000, 1)])
+def test_requests_that_hold_much_are_sent_a_few_at_a_time(megabytes: int, together: int, store: Store) -> None:
+    """A driver that sums up a set of large shards held sixteen of them."""
+    running, most, lock = 0, 0, threading.Lock()
+
+    def ask(number: int) -> int:
+        nonlocal running, most
+        with lock:
+            running, most = running + 1, max(most, running + 1)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+        return number
+
+    assert store.at_once(ask, range(40), megabytes * 2**20) == list(range(40))
+    assert most <= together
+
+
 def test_where_one_request_fails_those_that_wait_are_not_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     sent, ending = list[int](), threading.Event()
 

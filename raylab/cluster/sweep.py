@@ -18,6 +18,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.trainable import LONGEST, trainable
+from raylab.engine.artifact import StoreError
 from raylab.engine.backend import OnOutcome, WorkOutcome
 from raylab.engine.identity import short
 from raylab.engine.progress import doing, shortened
@@ -139,7 +140,9 @@ def run_tasks(
 
 
 def _remove(store: Store, folder: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    # Another driver of the same plan removes it too, or still writes there: what is left is never believed without
+    # the store.
+    with contextlib.suppress(FileNotFoundError, StoreError):
         store.remove_folder(folder)
 
 

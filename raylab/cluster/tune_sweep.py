@@ -31,6 +31,7 @@ from raylab.cluster import checkpoint
 from raylab.cluster.connect import assigned_device
 from raylab.cluster.population import NUMBER, RETURNED, SynchronousPopulation
 from raylab.cluster.trainable import LONGEST, trainable
+from raylab.engine.artifact import StoreError
 from raylab.engine.files import told
 from raylab.engine.identity import short
 from raylab.engine.progress import shortened
@@ -227,7 +228,8 @@ def _remove_checkpoints(folder: str, store: Store) -> None:
         found = store.filesystem.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
     for info in found:
         if info.type == pafs.FileType.Directory and info.base_name.startswith("checkpoint_"):
-            store.remove_folder(info.path)
+            with contextlib.suppress(FileNotFoundError, StoreError):  # another driver of this search is at it too
+                store.remove_folder(info.path)
 
 
 def forget(search: Search, store: Store) -> None:

@@ -74,6 +74,11 @@ def is_of(part: Part, data: bytes) -> bool:
     return len(data) == part.bytes and hashlib.sha256(data).hexdigest() == part.sha256
 
 
+def heaviest(parts: Sequence[Part]) -> int:
+    """The bytes of the largest."""
+    return max((part.bytes for part in parts), default=0)
+
+
 def digest_of(parts: Sequence[Part]) -> str:
     """sha256 over the names and sha256s of the parts: equal digests, equal bytes."""
     return fingerprint_of_json([[part.name, part.sha256] for part in parts])
@@ -151,7 +156,7 @@ class Artifact:
             part, low, high = of
             return self._whole(part, without).slice(low, high - low)
 
-        pieces = self.store.at_once(piece, wanted)
+        pieces = self.store.at_once(piece, wanted, heaviest([part for part, _, _ in wanted]))
         if not pieces and tables:  # an empty range still has columns
             pieces.append(self._whole(tables[0], without).slice(0, 0))
         if not pieces:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from raylab.engine import manifest
-from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, is_of
+from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, heaviest, is_of
 from raylab.engine.files import UTF8, replace_file, rows_of_parquet, spelt_in_bytes, told
 from raylab.engine.identity import canonical, short
 from raylab.engine.sealed import seal, unseal
@@ -32,6 +32,7 @@ MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried f
 ATTEMPT = ".attempt-"
 FAILURE = "FAILURE.json"
 REQUESTS_AT_ONCE = 16
+BYTES_AT_ONCE = 2**28  # that those hold together, where one alone does not hold more
 TRIES = 5  # at a file whose folder goes away meanwhile
 
 Asked = TypeVar("Asked")
@@ -173,25 +174,34 @@ class Store:
     def shard(self, stage: Stage, index: int) -> Part | None:
         """The finished shard, or None where it must be computed: no sidecar, or one that is damaged or tells of another
         shard, or of other bytes or rows than are there."""
+        part = self._noted(stage, index)
+        return part if part is not None and self._is_there(stage, part) else None
+
+    def _noted(self, stage: Stage, index: int) -> Part | None:
+        """What the sidecar of a shard says; None where there is none that can be believed."""
+        sidecar = self.get(self._sidecar(stage, index))
         try:
-            sidecar = self.get(self._sidecar(stage, index))
-            if sidecar is None:
-                return None
-            part = Part.of_json(unseal(sidecar)[0])
-            data = self.get(f"{self.folder(stage)}/{shard_name(index)}")
-            if data is None or part.path != shard_name(index) or not is_of(part, data):
-                return None
-            return part if rows_of_parquet(data) == part.rows else None
+            part = None if sidecar is None else Part.of_json(unseal(sidecar)[0])
         except ValueError:
             return None
+        return part if part is not None and part.path == shard_name(index) else None
+
+    def _is_there(self, stage: Stage, part: Part) -> bool:
+        """Whether a part has the bytes and the rows that are said of it."""
+        data = self.get(f"{self.folder(stage)}/{part.path}")
+        try:
+            return data is not None and is_of(part, data) and rows_of_parquet(data) == part.rows
+        except ValueError:
+            return False
 
     def begin(self, stage: Stage) -> dict[int, Part]:
         """The finished shards of a stage. Starts at the others are forgotten: a new run is a new chance."""
         names = self.names(self._progress(stage))
         self.at_once(self.delete, [f"{self._progress(stage)}/{name}" for name in names if ATTEMPT in name])
-        indices = [int(found[1]) for name in names if (found := re.fullmatch(r"part-(\d+)\.parquet\.json", name))]
-        parts = self.at_once(lambda index: self.shard(stage, index), indices)
-        return {index: part for index, part in zip(indices, parts, strict=True) if part is not None}
+        indices = [index_of(name) for name in names if re.fullmatch(r"part-\d+\.parquet\.json", name)]
+        noted = [part for part in self.at_once(lambda index: self._noted(stage, index), indices) if part is not None]
+        there = self.at_once(lambda part: self._is_there(stage, part), noted, heaviest(noted))
+        return {index_of(part.path): part for part, is_there in zip(noted, there, strict=True) if is_there}
 
     def attempt(self, stage: Stage, index: int) -> int:
         """Note one more start at a shard and return its number, from 1: what ends its process every time is seen here,
@@ -294,11 +304,15 @@ class Store:
         with told(folder, "cannot be removed"):
             self.filesystem.delete_dir(folder)
 
-    def at_once(self, ask: Callable[[Asked], Answer], about: Sequence[Asked]) -> list[Answer]:
-        """The answers in order. Of a store that is far away thousands of them would take minutes one by one."""
-        if len(about) < 2:
+    def at_once(self, ask: Callable[[Asked], Answer], about: Sequence[Asked], each: int = 0) -> list[Answer]:
+        """The answers in order. Of a store that is far away thousands of them would take minutes one by one.
+
+        `each`: bytes that one request may hold; of large ones fewer are sent together.
+        """
+        together = min(REQUESTS_AT_ONCE, len(about), max(1, BYTES_AT_ONCE // max(each, 1)))
+        if together < 2:
             return [ask(one) for one in about]
-        with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, len(about))) as requests:
+        with ThreadPoolExecutor(together) as requests:
             return list(requests.map(ask, about))  # where one fails, those that wait are cancelled by it
 
     def names(self, folder: str) -> list[str]:
@@ -350,3 +364,8 @@ def _one_put(uri: str) -> str:
 
 def shard_name(index: int) -> str:
     return f"part-{index:05d}.parquet"
+
+
+def index_of(name: str) -> int:
+    """Of the shard whose part or sidecar has that name."""
+    return int(name.removeprefix("part-").partition(".")[0])

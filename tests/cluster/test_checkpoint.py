@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from ray import tune
 
-from raylab.cluster import checkpoint
+from raylab.cluster import checkpoint, sweep
+from raylab.engine.artifact import StoreError
 from raylab.engine.store import Store
 
 STATE_BYTES = b"weights\nand what the optimizer remembers"
@@ -59,3 +60,15 @@ def test_a_damaged_state_is_told_and_the_training_begins_again(
 def test_who_kept_nothing_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert checkpoint.kept(Store(str(tmp_path)), f"{tmp_path}/state") is None
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_tune_s_that_another_driver_writes_to_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two drivers of one plan share it: the first to end could not remove it, and failed with all its results."""
+
+    def refuse(_: Store, path: str) -> None:
+        raise StoreError(f"{path}: cannot be removed (Directory not empty)")
+
+    monkeypatch.setattr(Store, "remove_folder", refuse)
+    sweep._remove(Store(str(tmp_path)), f"{tmp_path}/tune/abc")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Job, Left
+from harness import Job, Left, Tell
 
 COLUMNS = ("fault", "moment", "what happened")
-
-Tell = Callable[[str, str, str], None]
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ WHOLE = os.environ.get("FAULTS") == "all"  # `make faults`
 PATIENCE = 240.0  # seconds that an undisturbed run is given on a busy machine
 
 
+Tell = Callable[[str, str, str], None]  # adds a line to the table: fault, moment, what happened
 whole = pytest.mark.skipif(not WHOLE, reason="of `make faults`")
 
 
@@ -80,9 +81,11 @@ def without_seconds(path: Path) -> str:
 
 
 def runs_of(database: Path) -> dict[str, list[str]]:
-    """States of the runs of every key in a database of MLflow."""
+    """States of the runs of every key in a database of MLflow; none where there is none."""
     found: dict[str, list[str]] = {}
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    if not database.exists():
+        return found
+    with contextlib.closing(sqlite3.connect(database)) as connection:
         rows = "SELECT t.value, r.status FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'raylab.key'"
         for key, status in connection.execute(f"{rows} WHERE r.lifecycle_stage = 'active'"):
             found.setdefault(key, []).append(status)
@@ -98,6 +101,7 @@ class Job:
     site: str = "backend: inline\nfree_gb: 0\n"
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()  # a program that starts it, such as taskset
+    program: Sequence[str] = ("-m", "raylab", "run")  # of Python
     cwd: Path | None = None
     name: str = "site"  # of the file of its site, where two drivers share a home
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -110,7 +114,7 @@ class Job:
         known = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV", "LANG") if name in os.environ}
         given = {
             **known,
-            "PYTHONPATH": f"{HERE / 'inside'}:{HERE.parent}:{ROOT}",
+            "PYTHONPATH": f"{HERE / 'inside'}:{HERE}:{HERE.parent}:{ROOT}",
             "RAYLAB_HOME": str(self.home),
             MARK: self.mark,
             "OMP_NUM_THREADS": "1",
@@ -118,7 +122,8 @@ class Job:
             "RAY_USAGE_STATS_ENABLED": "0",
             **self.environment,
         }
-        command = [*self.before, sys.executable, "-m", "raylab", "run", *self.words, "--site", str(site)]
+        command = [*self.before, sys.executable, *self.program, *self.words]
+        command += ["--site", str(site)] if self.site else []
         self.errors.write_bytes(b"")
         with self.errors.open("ab") as errors:
             return subprocess.Popen(
@@ -185,6 +190,11 @@ def finished_work(home: Path) -> dict[Path, int]:
     store = home / "store"
     parts = [path.parent.parent / path.name.removesuffix(".json") for path in store.glob("*/*/progress/part-*.json")]
     return {path: path.stat().st_mtime_ns for path in (*store.glob(f"*/*/{MANIFEST}"), *parts)}
+
+
+def is_as_it_was(done: Mapping[Path, int]) -> bool:
+    """Whether nothing of finished work was written again."""
+    return all(path.stat().st_mtime_ns == written for path, written in done.items())
 
 
 def unfinished_files(folder: Path) -> list[str]:

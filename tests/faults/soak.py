@@ -1,11 +1,12 @@
 """An hour of studies and sweeps on Ray with random kills: `make soak MINUTES=60`.
 
     python tests/faults/soak.py MINUTES FOLDER [SEED]
+    python tests/faults/soak.py --draw CSV SVG
 
 One driver goes from study to study in one process, each of a seed of its own, on one Ray that it has started. Every
 20 s or so a process of its own is killed: mostly an actor or a trial, at times the driver, which is then started again.
-Memory, file descriptors, threads and temporary files are written down all the time (FOLDER/soak.csv), and at the end
-some studies are built again, undisturbed and without Ray, to compare every digest (FOLDER/soak.json).
+Memory, file descriptors, threads and temporary files are written down all the time (FOLDER/soak.csv, soak.svg), and at
+the end some studies are built again, undisturbed and without Ray, to compare every digest (FOLDER/soak.json).
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ import psutil
 from harness import MARK, STUDY, Job, Left, unfinished_files
 
 from raylab.engine import provenance
+from raylab.report.drawing import calm
+from raylab.report.later import Figure
+from raylab.report.picture import COLOURS, INK, Picture, style
 
 SITE = (
     "backend: ray\ncpus: 1\nfree_gb: 0\nactors: {max: 1, gpus: 0, shards_per_task: 1}\n"
@@ -259,12 +263,46 @@ def verify(folder: Path, draws: random.Random, kills: Counter[str], seconds: flo
         "compared digests": len(expected.digests), "compared tables": len(expected.tables), "different": wrong,
         "runs of MLflow": len(kept.runs), "runs twice or unfinished": doubled,
     }  # fmt: skip
+    draw(folder / "soak.csv", folder / "soak.svg")
     (folder / "soak.json").write_text(json.dumps(told, indent=1))
     print(json.dumps(told, indent=1))
+
+
+PANELS = {
+    "Memory, MB": ("driver_mb", "all_mb"),
+    "File descriptors": ("driver_descriptors", "all_descriptors"),
+    "Threads": ("driver_threads", "all_threads"),
+    "Temporary files": ("temporary_files",),
+}
+LOOKS = {"driver": (COLOURS[0], "driver"), "all": (COLOURS[1], "driver, Ray and its workers"), "temporary": (INK, "")}
+
+
+def draw(table: Path, path: Path) -> None:
+    """What was watched, over the minutes; where a driver ends and the next begins the lines are broken."""
+    with table.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    with style():
+        figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+        for axes, (title, names) in zip(figure.subplots(4, 1, sharex=True), PANELS.items(), strict=True):
+            for name in names:
+                colour, label = LOOKS[name.partition("_")[0]]
+                for driver in sorted({row["driver"] for row in rows}):
+                    life = [row for row in rows if row["driver"] == driver]
+                    minutes, values = [row["seconds"] / 60 for row in life], [row[name] for row in life]
+                    axes.plot(minutes, values, color=colour, linewidth=1, label=label if driver == 0 else None)
+            axes.set_title(title)
+            axes.set_ylim(bottom=0)
+            calm(axes)
+        axes.set_ylim(0, 10)
+        axes.set_xlabel("minutes")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    path.write_bytes(Picture(path.stem, figure, "", "").svg)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--drive":
         drive(Path(sys.argv[2]))
+    elif sys.argv[1] == "--draw":
+        draw(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
         soak(float(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from conftest import Tell
-from harness import Job, Left, ended, times, whole
+from harness import Job, Left, Tell, ended, times, whole
 
 from raylab.engine import runner
 from raylab.engine.artifact import MANIFEST, StoreError

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from conftest import Tell
-from harness import Job, Left, ended, times, wait_for, whole
+from harness import Job, Left, Tell, ended, times, wait_for, whole
 
 from raylab.engine import runner
 from raylab.engine.backend import WorkOutcome

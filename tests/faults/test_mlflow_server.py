@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Tell
 from faulty_proxy import proxy
-from harness import Job, Left, ended, wait_for, whole
+from harness import Job, Left, Tell, ended, wait_for, whole
 
 
 class Server:

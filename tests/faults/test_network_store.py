@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import toy
-from conftest import Tell
 from faulty_proxy import proxy
-from harness import WHOLE, times
+from harness import WHOLE, Tell, times
 from moto.server import ThreadedMotoServer
 
 from raylab.engine import runner
