@@ -110,7 +110,7 @@ class Construction:
         return partial(perturbed, self, network, ensemble, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        return summarise(self, artifact.without_images())
+        return summarise(self.aim, artifact.without_images())
 
 
 def perturbed(
@@ -154,16 +154,16 @@ def perturbed(
     }
 
 
-def summarise(c: Construction, rows: Batch) -> Metrics:
+def summarise(aim: Aim, rows: Batch) -> Metrics:
     """Success: the source says the target, of the `n` examples whose target is another class than their own.
 
     Own: it says their class, of all.  Untargeted: it errs, of all.
     """
     hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
     attacked = rows["label"] != rows["source_label"]
-    if c.aim in ("own", "untargeted"):
+    if aim in ("own", "untargeted"):
         attacked = np.ones_like(hit)
-    if c.aim == "untargeted":
+    if aim == "untargeted":
         hit, other = ~hit, ~other
     return {
         "rows": len(hit),

@@ -20,7 +20,7 @@ from raylab.report.features import calls
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
+from raylab.report.read import ByRow, CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import norm_label
 from raylab.stages.dataset import SeeFarData
 
@@ -105,6 +105,9 @@ class Matrix(Findings[TransferMatrix, Cell]):
     robustness: Mapping[str, Mapping[float, PerSeed]]  # robust accuracy of the independent networks, where asked
     warnings: Mapping[str, tuple[str, ...]]  # why those may be too high
     neighbours_clean: PerSeed  # the 1-NN check's own accuracy, leave one out
+    # On further test images: by the cell of seed 0 on the test images, accuracy by the name of the others.
+    further: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)
+    metrics: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)  # of one's own, by cell and name
 
     @property
     def title(self) -> str:
@@ -132,7 +135,7 @@ class Matrix(Findings[TransferMatrix, Cell]):
     @cached_property
     def correlations(self) -> Mapping[str, Mapping[str, Correlation]]:
         """By kind, of targeted transfer with the student's accuracy over pairs and seeds: the views of `correlate`."""
-        return {kind: _correlations(self.of(kind)) for kind in self.config.kinds}
+        return {kind: _correlations(self.of(kind)) for kind in self.config.every_kind}
 
     @property
     def correlated(self) -> Mapping[str, Mapping[str, Correlation]]:
@@ -159,13 +162,13 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
     c = built.config
     start = begun(built)
     reader = _Numbers(built, 1 / len(start[2]))
-    sets = {(source, kind): reader.of_set(source, kind) for kind in c.kinds for source in c.sources}
+    sets = {(source, kind): reader.of_set(source, kind) for kind in c.every_kind for source in c.sources}
     independent = {target: Cell("robustness", 0, target=target) for target in c.targets}
     return Matrix(
         *start,
         tuple(
             reader.row(source, target, kind, sets[source, kind])
-            for kind in c.kinds
+            for kind in c.every_kind
             for source in c.sources
             for target in c.targets
         ),
@@ -174,6 +177,8 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
         {target: reader.by_radius(cell) for target, cell in independent.items()},
         {target: reader.warned(cell) for target, cell in independent.items()},
         reader.hit(Cell("neighbours", 0), "says_original"),
+        reader.beside("further", lambda rows: rows["correct"].astype(np.bool_)),
+        reader.beside("metric", lambda rows: rows["value"]),
     )
 
 
@@ -181,7 +186,7 @@ class _Numbers(CellReader[Cell]):
     """Of one matrix."""
 
     def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:
-        super().__init__(built.artifacts, built.config.seeds, built.config.data.images_of)
+        super().__init__(built.artifacts, built.config.seeds, built.config.images_of)
         self.config, self.chance, self.planned = built.config, chance, set(built.planned)
 
     def asked(self, cell: Cell) -> bool:
@@ -210,6 +215,17 @@ class _Numbers(CellReader[Cell]):
             **of_set,
         )
 
+    def beside(self, role: str, value: ByRow) -> Mapping[Cell, Mapping[str, PerSeed]]:
+        """By the cell of a test, its accuracy ("test"), and what cells of a role beside it say: means of a value of
+        each example."""
+        found: dict[Cell, dict[str, PerSeed]] = {}
+        for cell in (cell._replace(seed=0) for cell in self.planned if cell.role == role):
+            tested = "student" if cell.kind else "source" if cell.source else "standard"
+            place = cell._replace(role=tested, on="")
+            of = found.setdefault(place, {"test": self.right(place)})
+            of[cell.on] = self.rows(cell, value, split=cell.on if role == "further" else "test")
+        return found
+
     def of_set(self, source: str, kind: str) -> dict[str, Any]:
         """What belongs to a set whoever learns from it."""
         place = Cell("set", 0, source, "", kind)
@@ -234,7 +250,7 @@ class _Numbers(CellReader[Cell]):
 
     def control(self, name: str, place: Cell) -> Cell:
         """The student of a control; that of unperturbed images has no source, unless only some examples are kept."""
-        no_source = name == "unperturbed" and self.config.keep == "all"
+        no_source = name == "unperturbed" and self.config.keep == "all" and place.kind in self.config.kinds
         return place._replace(control=name, source="" if no_source else place.source)
 
     def robust_network(self, student: Cell) -> RobustNetwork:
