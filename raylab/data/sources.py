@@ -16,6 +16,7 @@ from raylab.data.cifar import CIFAR100, Cifar10, lossless_subset
 from raylab.data.cifar_shifted import Cifar10_1, Cifar10C
 from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
+from raylab.data.exported import ExportedSet
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.npz import Npz
@@ -94,6 +95,12 @@ SOURCES: Mapping[str, Source] = {
         Npz,
         ("folder", "class_names", "mean", "std", TEST_ONLY),
         files="train.npz (or train/set.npz) and test.npz",
+        own_classes=True,
+    ),
+    "exported": Source(
+        ExportedSet,
+        ("format", "folder", "class_names", "mean", "std", TEST_ONLY),
+        files="train and test, as `raylab store export --format ... --to` writes each",
         own_classes=True,
     ),
     "own": Source(Own, ("function", "arguments", "class_names", "mean", "std"), own_classes=True),

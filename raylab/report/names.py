@@ -17,6 +17,7 @@ NAMES = {
     "restricted_imagenet": "Restricted ImageNet",
     "parquet": "Parquet images",
     "npz": "NumPy arrays",
+    "exported": "Exported set",
     "own": "Own images",
     "image_folder": "Image folder",
 }

@@ -202,6 +202,14 @@ class NpzData(_ArrayData):
     folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
 
 
+class ExportedData(_ArrayData):
+    """Sets that were exported as Parquet or WebDataset, every bit of their float32 images."""
+
+    name: Literal["exported"]  # which data
+    format: Literal["huggingface", "webdataset"]  # as `raylab store export --format` was told
+    folder: str | None = Field(default=None, exclude=True)  # folder that holds `train` and `test`, below the root
+
+
 class OwnData(_ArrayData):
     """Whatever a function of one's own gives."""
 
@@ -233,6 +241,7 @@ DataConfig = Annotated[
     | RestrictedImageNetData
     | ParquetData
     | NpzData
+    | ExportedData
     | OwnData
     | FolderData,
     Field(discriminator="name"),

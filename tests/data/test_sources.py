@@ -34,6 +34,7 @@ def test_every_source_that_was_promised_is_there() -> None:
         "restricted_imagenet",
         "parquet",
         "npz",
+        "exported",
         "own",
         "image_folder",
     }
