@@ -77,6 +77,10 @@ class CellReader(Generic[CellT]):
         """Accuracy of an evaluation."""
         return self.share(cell, lambda rows: rows["correct"])
 
+    def further(self, cell: CellT) -> PerSeed:
+        """Accuracy of an evaluation on the further test images that the cell names (`on`)."""
+        return self.share(cell, lambda rows: rows["correct"], split=cell.on)
+
     def hit(self, cell: CellT, metric: str, aim: str = "", split: Split = "train") -> PerSeed:
         """A metric of `hits.HITS`, such as the success of an attack on the images of a set."""
         return PerSeed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from raylab.config import Config
@@ -23,3 +25,9 @@ class FurtherTest(Config):
             return open_test(self.data, seed, self.classes, known)
         except ValueError as error:
             raise type(error)(f"evaluate_on.{name}: {error}") from error
+
+
+def images_of(data: DataConfig, further: Mapping[str, FurtherTest] | None, seed: int, split: str) -> str:
+    """As `data.images_of`; `split` may name further test images."""
+    asked = (further or {}).get(split)
+    return (data if asked is None else asked.data).images_of(seed, split)

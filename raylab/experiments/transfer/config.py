@@ -143,11 +143,6 @@ class TransferMatrix(Config):
         """Of constructed sets, those of one's own last."""
         return (*self.kinds, *(self.constructions or ()))
 
-    def images_of(self, seed: int, split: str = "test") -> str:
-        """As of the data; `split` may name further test images."""
-        further = (self.evaluate_on or {}).get(split)
-        return self.data.images_of(seed, split) if further is None else further.data.images_of(seed, split)
-
     @model_validator(mode="after")
     def _check(self) -> TransferMatrix:
         check_networks(self)

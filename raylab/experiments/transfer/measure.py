@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from raylab.report.features import calls
 from raylab.report.names import NAMES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import ByRow, CellReader, Columns, Findings, begun, in_todays_words
+from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import norm_label
 from raylab.stages.dataset import SeeFarData
+from raylab.stages.further import images_of
 
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it
@@ -177,8 +178,8 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
         {target: reader.by_radius(cell) for target, cell in independent.items()},
         {target: reader.warned(cell) for target, cell in independent.items()},
         reader.hit(Cell("neighbours", 0), "says_original"),
-        reader.beside("further", lambda rows: rows["correct"].astype(np.bool_)),
-        reader.beside("metric", lambda rows: rows["value"]),
+        reader.beside("further"),
+        reader.beside("metric"),
     )
 
 
@@ -186,7 +187,8 @@ class _Numbers(CellReader[Cell]):
     """Of one matrix."""
 
     def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:
-        super().__init__(built.artifacts, built.config.seeds, built.config.images_of)
+        c = built.config
+        super().__init__(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
         self.config, self.chance, self.planned = built.config, chance, set(built.planned)
 
     def asked(self, cell: Cell) -> bool:
@@ -215,15 +217,14 @@ class _Numbers(CellReader[Cell]):
             **of_set,
         )
 
-    def beside(self, role: str, value: ByRow) -> Mapping[Cell, Mapping[str, PerSeed]]:
-        """By the cell of a test, its accuracy ("test"), and what cells of a role beside it say: means of a value of
-        each example."""
+    def beside(self, role: str) -> Mapping[Cell, Mapping[str, PerSeed]]:
+        """By the cell of a test, its accuracy ("test"), and what the cells of a role say that stand beside it."""
         found: dict[Cell, dict[str, PerSeed]] = {}
         for cell in (cell._replace(seed=0) for cell in self.planned if cell.role == role):
             tested = "student" if cell.kind else "source" if cell.source else "standard"
             place = cell._replace(role=tested, on="")
             of = found.setdefault(place, {"test": self.right(place)})
-            of[cell.on] = self.rows(cell, value, split=cell.on if role == "further" else "test")
+            of[cell.on] = self.further(cell) if role == "further" else self.rows(cell, lambda rows: rows["value"])
         return found
 
     def of_set(self, source: str, kind: str) -> dict[str, Any]:

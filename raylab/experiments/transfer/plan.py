@@ -97,19 +97,15 @@ class _SeedPlan:
             for source in _among(c.sources, c.controls.sources):
                 yield from self._control(source, control)
 
-    def further(self, tested: Mapping[Cell, Stage]) -> Iterator[tuple[Cell, Stage]]:
+    def further(self, cells: Mapping[Cell, Stage]) -> Iterator[tuple[Cell, Stage]]:
         """Whatever was tested, on the other test images, and by the measures of one's own."""
-        for name, asked in (self.config.evaluate_on or {}).items():
-            images, rows = asked.open(name, self.bench.data, self.seed)
+        c, tested = self.config, {cell: stage for cell, stage in cells.items() if cell.role in TESTED}
+        for cell, name, judged in self.bench.on_further(c.evaluate_on, tested):
+            yield cell._replace(role="further", on=name), judged
+        for name, metric in (c.metrics or {}).items():
             for cell, stage in tested.items():
-                if cell.role in TESTED:
-                    judged = self.bench.on(stage.inputs["model"], images, f"{stage.name} on {name}", rows)
-                    yield cell._replace(role="further", on=name), judged
-        for name, metric in (self.config.metrics or {}).items():
-            for cell, stage in tested.items():
-                if cell.role in TESTED:
-                    measured = self.bench.own_metric(metric, stage.inputs["model"], f"{name}: {stage.name}")
-                    yield cell._replace(role="metric", on=name), measured
+                measured = self.bench.own_metric(metric, stage.inputs["model"], f"{name}: {stage.name}")
+                yield cell._replace(role="metric", on=name), measured
 
     def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
         """Clean images with the labels of a set, and where only some examples of a set are kept, the same of them: an
