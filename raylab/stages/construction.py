@@ -37,7 +37,7 @@ LAST_SHARE, MOMENTUM = 0.02, 1.0 - WEIGHT  # of a cosine schedule: the last step
 class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
-    norm: BallName = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball: l2, linf, or module:object of one's own
     eps: Radius = 1.0  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=100_000)] = 20  # steps of gradient descent
     # Length of a step; None: 2.5 eps / steps. Of the cosine schedule that of the first step; None: eps.
