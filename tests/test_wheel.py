@@ -55,5 +55,5 @@ def test_the_command_of_the_wheel_runs_the_tiny_matrix_from_another_directory(bi
     shown = ran(binaries, tmp_path, "raylab", "run", "transfer_matrix", "tiny.yaml", "--site", "inline")
     assert "Accuracy of students" in shown
     assert (tmp_path / "home" / "reports" / "transfer_matrix.html").is_file()
-    listed = ran(binaries, tmp_path, "raylab", "ls")
+    listed = ran(binaries, tmp_path, "raylab", "store", "ls")
     assert "tiny" in listed

@@ -88,7 +88,7 @@ class Cifar10_1(_Shifted):  # noqa: N801 - its name
 class Cifar10C(_Shifted):
     """`<root>/<folder>/fog.npy` and `labels.npy`, of the five severities one after the other; ids are CIFAR-10's."""
 
-    corruption: str
+    corruption: str = "gaussian_noise"
     severity: int = 5
     folder: str = "CIFAR-10-C"  # as the archive unpacks
     train: Cifar10 = field(default_factory=Cifar10)

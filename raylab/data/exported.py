@@ -73,7 +73,7 @@ READERS: Mapping[str, Callable[[Path], dict[str, NDArray[Any]]]] = {
 class ExportedSet:
     """`<root>/<folder>/train` and `test`, each as `raylab store export` wrote it; ids are those of the set."""
 
-    format: str
+    format: str = "huggingface"
     folder: str = ""
     class_names: tuple[str, ...] | None = None
     mean: float | tuple[float, ...] = 0.5
