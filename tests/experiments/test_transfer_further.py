@@ -19,7 +19,7 @@ from raylab.experiments.transfer.report import conditions, report
 from raylab.report.files import files
 from raylab.report.terminal import as_text
 from raylab.stages.data_config import DigitsData, NpzData
-from raylab.stages.dataset import MappedData, open_data
+from raylab.stages.dataset import _MappedData, open_data
 from raylab.stages.further import FurtherTest
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -104,10 +104,10 @@ def test_classes_of_the_same_names_meet_whatever_their_order(tmp_path: Path) -> 
     np.savez(tmp_path / "test.npz", image=TEST.images, label=9 - TEST.labels)
     names = tuple(str(number) for number in range(9, -1, -1))
     stage = opened(FurtherTest(data=NpzData(name="npz", root=str(tmp_path), class_names=names)))
-    assert isinstance(stage.config, MappedData)
+    assert isinstance(stage.config, _MappedData)
     assert stage.config.labels == tuple(range(9, -1, -1))
     np.savez(tmp_path / "test.npz", image=TEST.images, label=TEST.labels)
-    assert not isinstance(opened(FurtherTest(data=NpzData(name="npz", root=str(tmp_path)))).config, MappedData)
+    assert not isinstance(opened(FurtherTest(data=NpzData(name="npz", root=str(tmp_path)))).config, _MappedData)
 
 
 def test_test_images_alone_are_enough_in_every_layout_of_ones_own(tmp_path: Path) -> None:
