@@ -42,6 +42,7 @@ def made(
     """Everything that the artifacts of a study say about their making."""
     artifacts = list({a.key: a for a in cells.values()}.values())
     origins = [_origin(a) for a in artifacts]
+    kinds = sorted({str(a.manifest["kind"]) for a in artifacts})
     times = sorted(str(o["finished"]) for o in origins if o.get("finished"))
     newest = newest_provenance(cells.values())
     listed = {a.key: a for role in sets for cell, a in cells.items() if cell.role == role}
@@ -53,7 +54,7 @@ def made(
         str(newest.get("argv", "")),
         times[0] if times else "",
         times[-1] if times else "",
-        tuple(_work(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in _kinds(artifacts)),
+        tuple(_work(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in kinds),
         tuple(listed.values()),
     )
 
@@ -66,10 +67,6 @@ def newest_provenance(artifacts: Iterable[Artifact]) -> Mapping[str, Any]:
 
 def _origin(artifact: Artifact) -> Mapping[str, Any]:
     return dict(artifact.manifest["provenance"])
-
-
-def _kinds(artifacts: list[Artifact]) -> list[str]:
-    return sorted({str(a.manifest["kind"]) for a in artifacts})
 
 
 def _work(kind: str, artifacts: list[Artifact]) -> Work:

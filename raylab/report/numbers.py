@@ -29,6 +29,11 @@ def percent(estimate: Estimate) -> str:
     return ABSENT if math.isnan(estimate.mean) else f"{number(estimate)} %"
 
 
+def points(difference: Estimate) -> str:
+    """9.3 ± 1.2 points"""
+    return f"{number(difference)} points"
+
+
 def span(estimates: Iterable[Estimate]) -> str:
     """The smallest to the largest mean: 75–92 %."""
     means = [e.mean for e in estimates if not math.isnan(e.mean)]

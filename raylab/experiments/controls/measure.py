@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from raylab.core.construct import Kind
 from raylab.engine.study import Built
@@ -13,7 +12,7 @@ from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.experiments.controls.plan import Cell
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
+from raylab.report.read import CellReader, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import named, radius
 
 SUCCESS, TRANSFER = 0.95, 0.05  # bugs: at least, at most (Nakkiran: 98.6 and 0.8 %)
@@ -104,7 +103,7 @@ class MeasuredControls(Findings[ControlStudy, Cell]):
 
     def share(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> PerSeed:
         """Share of the test images of which a column of the answers is true."""
-        return self.reader.share(Cell(role, 0, of, kind, eps), partial(_column, column))
+        return self.reader.share(Cell(role, 0, of, kind, eps), lambda rows: rows[column])
 
     def success(self, of: str, eps: float = 0.0) -> PerSeed:
         """Attack success rate of a next-class set on its source: of the training images that are attacked."""
@@ -278,7 +277,3 @@ def _robust(found: MeasuredControls, eps: float) -> Control:
         ),
         eps,
     )
-
-
-def _column(name: str, rows: Columns) -> Any:
-    return rows[name]

@@ -6,7 +6,7 @@ from raylab.experiments.poison.measure import LABELS, Key, Poisons, trigger_labe
 from raylab.experiments.poison.plan import CLEAN, Defence
 from raylab.report.blocks import Verdict
 from raylab.report.claims import not_built, one_seed
-from raylab.report.numbers import number, percent
+from raylab.report.numbers import percent, points
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import in_brief
 from raylab.report.values import Badge
@@ -66,16 +66,16 @@ def of_poison(found: Poisons, of: str) -> Verdict:
         return Verdict(name, Badge("warn", "training failed"), said)
     cost = ""
     if (less := robustness_lost(found, of)).is_above():  # accuracy is not what adversarial training is for
-        cost = f" Adversarial training on it has {_points(less)} less robust accuracy than on clean data."
+        cost = f" Adversarial training on it has {points(less.mean)} less robust accuracy than on clean data."
     if not loss.is_above():
-        said = f"{numbers}. {_points(loss)} lost: that it harms is not shown.{cost}"
+        said = f"{numbers}. {points(loss.mean)} lost: that it harms is not shown.{cost}"
         return Verdict(name, Badge("open", "no harm shown"), said)
-    what = f"{numbers}. The poison takes {_points(loss)}; adversarial training is {_points(gain)} above that"
+    what = f"{numbers}. The poison takes {points(loss.mean)}; adversarial training is {points(gain.mean)} above that"
     if not gain.is_above():
         return Verdict(name, Badge("warn", "harms, not undone"), f"{what}, which may be chance.{cost}")
     if paid.mean.mean <= LEFT * loss.mean.mean:
         return Verdict(name, Badge("good", "harms, undone"), f"{what}.{cost}")
-    return Verdict(name, Badge("warn", "harms, partly undone"), f"{what}, and loses {_points(paid)} itself.{cost}")
+    return Verdict(name, Badge("warn", "harms, partly undone"), f"{what}, and loses {points(paid.mean)} itself.{cost}")
 
 
 def of_trigger(found: Poisons, way: str, eps: float) -> Verdict:
@@ -112,7 +112,3 @@ def of_trigger(found: Poisons, way: str, eps: float) -> Verdict:
 
 def _percent(one: PerSeed) -> str:
     return percent(one.mean)
-
-
-def _points(difference: PerSeed) -> str:
-    return f"{number(difference.mean)} points"

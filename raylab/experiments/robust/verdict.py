@@ -8,7 +8,7 @@ from raylab.experiments.robust.measure import AGAINST, LABELS, Caution, Layers, 
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, not_built, one_seed
-from raylab.report.numbers import number, percent, share
+from raylab.report.numbers import percent, points, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import in_brief
 from raylab.report.values import Badge, Plain, shown
@@ -60,7 +60,7 @@ def verdict(found: RobustSets, student: str) -> Verdict:
     if failed := _not_above(found, student, above):
         return Verdict(student, Badge("warn", failed[0]), f"{numbers}. {failed[1]}")
     missing = [LABELS[of] for of in AGAINST if of not in above]
-    more = _and([f"{_points(above[of])} above {LABELS[of]}" for of in AGAINST if of in above])
+    more = _and([f"{points(above[of].mean)} above {LABELS[of]}" for of in AGAINST if of in above])
     unasked = f" {_and(missing)} {'was' if len(missing) == 1 else 'were'} not run." if missing else ""
     # Whether it took a network at all: where robust features are the low frequencies, a blur keeps them too.
     blur = f" A blur of D gives {_robust(found, 'blurred', student)}." if "blurred" in above else ""
@@ -93,7 +93,7 @@ def _not_above(found: RobustSets, student: str, above: dict[str, PerSeed]) -> tu
     """The words and sentence of the comparisons that the student of D_R does not win, if there are any."""
     failed = [of for of in AGAINST if of in above and not above[of].is_above()]
     if failed and failed != ["filtered"]:
-        listed = _and([f"{LABELS[of]} ({_points(above[of])})" for of in failed])
+        listed = _and([f"{LABELS[of]} ({points(above[of].mean)})" for of in failed])
         return "not shown", f"That robustness came with the data is not shown: it is not above {listed}."
     for of, words, what in (
         ("filtered", "no more than spectrum", "with the spectrum of D_R, which knows nothing else of a network,"),
@@ -103,7 +103,7 @@ def _not_above(found: RobustSets, student: str, above: dict[str, PerSeed]) -> tu
             comma = "" if of == "filtered" else ","
             return words, (
                 f"But that of D{comma} {what} has {_robust(found, of, student)}: D_R is not shown to add to that "
-                f"({_points(above[of])})."
+                f"({points(above[of].mean)})."
             )
     return None
 
@@ -138,10 +138,6 @@ def _first(cautions: Sequence[Caution]) -> str:
     """The first sentence, and how many more there are."""
     more = f" (and {len(cautions) - 1} more like it)" if len(cautions) > 1 else ""
     return in_brief(cautions[0].text).rstrip(".") + more
-
-
-def _points(difference: PerSeed) -> str:
-    return f"{number(difference.mean)} points"
 
 
 def _and(words: Sequence[str]) -> str:

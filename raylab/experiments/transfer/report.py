@@ -10,7 +10,7 @@ from raylab.experiments.transfer.limits import limits
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
 from raylab.experiments.transfer.plan import TESTED, Cell
 from raylab.experiments.transfer.verdict import NEIGHBOURS_TRUSTED, answer, of_robust_source, truth, verdict
-from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each, note
+from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, heat_map
 from raylab.report.drawing import over
 from raylab.report.numbers import percent, share, span
@@ -86,7 +86,8 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
     yield from note(found.note)
     yield from _warnings(found)
     for kind in kinds:
-        yield Verdicts(_caption(found, kind), tuple(_judged(found, kind)), "Source → student")
+        verdicts = tuple(verdict(row, found.neighbours_clean) for row in found.of(kind))
+        yield Verdicts(_caption(found, kind), verdicts, "Source → student")
     yield Text("What this size can show", tuple(limits(found)), "aside")
     yield Text("Learning", look="heading")
     yield Figures((*(_accuracies(found, kind) for kind in kinds), _transfer_map(found)))
@@ -130,10 +131,6 @@ def _controls(found: Matrix, first: str) -> Iterator[Block]:
         trusted = clean.mean.mean >= NEIGHBOURS_TRUSTED
         doubt = "" if trusted else f"; below {share(NEIGHBOURS_TRUSTED, 0)} % nothing is concluded from it"
         yield Text(f"The 1-nearest-neighbour check is right on {percent(clean.mean)} of the clean images{doubt}.")
-
-
-def _judged(found: Matrix, kind: str) -> Iterator[Verdict]:
-    return (verdict(row, found.neighbours_clean) for row in found.of(kind))
 
 
 def _caption(found: Matrix, kind: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from raylab.core.statistics import Estimate
 from raylab.report.claims import within
 from raylab.report.per_seed import bounds_of
 from raylab.report.scoreboard.evidence import Evidence
@@ -169,7 +168,7 @@ def _line(row: TargetRow, found: list[Evidence]) -> Line:
     for one in found:
         if one.name not in row.published and one.name not in row.criteria:
             raise ValueError(f"row {row.row}: one of {[*row.published, *row.criteria]}, got {one.name!r}")
-        if _nothing(one.ours):
+        if math.isnan(one.ours.mean):
             raise ValueError(f"row {row.row}, {one.name}: a number, got nan; leave it out")
     runs: dict[tuple[str, str, str], list[Measured]] = {}
     for one in found:
@@ -183,7 +182,3 @@ def _line(row: TargetRow, found: list[Evidence]) -> Line:
             for (experiment, study, on), those in runs.items()
         ),
     )
-
-
-def _nothing(ours: Estimate) -> bool:
-    return math.isnan(ours.mean)
