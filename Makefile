@@ -30,7 +30,7 @@ test: install
 # Configs, command lines, data and archives made at random: FUZZ times as many as `make test` tries, other ones each time.
 FUZZ ?= 8
 fuzz: install
-	RAYLAB_FUZZ=$(FUZZ) $(BIN)/python -m pytest --numprocesses 2 --timeout 3600 tests/test_config_fuzz.py tests/data/test_data_fuzz.py
+	RAYLAB_FUZZ=$(FUZZ) $(BIN)/python -m pytest --numprocesses 2 --timeout 3600 tests/test_config_fuzz.py tests/test_archive_fuzz.py tests/data/test_data_fuzz.py
 
 # For daily work: without what starts processes, trains networks or simulates.
 test-quick: install

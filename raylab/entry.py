@@ -20,6 +20,7 @@ from raylab.command_line import CONFIGS
 from raylab.config import ConfigError
 from raylab.config.document import did_you_mean
 from raylab.engine.artifact import StoreError
+from raylab.redaction import redacted
 from raylab.stop import importing
 from raylab.text_table import print_table
 
@@ -44,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # `raylab store ls | head`: whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except StoreError as error:
-        _end(cli.FAILED, str(error))
+        _end(cli.FAILED, redacted(str(error)))
     except (ConfigError, ValueError) as error:
-        _end(cli.BAD_INPUT, str(error))
+        _end(cli.BAD_INPUT, redacted(str(error)))
 
 
 def run(name: str, words: Sequence[str]) -> None:

@@ -169,6 +169,15 @@ def test_the_tracker_is_told_again_from_the_store_alone(
     assert (code, "nothing: no study in " in text) == (1, True)
 
 
+@pytest.mark.parametrize("command", ["ls", "verify", "gc"])
+def test_credentials_in_a_uri_are_refused_and_not_repeated(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = "s3://AKIAPLANTED:planted-secret@bucket/store?region=us-east-1"
+    code, text = refused(capsys, "store", command, "--store", uri)
+    assert (code, "credentials in a URI" in text) == (1, True)
+    assert "planted-secret" not in text
+    assert "AKIAPLANTED" not in text
+
+
 # -- tidying
 
 

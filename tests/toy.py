@@ -38,7 +38,7 @@ def numbers(count: int, name: str = "numbers", in_driver: bool = False) -> Stage
 
 @dataclass(frozen=True)
 class FaultyBody:
-    """A task that misbehaves: "raise", "exit" (always), or "exit once" (leaving a trace in `folder`)."""
+    """A task that misbehaves: "raise", "raise once", "exit" (always), or "exit once" (leaving a trace in `folder`)."""
 
     doing = ("building", "faulty artifact")
     fault: str
@@ -50,7 +50,7 @@ class FaultyBody:
         trace = Path(self.folder) / "started"
         starts = int(trace.read_text()) if trace.exists() else 0
         trace.write_text(str(starts + 1))
-        if self.fault == "raise":
+        if self.fault == "raise" or (self.fault == "raise once" and starts == 0):
             raise ValueError("this task always fails")
         if self.fault == "exit" or (self.fault == "exit once" and starts == 0):
             os._exit(1)
