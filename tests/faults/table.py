@@ -23,7 +23,7 @@ MENDED = {  # fault -> what it had shown
     "surroundings": "`?` in RAYLAB_HOME: MLflow's database was made outside of it; letters beyond ASCII without UTF-8: "
     "Arrow's own error",
     "two drivers on the same key": "on Ray: the first to end could not remove Tune's folder, and failed",
-    "memory": "the driver read sixteen parts at once, however large",
+    "memory": "the driver read sixteen parts at once, however large (seen in the code; parts of 1 MB do not show it)",
 }
 
 

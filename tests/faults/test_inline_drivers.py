@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -76,7 +75,7 @@ def test_two_stops_in_a_row_leave_soon_and_lose_nothing(
             time.sleep(draws.choice((0.0, draws.uniform(0, 0.5))))
         code = process.wait(60)
         took = time.monotonic() - began
-        assert took < LEAVING_SECONDS or os.getloadavg()[0] > 2 * (os.cpu_count() or 1)  # others take its share
+        assert took < LEAVING_SECONDS, f"{wanted}: {took:.0f} s"
         assert code in (0, STOPPED, -signal.SIGINT, -signal.SIGTERM), job.said()
         assert "Traceback" not in job.said(), job.said()
         assert job.orphans(10) == 0
