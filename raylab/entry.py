@@ -124,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "run an experiment: raylab run EXPERIMENT [CONFIG] [key.path=value ...] [options]")
     store_commands.add(commands)
+    advice = command("recommend", _recommend, "measure at which compute batch a network is attacked fastest here")
+    advice.add_argument("network", metavar="NETWORK")
+    advice.add_argument("--shape", default="3,32,32", help="of its images: channels,height,width (default: 3,32,32)")
+    advice.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
+    advice.add_argument("--precision", choices=("folded_float32", "bfloat16"), help="default: as trained, float32")
+    advice.add_argument("--seconds", type=float, default=30.0, help="of measuring, at least five turns (default: 30)")
     command("networks", _networks, "list the networks that a config can name")
     command("experiments", _experiments, "list the experiments, and the configs that come with them")
     return parser
@@ -132,6 +138,29 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> None:
     del arguments
     raise ValueError(f"run: an experiment is needed: {', '.join(runnable())}")
+
+
+def _recommend(arguments: argparse.Namespace) -> None:
+    from raylab.benchmark import recommend, run
+    from raylab.core import networks
+    from raylab.core.later import torch
+    from raylab.stages.attacked import PRECISIONS
+
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("recommend: no GPU is at hand; --device cpu measures this machine's processor")
+    try:
+        channels, height, width = map(int, arguments.shape.split(","))
+    except ValueError:
+        raise ValueError(f"recommend: --shape: channels,height,width, got {arguments.shape!r}") from None
+    run.fix_numerics(device)
+    half = [0.5] * channels
+    network = networks.build(arguments.network, (channels, height, width), 10, half, half, seed=0)
+    network = network.to(device).eval().requires_grad_(False)
+    found = recommend.measured(
+        network, (channels, height, width), PRECISIONS.get(arguments.precision), device, arguments.seconds
+    )
+    print(*run.machine(device), *recommend.lines(found), sep="\n")
 
 
 def _networks(arguments: argparse.Namespace) -> None:

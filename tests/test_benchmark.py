@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from raylab.benchmark import loops, run, smoke, tables
+from raylab import entry
+from raylab.benchmark import evaluations, loops, recommend, run, smoke, tables
 from raylab.benchmark.clock import LEAST, in_turns
 from raylab.benchmark.networks import CLASSES, NARROW, build, contiguous, images, labels
 from raylab.core.architectures import NETWORKS
@@ -48,6 +49,7 @@ def test_it_starts_with_the_core_alone_and_says_that_there_is_no_gpu() -> None:
         ("device=tpu", "cpu or cuda, got 'tpu'"),
         ("seconds=long", "got 'long'"),
         ("seconds=-1", "got '-1'"),
+        ("tables=attacks,art", "tables: some of attacks, inversions, epochs, got art"),
         ("fast", "unknown option fast"),
     ],
 )
@@ -80,7 +82,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(NETWORKS, name)
     monkeypatch.setattr(tables, "BATCHES", {"cpu": {"vgg_small": 2, "mlp": 2}})
     monkeypatch.setattr(tables, "EPOCH", {"cpu": (8, 4)})
-    monkeypatch.setattr(run, "_fix_numerics", str)  # those of this process are others' too
+    monkeypatch.setattr(run, "fix_numerics", str)  # those of this process are others' too
 
 
 def test_one_command_smokes_and_prints_and_stores_every_table(
@@ -100,6 +102,17 @@ def test_one_command_smokes_and_prints_and_stores_every_table(
     assert names >= {"plain loop", "raylab, as trained", "raylab, folded, float32", "raylab, folded, bfloat16"}
     assert "| robustness' loop | 5 |" in printed
     assert stored["provenance"]["packages"]["torch"] == torch.__version__
+
+
+def test_some_tables_alone_come_without_the_smoke(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few(monkeypatch)
+    assert run.main(["device=cpu", "seconds=0", "tables=epochs", f"out={tmp_path / 'speed'}"]) == 0
+    stored, printed = json.loads((tmp_path / "speed.json").read_text()), capsys.readouterr().out
+    assert [table["title"] for table in stored["tables"]] == ["a training epoch of 8 images, vgg_small, batch 4"]
+    assert (stored["smoke"], "Smoke" in printed) == ([], False)
+    assert [one["name"] for one in stored["tables"][0]["timings"]] == ["DataLoader loop", "raylab", "raylab, bfloat16"]
 
 
 def test_a_step_that_fails_or_gives_other_bits_is_told(
@@ -126,3 +139,51 @@ def test_the_narrow_network_is_a_resnet18_of_a_quarter_of_the_width() -> None:
     narrow, wide = (sum(p.numel() for p in build(name, "cpu").body.parameters()) for name in (NARROW, "resnet18"))
     assert 15 < wide / narrow < 16
     assert build(NARROW, "cpu")(images(2, "cpu")).shape == (2, CLASSES)
+
+
+def test_early_exit_is_timed_beside_a_run_to_the_end_that_breaks_the_same_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluations, "STEPS", 6)
+    network, x = contiguous(build("mlp", "cpu")), images(12, "cpu")
+    table = evaluations._early_exit(network, x, network(x).argmax(1), 0.25, "cpu", 0.0)
+    assert "without exit 0 images differ" in table.title
+    assert [one.turns for one in table.timings] == [LEAST] * 3
+    assert (table.images, table.steps) == (12, 6)
+
+
+def test_a_batch_is_recommended_that_is_nearly_the_fastest_and_the_smallest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [recommend.BatchSpeed(rows, rate, rate, rate, rate) for rows, rate in ((10, 1.0), (20, 1.98), (50, 2.0))]
+    assert recommend.best(found).rows == 20
+    monkeypatch.setattr(recommend, "BATCHES", (1, 2, 4))
+    monkeypatch.setattr(recommend, "_free_bytes", lambda _: 10**9)
+    monkeypatch.setattr(run, "fix_numerics", str)
+    entry.main(["recommend", "vgg_small", "--device", "cpu", "--precision", "bfloat16", "--seconds", "0"])
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()[3:6]] == ["1", "2", "4"]
+    assert "compute.batch_rows=" in printed
+    network = build("vgg_small", "cpu")
+    image = recommend._bytes_an_image(network, images(2, "cpu"))
+    monkeypatch.setattr(recommend, "_free_bytes", lambda _: int(2.5 * 2 * image / recommend.ROOM))
+    assert [one.rows for one in recommend.measured(network, (3, 32, 32), None, "cpu", 0.0)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mlp", "--shape", "32"], "channels,height,width, got '32'"),
+        (["mlq"], "mlq"),
+        (["mlp", "--device", "cuda"], "no GPU is at hand"),
+    ],
+)
+def test_what_cannot_be_recommended_is_refused(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "fix_numerics", str)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["recommend", *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

@@ -80,10 +80,12 @@ def test_a_field_that_was_added_later_changes_no_key_until_it_is_given() -> None
 
 
 def test_the_default_of_an_added_field_written_out_has_the_key_of_one_left_out() -> None:
-    assert fingerprint(Recipe(gaussian=None, stop_at_accuracy=None, stop_every=None)) == fingerprint(Recipe())
+    assert fingerprint(Recipe(gaussian=None, stop_at_accuracy=None, stop_every=None, precision=None)) == fingerprint(
+        Recipe()
+    )
     assert fingerprint(DigitsData(train_rows=None, mean=None, std=None)) == fingerprint(DigitsData())
     assert fingerprint(SeeFarData(name="seefar", size=None)) == fingerprint(SeeFarData(name="seefar"))
-    later = {"gaussian", "stop_at_accuracy", "stop_every"}
+    later = {"gaussian", "stop_at_accuracy", "stop_every", "precision"}
     assert set(canonical(Recipe())) == set(Recipe.model_fields) - {"preset", *later}
 
 

@@ -95,6 +95,7 @@ def robust_accuracy(
     ensemble: Literal["apgd,square"] | None = "apgd,square",
     pgd_steps: int = 20,
     restarts: int = 1,
+    pgd_score: Literal["any_iterate"] | None = None,
     steps: int = 100,
     queries: int = 5000,
     seed: int = 0,
@@ -107,6 +108,7 @@ def robust_accuracy(
     eps: a radius, or several that increase, in units of pixels in [0, 1].
     ensemble: AutoAttack's "standard" without FAB: APGD on the cross-entropy and the targeted DLR loss (`steps` each),
     and Square (`queries`); None: PGD alone, which overestimates more often. pgd_steps, restarts: of PGD.
+    pgd_score: None, PGD's iterate of highest loss decides; "any_iterate": any of them does, which is sooner.
     seed, ids: random starts are a function of these; ids None is 0 to N - 1.
 
     Raises ValueError, before anything is computed, where an argument cannot be meant.
@@ -117,6 +119,7 @@ def robust_accuracy(
         eps=tuple(eps) if isinstance(eps, Sequence) and not isinstance(eps, str) else (eps,),
         pgd_steps=pgd_steps,
         restarts=restarts,
+        pgd_score=pgd_score,
         ensemble=_ensemble(ensemble, steps, queries),
     )
     _check_count("batch_rows", batch_rows)

@@ -28,21 +28,23 @@ class Timing:
 def in_turns(
     pieces: Mapping[str, Callable[[], object]],  # the first is what the others are compared with
     device: str,
-    budget: float,  # seconds after which no turn begins, once there are LEAST of them
+    budget: float,  # seconds after which no turn begins, once there are `least` of them
+    least: int = LEAST,
+    first: bool = False,  # whether the first turn counts, as where each is long and has other images
 ) -> list[Timing]:
     """One call of each piece a turn, after one that is not counted.  On a CPU the processor's time counts, not that of
     those who wait for it; on a GPU the time until it is done."""
-    for piece in pieces.values():
+    for piece in () if first else pieces.values():
         piece()
     seconds: dict[str, list[float]] = {name: [] for name in pieces}
     began = time.perf_counter()
     for turn in count():
-        if turn == MOST or (turn >= LEAST and time.perf_counter() - began > budget):
+        if turn == MOST or (turn >= least and time.perf_counter() - began > budget):
             break
         for name, piece in pieces.items():
             seconds[name].append(_timed(piece, device))
-    first = next(iter(seconds.values()))
-    return [_timing(name, first, own) for name, own in seconds.items()]
+    compared = next(iter(seconds.values()))
+    return [_timing(name, compared, own) for name, own in seconds.items()]
 
 
 def _timed(piece: Callable[[], object], device: str) -> float:

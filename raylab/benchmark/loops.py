@@ -74,16 +74,16 @@ def _peers(
     network: nn.Module, x: Tensor, label: Tensor, eps: float, size: float, steps: int
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     network.requires_grad_(True)
-    if torchattacks := _installed("torchattacks"):
+    if torchattacks := installed("torchattacks"):
         attack = torchattacks.PGDL2(network, eps=eps, alpha=size, steps=steps, random_start=False)
         yield f"torchattacks {metadata.version('torchattacks')}", lambda: attack(x, label)
-    if foolbox := _installed("foolbox"):
+    if foolbox := installed("foolbox"):
         model = foolbox.PyTorchModel(network, bounds=(0, 1), device=x.device)
         descent = foolbox.attacks.L2ProjectedGradientDescentAttack(abs_stepsize=size, steps=steps, random_start=False)
         yield f"foolbox {metadata.version('foolbox')}", lambda: descent.run(model, x, label, epsilon=eps)
 
 
-def _installed(name: str) -> Any:
+def installed(name: str) -> Any:
     """None where it is not, or needs what is not."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -8,17 +8,24 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from raylab.benchmark import evaluations
 from raylab.benchmark.smoke import Smoke, smoke
-from raylab.benchmark.tables import TimingTable, speeds, tables
+from raylab.benchmark.tables import KINDS, TimingTable, speeds, tables
 from raylab.engine import provenance
 
-OPTIONS = {"device": "cuda where there is one, else cpu", "seconds": "of the tables, 240", "out": "benchmark_DEVICE"}
+OPTIONS = {
+    "device": "cuda where there is one, else cpu",
+    "seconds": "of the tables, 240",
+    "tables": f"some of {', '.join(KINDS)}, with commas between them and without the smoke; all after it",
+    "out": "benchmark_DEVICE",
+    "data": "folder of CIFAR-10, for tables of robust accuracy, which need a trained network",
+}
 BAD_INPUT, FAILED = 2, 1
 COLUMNS = ("", "turns", "ms an image and step", "images × steps a second", "speed over the first", "quartiles")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
@@ -29,6 +36,8 @@ class Asked:
     device: str  # "cpu" or "cuda"
     seconds: float
     out: Path  # without a suffix
+    data: Path | None = None
+    tables: tuple[str, ...] | None = None  # None: all, after the smoke
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,13 +47,18 @@ def main(argv: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    _fix_numerics(asked.device)
+    fix_numerics(asked.device)
     lines = list(_told(machine(asked.device)))
-    began = time.monotonic()
-    smoked = list(smoke(asked.device))
-    lines += _told(smoke_lines(smoked, time.monotonic() - began))
+    smoked: list[Smoke] = []
+    if asked.tables is None:
+        began = time.monotonic()
+        torch.use_deterministic_algorithms(True)
+        smoked += smoke(asked.device)
+        fix_numerics(asked.device)
+        lines += _told(smoke_lines(smoked, time.monotonic() - began))
     found = []
-    for table in tables(asked.device, asked.seconds):
+    trained = [] if asked.data is None else evaluations.tables(asked.device, asked.data, asked.seconds / 4)
+    for table in chain(tables(asked.device, asked.seconds, asked.tables or KINDS), trained):
         found.append(table)
         lines += _told(table_lines(table))
     _store(asked, lines, smoked, found)
@@ -73,15 +87,19 @@ def parsed(argv: Sequence[str]) -> Asked:
         seconds = -1.0
     if not 0.0 <= seconds < float("inf"):
         raise ValueError(f"benchmark: seconds: a number of seconds, 0 and above, got {given['seconds']!r}")
-    return Asked(device, seconds, Path(given.get("out", f"benchmark_{device}")))
+    chosen = tuple(given["tables"].split(",")) if "tables" in given else None
+    if wrong := set(chosen or ()) - set(KINDS):
+        raise ValueError(f"benchmark: tables: some of {', '.join(KINDS)}, got {', '.join(sorted(wrong))}")
+    data = Path(given["data"]) if "data" in given else None
+    return Asked(device, seconds, Path(given.get("out", f"benchmark_{device}")), data, chosen)
 
 
-def _fix_numerics(device: str) -> None:
-    """As in a worker: one thread, no denormals, deterministic kernels, no TF32."""
+def fix_numerics(device: str) -> None:
+    """As in a worker: one thread, no denormals, on a GPU deterministic kernels and no TF32."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(device == "cuda")  # on a CPU it costs fills of fresh memory, and changes nothing
     if device == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
@@ -33,7 +33,8 @@ BATCHES = {
     "cpu": {NARROW: 64, "resnet18": 16, "mlp": 250},
     "cuda": {NARROW: 1024, "resnet18": 512, "resnet50": 256, "mlp": 1000},
 }
-EPOCH = {"cpu": (256, 64), "cuda": (10_000, 500)}  # images, batch
+KINDS = ("attacks", "inversions", "epochs")
+EPOCH = {"cpu": (256, 128), "cuda": (10_000, 500)}  # images, batch
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,16 @@ class TimingTable:
     timings: tuple[Timing, ...]
 
 
-def tables(device: str, budget: float) -> Iterator[TimingTable]:
+def tables(device: str, budget: float, kinds: Sequence[str] = KINDS) -> Iterator[TimingTable]:
     """One after the other; `budget` in seconds is that of all of them, less what their fewest turns take."""
     batches = BATCHES[device]
     epochs = [name for name in batches if name != "mlp"]
-    work: list[Callable[[float], TimingTable]] = [
-        *(partial(_attacks, device, name, count) for name, count in batches.items()),
-        *(partial(_inversions, device, name, count) for name, count in batches.items() if name != "mlp"),
-        *(partial(_epochs, device, name) for name in epochs[:2]),
-    ]
+    of_kind: dict[str, list[Callable[[float], TimingTable]]] = {
+        "attacks": [partial(_attacks, device, name, count) for name, count in batches.items()],
+        "inversions": [partial(_inversions, device, name, count) for name, count in batches.items() if name != "mlp"],
+        "epochs": [partial(_epochs, device, name) for name in epochs[:2]],
+    }
+    work = [one for kind in KINDS if kind in kinds for one in of_kind[kind]]
     for one in work:
         yield one(budget / len(work))
 
@@ -143,12 +145,13 @@ def _epochs(device: str, name: str, budget: float) -> TimingTable:
     count, batch = EPOCH[device]
     pixels = (images(count, "cpu") * 255).to(torch.uint8)
     label, network = labels(count, "cpu"), build(name, device).requires_grad_(True)
-    usual, ids = contiguous(copy.deepcopy(network)), np.arange(count)
+    usual, reduced, ids = contiguous(copy.deepcopy(network)), copy.deepcopy(network), np.arange(count)
     on_device = pixels.to(device), label.to(device)
     options: dict[str, Any] = {"epochs": 1, "batch_size": batch, "optimizer": "sgd", "lr": 1e-3, "seed": 0}
     pieces: dict[str, Callable[[], object]] = {
         "DataLoader loop": partial(_loop, usual, Transformed(pixels, label), batch, device),
         "raylab": lambda: fit(network, *on_device, ids, augment="crop_flip", **options),
+        "raylab, bfloat16": lambda: fit(reduced, *on_device, ids, augment="crop_flip", precision="bfloat16", **options),
     }
     timings = in_turns(pieces, device, budget)
     return TimingTable(f"a training epoch of {count:,} images, {name}, batch {batch}", count, 1, tuple(timings))

@@ -21,6 +21,7 @@ from raylab.core.trades import Trades, WeightPerturbation
 
 OptimizerName = Literal["sgd", "adamw"]
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
+Autocast = Literal["bfloat16"]
 
 # (network in eval mode, x, y, progress in [0, 1)) -> x.  Progress lets eps grow: at full strength from the
 # first step adversarial training can collapse to chance.  A state of its own would be lost on resuming.
@@ -87,6 +88,7 @@ def fit(
     trades: Trades | None = None,  # in place of an adversary, with its own loss
     awp: WeightPerturbation | None = None,  # beside either
     stop: Stop | None = None,
+    precision: Autocast | None = None,  # of passes through the network, the adversary's too; None: float32
     on_epoch: Callable[[Epoch, Callable[[], State]], None] | None = None,
     resume: State | None = None,
     until: int | None = None,  # the last epoch that is run; None: all of them
@@ -97,11 +99,15 @@ def fit(
     `on_epoch` gets the epoch's record and a function that copies the state: call it before returning, or not
     at all.  Resumed from that state, with the same arguments, a training ends in the same bits.
     With a `stop`, `epochs` are the most that are tried; the learning rate must not plan for them all.
+    In bfloat16 convolutions and products are rounded, by autocast; weights, their gradients, BatchNorm's statistics and
+    the loss are float32, as are the questions of a `stop`.
     Raises TrainingDiverged.
     """
     sizes = batch_sizes(len(ids), batch_size)
     _check(network, images, labels, ids, smallest_batch=min(sizes, default=0))
     _check_stop(stop, schedule)
+    if precision not in (None, *get_args(Autocast)):
+        raise ValueError(f"fit: precision: None or {', '.join(get_args(Autocast))}, got {precision!r}")
     device = next(network.parameters()).device
     images, labels = images.to(device), labels.to(device)
     descent = _optimizer(optimizer, network, lr, momentum, nesterov, weight_decay)
@@ -124,23 +130,24 @@ def fit(
             if gaussian is not None:
                 shape = (images.shape[1], images.shape[2], images.shape[3])
                 x = (x + noise(gaussian, ids[rows.cpu().numpy()], shape, seed=seed, epoch=epoch).to(x)).clamp(0.0, 1.0)
-            clean = x
-            if adversary is not None:
-                network.eval()
-                x = adversary(network, x, y, step / total)
-                network.train()
-            elif trades is not None:
-                normal = seeding.normal(seed, f"trades/{epoch}", ids[rows.cpu().numpy()], x[0].numel())
-                network.eval()
-                x = trades.attack(network, x, torch.from_numpy(normal).to(x).view(x.shape), step / total)
-                network.train()
-            forward = partial(_forward, network, x, clean, y, label_smoothing, trades)
+            clean, rounded = x, torch.autocast(device.type, torch.bfloat16, enabled=precision is not None)
+            with rounded:
+                if adversary is not None:
+                    network.eval()
+                    x = adversary(network, x, y, step / total)
+                    network.train()
+                elif trades is not None:
+                    normal = seeding.normal(seed, f"trades/{epoch}", ids[rows.cpu().numpy()], x[0].numel())
+                    network.eval()
+                    x = trades.attack(network, x, torch.from_numpy(normal).to(x).view(x.shape), step / total)
+                    network.train()
+            forward = rounded(partial(_forward, network, x, clean, y, label_smoothing, trades))
             for group in descent.param_groups:
                 group["lr"] = lr * factor(schedule, step, total, milestones=turns, gamma=gamma)
             with nullcontext() if awp is None or epoch < awp.after else awp.worst(network, forward):
                 logits, loss = forward()
                 descent.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 descent.step()
             losses.append(loss.detach())
             hits.append((logits.argmax(1) == y).sum())
@@ -162,10 +169,10 @@ def _forward(
     """Logits of what the network learns from, and the loss. BatchNorm's running statistics see clean images once more
     with TRADES; in its authors' code twice."""
     if trades is None:
-        logits = network(x)
+        logits = network(x).float()
         return logits, F.cross_entropy(logits, y, label_smoothing=label_smoothing)
-    of_clean = network(clean)
-    logits = network(x)
+    of_clean = network(clean).float()
+    logits = network(x).float()
     return logits, trades.loss(of_clean, logits, y, label_smoothing)
 
 

@@ -56,6 +56,7 @@ def log_odds_against(
     one's, so that normalised and sign steps go the same way.  But that multiple, 1 - p, rounds to 0 in float32 from
     p = 1 - 2^-25 on, where a confident network blinds the attack without being robust; this gradient does not vanish.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # of a training in bfloat16: three digits
     own: Tensor = logits.gather(1, label[:, None])
     return (logits.scatter(1, label[:, None], -torch.inf).logsumexp(dim=1, keepdim=True) - own)[:, 0]
 

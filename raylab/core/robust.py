@@ -24,6 +24,9 @@ Attack = Callable[[Classifier, Tensor, Tensor, Ids], Found]  # of images (B, C, 
 SetName = Literal["l2", "linf", "l1", "l2_low", "l2_high", "shift", "rotate"]
 L1_SHARES = (0.0, 0.05, 0.2)  # of the pixels that a step in an L1 ball moves: no one share is best for all
 
+# Whether PGD broke an image: by its iterate of highest loss (MadryLab/robustness), or by any of them, as AutoAttack
+# counts, where a broken image leaves at once.
+PGDScore = Literal["best_loss", "any_iterate"]
 PARTS = 4  # of a descent: between them the broken images are left out
 
 CLEAN = "clean"  # the images themselves
@@ -77,19 +80,22 @@ def standard(ball: Ball, num_classes: int, seed: int, steps: int = 100, queries:
     return attacks | {SQUARE: partial(_square, ball=ball, seed=seed, queries=queries)}
 
 
-def pgd(ball: AnyBall, seed: int, steps: int, restarts: int = 1) -> dict[str, Attack]:
+def pgd(ball: AnyBall, seed: int, steps: int, restarts: int = 1, score: PGDScore = "best_loss") -> dict[str, Attack]:
     """PGD of steps 2.5 eps / steps: from the clean image, and `restarts` - 1 times from a random point of the ball."""
-    return {f"pgd_{i}": partial(_pgd, ball=ball, seed=seed, steps=steps, restart=i) for i in range(restarts)}
+    run = SCORES[score]
+    return {f"pgd_{i}": partial(run, ball=ball, seed=seed, steps=steps, restart=i) for i in range(restarts)}
 
 
-def among(name: SetName, size: float, seed: int, steps: int, restarts: int = 1) -> dict[str, Attack]:
+def among(
+    name: SetName, size: float, seed: int, steps: int, restarts: int = 1, score: PGDScore = "best_loss"
+) -> dict[str, Attack]:
     """Attacks on any of the sets: PGD, or all of a grid of motions."""
     if name == "shift" or name == "rotate":
         return {
             name: partial(_move, motions=spatial.shifts(round(size)) if name == "shift" else spatial.rotations(size))
         }
     if name == "l1":
-        found = {share: pgd(L1Ball(size, share), seed, steps, restarts) for share in L1_SHARES}
+        found = {share: pgd(L1Ball(size, share), seed, steps, restarts, score) for share in L1_SHARES}
         return {f"{attack}_{share}": run for share, runs in found.items() for attack, run in runs.items()}
     balls: dict[str, AnyBall] = {
         "l2": L2Ball(size),
@@ -97,7 +103,7 @@ def among(name: SetName, size: float, seed: int, steps: int, restarts: int = 1) 
         "l2_low": BandBall(size, "low"),
         "l2_high": BandBall(size, "high"),
     }
-    return pgd(balls[name], seed, steps, restarts)
+    return pgd(balls[name], seed, steps, restarts, score)
 
 
 def random_start(x: Tensor, ball: Ball, ids: Ids, seed: int, purpose: str) -> Tensor:
@@ -131,10 +137,7 @@ def _move(network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, motions: S
 def _pgd(
     network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: AnyBall, seed: int, steps: int, restart: int
 ) -> Found:
-    z, best, best_loss = x, x.clone(), x.new_full((len(x),), torch.inf)
-    if restart > 0:
-        noise = seeding.uniform(seed, f"pgd/{restart}", ids, x[:1].numel() + 1)
-        z = x + ball.sample(torch.from_numpy(noise).to(x.device), x)
+    z, best, best_loss = _start(x, ids, ball, seed, restart), x.clone(), x.new_full((len(x),), torch.inf)
     least, rows = torch.full_like(best_loss, torch.inf), torch.arange(len(x), device=x.device)
     for done in range(0, steps, steps_at_once := max(1, -(-steps // PARTS))):
         some = min(steps_at_once, steps - done)
@@ -148,3 +151,38 @@ def _pgd(
         if len(rows) == 0:
             break
     return Found(best, least)
+
+
+def _pgd_any(
+    network: Classifier, x: Tensor, label: Tensor, ids: Ids, *, ball: AnyBall, seed: int, steps: int, restart: int
+) -> Found:
+    """The iterate of least margin; an image leaves with the first that breaks it, for nothing after it could mend it.
+    The margins are those of the steps' own passes."""
+    z, found, rows = _start(x, ids, ball, seed, restart), x.clone(), torch.arange(len(x), device=x.device)
+    least = x.new_full((len(x),), torch.inf)
+
+    def objective(z: Tensor) -> Tensor:
+        logits = network(z)
+        now = margin(logits.detach(), label[rows])
+        lower = now < least[rows]
+        found[rows[lower]], least[rows[lower]] = z.detach()[lower], now[lower]
+        return -objectives.log_odds_against(logits, label[rows])
+
+    for step in range(1, steps + 1):
+        size, last = 2.5 * ball.eps / steps, step == steps
+        z = descend(objective, x[rows], ball, size, 1, start=z, ask_last=last).last
+        stands = least[rows] > 0
+        z, rows = z[stands], rows[stands]
+        if len(rows) == 0:
+            break
+    return Found(found, least)
+
+
+SCORES: dict[PGDScore, Callable[..., Found]] = {"best_loss": _pgd, "any_iterate": _pgd_any}
+
+
+def _start(x: Tensor, ids: Ids, ball: AnyBall, seed: int, restart: int) -> Tensor:
+    if restart == 0:
+        return x
+    noise = seeding.uniform(seed, f"pgd/{restart}", ids, x[:1].numel() + 1)
+    return x + ball.sample(torch.from_numpy(noise).to(x.device), x)

@@ -11,7 +11,7 @@ from raylab.config import Config
 from raylab.config.radius import Radius
 from raylab.core import adversary
 from raylab.core.augment import Augmentation
-from raylab.core.fit import OptimizerName, Stop
+from raylab.core.fit import Autocast, OptimizerName, Stop
 from raylab.core.schedules import Schedule
 from raylab.core.trades import Trades, WeightPerturbation
 from raylab.engine.identity import ADDED_LATER
@@ -141,6 +141,9 @@ class Recipe(Config):
     stop_at_accuracy: Annotated[Annotated[float, Field(gt=0, le=1)] | None, ADDED_LATER] = None
     # How often that is asked within an epoch, in steps; None: at the end of each.
     stop_every: Annotated[Annotated[int, Field(ge=1)] | None, ADDED_LATER] = None
+    # Of passes through the network in training, those of the adversary too; None: float32. bfloat16: by autocast, about
+    # twice as fast where a processor has it. Weights and whatever is measured of the network are float32 always.
+    precision: Annotated[Autocast | None, ADDED_LATER] = None
 
     @model_validator(mode="before")
     @classmethod

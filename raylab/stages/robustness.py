@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from raylab.core.objectives import Classifier
 from raylab.core.robust import CLEAN, SQUARE, SetName
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
+from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, drawn, to_tensor
 from raylab.stages.weights import load_network
@@ -41,6 +42,9 @@ class Robustness(Config):
     # Steps of PGD, each of 2.5 eps / steps (MadryLab/robustness).
     pgd_steps: Annotated[int, Field(ge=1, le=10_000)] = 20
     restarts: Annotated[int, Field(ge=1, le=100)] = 1  # starts of PGD, the first at the image itself
+    # Which iterate of PGD decides; None: that of highest loss (MadryLab/robustness). any_iterate: an image is broken
+    # where any of them breaks it, and leaves at once: sooner, and never a higher robust accuracy.
+    pgd_score: Annotated[Literal["any_iterate"] | None, ADDED_LATER] = None
     ensemble: Ensemble | None = Ensemble()
     ensemble_eps: tuple[Radius, ...] | None = None  # radii at which the ensemble attacks too; None: all of eps
     # Sizes by set: pixels of shift, degrees of rotation, else the norm.  PGD alone, or all of a grid of motions.
@@ -93,8 +97,10 @@ def measure(
     def worst(attacks: Mapping[str, robust.Attack]) -> robust.Worst:
         return robust.worst_case(network, x, label, ids, attacks)
 
+    how = (seed, config.pgd_steps, config.restarts, config.pgd_score or "best_loss")
+
     def pgd(eps: float) -> Tensor:
-        return worst(robust.pgd(config.ball(eps), seed, config.pgd_steps, config.restarts)).margin
+        return worst(robust.pgd(config.ball(eps), *how)).margin
 
     with torch.no_grad():
         logits, again = network(x), network(x)
@@ -119,7 +125,7 @@ def measure(
         "gradient_size": masking.gradient_size(network, x, label),
     }
     for name, size in config.others.items():
-        columns[f"{name}_margin"] = worst(robust.among(name, size, seed, config.pgd_steps, config.restarts)).margin
+        columns[f"{name}_margin"] = worst(robust.among(name, size, *how)).margin
     return {
         "id": ids,
         "label": label.cpu().numpy(),

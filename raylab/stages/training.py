@@ -95,6 +95,7 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
         "label_smoothing": recipe.label_smoothing,
         **({} if recipe.adversary is None else recipe.adversary.arguments),
         "stop": recipe.stop,
+        "precision": recipe.precision,
     }
 
 

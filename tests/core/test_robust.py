@@ -212,3 +212,43 @@ def test_less_than_float32_and_training_mode_are_refused() -> None:
         robust.worst_case(reduced, images, label[: len(images)], IDS[: len(images)], {})  # its logits are in float32
     with pytest.raises(ValueError, match="training mode"):
         robust.worst_case(network.train(), x, label, IDS, {})
+
+
+@pytest.mark.parametrize("ball", [L2Ball(0.25), LinfBall(0.02)])
+def test_pgd_by_any_iterate_breaks_what_one_run_without_exit_breaks(ball: Ball) -> None:
+    network = build("mlp", (1, 8, 8), CLASSES, [0.5], [0.25], seed=0).eval().requires_grad_(False).double()
+    network.head.weight *= 5
+    x, steps = _images(0.0, 1.0).double(), 20
+    label, margins = network(x).argmax(1), list[Tensor]()
+
+    def objective(z: Tensor) -> Tensor:
+        logits = network(z)
+        margins.append(margin(logits.detach(), label))
+        return -objectives.log_odds_against(logits, label)
+
+    descend(objective, x, ball, 2.5 * ball.eps / steps, steps)  # every image to the end
+    least, first = torch.stack(margins).amin(dim=0), (torch.stack(margins) <= 0).byte().argmax(dim=0)
+    asked: list[int] = []
+
+    def counted(z: Tensor) -> Tensor:
+        asked.append(len(z))
+        return network(z)  # type: ignore[no-any-return]
+
+    found = robust.pgd(ball, 0, steps, score="any_iterate")["pgd_0"](counted, x, label, IDS)
+    assert torch.equal(found.margin > 0, least > 0)
+    assert 0.1 < float((least > 0).double().mean()) < 0.9
+    torch.testing.assert_close(found.margin[least > 0], least[least > 0], rtol=0, atol=1e-9)
+    torch.testing.assert_close(margin(network(found.image), label), found.margin, rtol=0, atol=1e-9)
+    # One pass a step, of those that none of the iterates before broke.
+    assert asked == [int(((least > 0) | (first >= step)).sum()) for step in range(steps + 1)]
+
+
+def test_pgd_by_any_iterate_breaks_what_by_the_best_it_breaks_and_starts_again_at_random() -> None:
+    network, x, ball = _linear()[0], _images(0.2, 0.8), L2Ball(0.08)
+    label = network(x).argmax(1)
+    by_best, by_any = (
+        robust.worst_case(network, x, label, IDS, robust.pgd(ball, 0, 20, restarts=2, score=score)).margin > 0
+        for score in ("best_loss", "any_iterate")
+    )
+    assert (by_best >= by_any).all()
+    assert 0.2 < float(by_any.float().mean()) < 0.8

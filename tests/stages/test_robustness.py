@@ -19,6 +19,7 @@ from raylab.core.fit import fit
 from raylab.core.networks import Network, build
 from raylab.engine import runner
 from raylab.engine.artifact import Artifact
+from raylab.engine.identity import canonical
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Compute, Stage
 from raylab.engine.store import Store
@@ -177,6 +178,15 @@ def _rows(count: int = 400, **changed: Any) -> dict[str, Any]:
         "gradient_margin": margins, "black_box_margin": np.full_like(margins, np.inf),
         "free_margin": np.full(count, -1.0), "gradient_size": np.ones(count), "repeat_difference": np.zeros(count),
     } | changed  # fmt: skip
+
+
+def test_the_score_of_pgd_is_part_of_a_measurement_where_it_is_named(store: Store) -> None:
+    named, usual = judged(SMALL.model_copy(update={"pgd_score": "any_iterate"})), judged()
+    assert "pgd_score" not in canonical(SMALL)
+    assert named.key != usual.key
+    by_any, by_best = built(named, store).batch(), built(usual, store).batch()
+    assert ((by_any["pgd_margin"] > 0) <= (by_best["pgd_margin"] > 0)).all()  # the best iterate is one of them
+    np.testing.assert_array_equal(by_any["ensemble_margin"], by_best["ensemble_margin"])
 
 
 def test_each_image_counts_by_the_worst_of_both() -> None:
