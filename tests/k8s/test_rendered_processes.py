@@ -151,7 +151,7 @@ def test_the_rendered_run_succeeds_from_mlflow_to_the_submitter(machine: Machine
                 wait_for(f"http://127.0.0.1:{ports['mlflow']}{server['startupProbe']['httpGet']['path']}", mlflow)
                 done = submit(machine, found["submitter"], spec)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "succeeded" in done.stdout.lower()
+    assert "succeeded" in done.stdout.lower(), done.stdout[-3000:]
     # The volumes hold what the run made: its store, its page, and the runs, which MLflow's server wrote.
     assert list((machine.folder / "results" / "store").rglob("MANIFEST.json"))
     assert (machine.folder / "results" / "reports" / "transfer_matrix.html").stat().st_size > 10_000
