@@ -134,7 +134,7 @@ def test_a_run_is_planned_as_its_job_plans_it(
 
 
 def test_the_wheel_has_the_configs_and_the_command() -> None:
-    """Whether the patterns of pyproject.toml meet every config; building a wheel takes a network or half a minute."""
+    """Whether the patterns of pyproject.toml meet every config; `tests/test_wheel.py` runs one of them from a wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["scripts"] == {"raylab": "raylab.__main__:main"}
     package = ROOT / "raylab"
