@@ -2,15 +2,17 @@
 such files have.
 
 WideResNet after Zagoruyko and Komodakis 2016, in the layout of TRADES, which most of RobustBench's have, and in that of
-Gowal et al. 2020; the pre-activation ResNet-18 of He et al. 2016 in that of Rice et al. 2020.  None normalises.
+Gowal et al. 2020; the pre-activation ResNet-18 of He et al. 2016 in that of Rice et al. 2020; DenseNet and Inception v3
+for small images as MadryLab/robustness has them.  None normalises.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,6 +43,16 @@ def wide_resnet_gowal2020(
 def preact_resnet18(num_classes: int = 10, channels: int = 3) -> nn.Module:
     """PreActResNet-18 for small images, with BatchNorm and ReLU before its linear layer."""
     return PreActResNet18(num_classes, channels)
+
+
+def densenet_robustness(num_classes: int = 10, blocks: Sequence[int] = (6, 12, 24, 16), growth: int = 32) -> nn.Module:
+    """DenseNet-121 of MadryLab/robustness for CIFAR: no BatchNorm after the stem, what is new goes first."""
+    return DenseNetRobustness(num_classes, blocks, growth)
+
+
+def inception_robustness(num_classes: int = 10) -> nn.Module:
+    """Inception v3 of MadryLab/robustness for CIFAR: its stem keeps 30 pixels, dropout at the end, no second head."""
+    return InceptionRobustness(num_classes)
 
 
 class PreActivated(nn.Module):
@@ -128,6 +140,165 @@ class WideResNetGowal2020(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.activation(self.batchnorm(self.layer(self.init_conv(x))))
         return self.logits(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+class Dense(nn.Module):
+    """What two convolutions make of x, before x."""
+
+    def __init__(self, inputs: int, growth: int) -> None:
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, 4 * growth, 1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(4 * growth), _conv(4 * growth, growth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.conv2(F.relu(self.bn2(self.conv1(F.relu(self.bn1(x))))))
+        return torch.cat([made, x], 1)
+
+
+class Transition(nn.Module):
+    """Half the channels, and half the side."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.bn, self.conv = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, inputs // 2, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
+
+
+class DenseNetRobustness(nn.Module):
+    def __init__(self, num_classes: int, blocks: Sequence[int], growth: int) -> None:
+        super().__init__()
+        channels, self.count = 2 * growth, len(blocks)
+        self.conv1 = _conv(3, channels)
+        for number, layers in enumerate(blocks, start=1):
+            dense = nn.Sequential(*(Dense(channels + place * growth, growth) for place in range(layers)))
+            setattr(self, f"dense{number}", dense)
+            channels += layers * growth
+            if number < self.count:
+                setattr(self, f"trans{number}", Transition(channels))
+                channels //= 2
+        self.bn, self.linear = nn.BatchNorm2d(channels), nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        for number in range(1, self.count):
+            x = getattr(self, f"trans{number}")(getattr(self, f"dense{number}")(x))
+        x = F.avg_pool2d(F.relu(self.bn(getattr(self, f"dense{self.count}")(x))), 4)
+        return self.linear(x.flatten(1))  # type: ignore[no-any-return]
+
+
+Size = int | tuple[int, int]
+
+
+class Convolved(nn.Module):
+    """relu(bn(conv(x)))"""
+
+    def __init__(self, inputs: int, outputs: int, size: Size, stride: int = 1, padding: Size = 0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Branches(nn.Module):
+    """What every branch makes of x, side by side."""
+
+    def __init__(self, **branches: nn.Module) -> None:
+        super().__init__()
+        for name, branch in branches.items():
+            setattr(self, name, branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.children()], 1)
+
+
+class InceptionE(nn.Module):
+    """Two branches end in a row and a column of pixels, side by side."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.branch1x1 = Convolved(inputs, 320, 1)
+        self.branch3x3_1 = Convolved(inputs, 384, 1)
+        self.branch3x3_2a, self.branch3x3_2b = _row(384, 384, 3), _column(384, 384, 3)
+        self.branch3x3stack_1, self.branch3x3stack_2 = Convolved(inputs, 448, 1), Convolved(448, 384, 3, 1, 1)
+        self.branch3x3stack_3a, self.branch3x3stack_3b = _row(384, 384, 3), _column(384, 384, 3)
+        self.branch_pool = _pooled(inputs, 192, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        short, long = self.branch3x3_1(x), self.branch3x3stack_2(self.branch3x3stack_1(x))
+        ends = [self.branch3x3_2a(short), self.branch3x3_2b(short)]
+        ends += [self.branch3x3stack_3a(long), self.branch3x3stack_3b(long)]
+        return torch.cat([self.branch1x1(x), *ends, self.branch_pool(x)], 1)
+
+
+class InceptionRobustness(nn.Module):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = Convolved(3, 32, 3, 1, 1), Convolved(32, 32, 3, 1, 1)
+        self.Conv2d_2b_3x3, self.Conv2d_3b_1x1 = Convolved(32, 64, 3, 1, 1), Convolved(64, 80, 1)
+        self.Conv2d_4a_3x3 = Convolved(80, 192, 3)
+        self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _a(192, 32), _a(256, 64), _a(288, 64)
+        self.Mixed_6a = _b(288)
+        self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = (_c(inner) for inner in (128, 160, 160, 192))
+        self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = _d(), InceptionE(1280), InceptionE(2048)
+        self.avgpool, self.dropout = nn.AdaptiveAvgPool2d(1), nn.Dropout2d()
+        self.linear = nn.Linear(2048, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, layer in self.named_children():
+            x = layer(x.flatten(1) if name == "linear" else x)
+        return x
+
+
+def _row(inputs: int, outputs: int, size: int) -> Convolved:
+    return Convolved(inputs, outputs, (1, size), 1, (0, size // 2))
+
+
+def _column(inputs: int, outputs: int, size: int) -> Convolved:
+    return Convolved(inputs, outputs, (size, 1), 1, (size // 2, 0))
+
+
+def _pooled(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    return nn.Sequential(nn.AvgPool2d(3, 1, 1), Convolved(inputs, outputs, size, 1, size // 2))
+
+
+def _a(inputs: int, pooled: int) -> Branches:
+    return Branches(
+        branch1x1=Convolved(inputs, 64, 1),
+        branch5x5=nn.Sequential(Convolved(inputs, 48, 1), Convolved(48, 64, 5, 1, 2)),
+        branch3x3=nn.Sequential(Convolved(inputs, 64, 1), Convolved(64, 96, 3, 1, 1), Convolved(96, 96, 3, 1, 1)),
+        branchpool=_pooled(inputs, pooled, 3),
+    )
+
+
+def _b(inputs: int) -> Branches:
+    return Branches(
+        branch3x3=Convolved(inputs, 384, 3, 2),
+        branch3x3stack=nn.Sequential(Convolved(inputs, 64, 1), Convolved(64, 96, 3, 1, 1), Convolved(96, 96, 3, 2)),
+        branchpool=nn.MaxPool2d(3, 2),
+    )
+
+
+def _c(inner: int, channels: int = 768) -> Branches:
+    twice = (_column(inner, inner, 7), _row(inner, inner, 7), _column(inner, inner, 7), _row(inner, 192, 7))
+    return Branches(
+        branch1x1=Convolved(channels, 192, 1),
+        branch7x7=nn.Sequential(Convolved(channels, inner, 1), _column(inner, inner, 7), _row(inner, 192, 7)),
+        branch7x7stack=nn.Sequential(Convolved(channels, inner, 1), *twice),
+        branch_pool=_pooled(channels, 192, 1),
+    )
+
+
+def _d(channels: int = 768) -> Branches:
+    lines = (_row(192, 192, 7), _column(192, 192, 7))
+    return Branches(
+        branch3x3=nn.Sequential(Convolved(channels, 192, 1), Convolved(192, 320, 3, 2)),
+        branch7x7=nn.Sequential(Convolved(channels, 192, 1), *lines, Convolved(192, 192, 3, 2)),
+        branchpool=nn.AvgPool2d(3, 2),
+    )
 
 
 def _num_blocks(depth: int) -> int:

@@ -18,6 +18,8 @@ COUNTS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "WideResNet-70-16": (lambda: published.wide_resnet(70, 16), 266_796_506),
     "WideResNet-70-16 of Gowal et al.": (lambda: published.wide_resnet_gowal2020(70, 16), 266_796_506),
     "PreActResNet-18": (published.preact_resnet18, 11_172_170),
+    "DenseNet-121 of MadryLab/robustness": (published.densenet_robustness, 6_956_298),
+    "Inception v3 of MadryLab/robustness": (published.inception_robustness, 22_133_738),
 }
 
 
@@ -33,6 +35,8 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "wide, as kept": lambda: published.wide_resnet(10, 1, sub_block1=True),
     "Gowal": lambda: published.wide_resnet_gowal2020(10, 1),
     "preact": published.preact_resnet18,
+    "dense": lambda: published.densenet_robustness(blocks=(1, 2, 1, 1), growth=4),
+    "inception": published.inception_robustness,
 }
 
 

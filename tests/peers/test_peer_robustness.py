@@ -11,6 +11,7 @@ import toy
 from test_peer_pgd import robustness_attack
 from torch import Tensor, nn
 
+from raylab.core import published
 from raylab.core.invert import Iterate, invert
 from raylab.core.networks import NETWORKS, Network
 from raylab.engine import runner
@@ -91,10 +92,18 @@ def test_an_inversion_is_theirs_in_double_precision(tmp_path: Path, monkeypatch:
     ("name", "called", "parameters"),
     [("densenet121", "densenet121", 6_956_298), ("inception_v3", "inceptionv3", 22_133_738)],
 )
-def test_two_networks_of_theirs_are_others_than_ours(name: str, called: str, parameters: int) -> None:
-    module = peer.need(f"robustness.cifar_models.{'densenet' if name == 'densenet121' else 'inception'}")
+def test_two_networks_of_theirs_are_among_the_published_and_others_than_those_of_the_table(
+    name: str, called: str, parameters: int
+) -> None:
+    kind = "densenet" if name == "densenet121" else "inception"
+    module = peer.need(f"robustness.cifar_models.{kind}")
+    torch.manual_seed(0)
+    net, ours = getattr(module, called)().eval(), getattr(published, f"{kind}_robustness")().eval()
+    ours.load_state_dict(net.state_dict())  # names and shapes alike, all of them
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(ours(x), net(x))
     with torch.device("meta"):
-        net = getattr(module, called)()
         body, features = NETWORKS[name].body((3, 32, 32))
     assert sum(parameter.numel() for parameter in net.parameters()) == parameters
     assert sum(parameter.numel() for parameter in body.parameters()) + 10 * (features + 1) != parameters
