@@ -5,8 +5,9 @@ A plan says what is to be compared; the bench knows how each of the things is ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
@@ -14,16 +15,21 @@ from raylab.core.seefar import World
 from raylab.engine.stage import Compute, Stage
 from raylab.stages.construction import Aim, Attack, construct
 from raylab.stages.dataset import Data, DataConfig, Split, open_data, probe
+from raylab.stages.errors import labelled_by
 from raylab.stages.evaluation import evaluate
+from raylab.stages.further import FurtherTest
 from raylab.stages.images import ImageSpec
 from raylab.stages.neighbours import neighbours
 from raylab.stages.oracles import read_oracles
 from raylab.stages.own import loaded
+from raylab.stages.own_construction import own_construction
+from raylab.stages.own_metric import own_metric
 from raylab.stages.patterns import patterned, universal_patterns
 from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.training import Keep, train
 
+CellT = TypeVar("CellT")
 PROBE_ROWS = 1000  # images of a probe, which show what a network relies on
 
 
@@ -114,6 +120,24 @@ class Bench:
             name=f"{title} seed {self.seed}",
         )
 
+    def own_construction(self, construction: str, source: Stage, title: str) -> Stage:
+        """Training images as a function of one's own makes them. Raises ValueError as
+        `stages.own_construction.own_construction`."""
+        return own_construction(
+            construction,
+            self.data.train,
+            source,
+            self.images,
+            self.seed,
+            self.compute,
+            rows=self.data.rows["train"],
+            name=f"{title} seed {self.seed}",
+        )
+
+    def relabelled(self, made: Stage, title: str) -> Stage:
+        """The clean training images with the labels that they have in a set."""
+        return labelled_by(self.data.train, made, self.images.num_classes, name=f"{title} seed {self.seed}")
+
     def patterned(
         self, kind: Kind, patterns: Stage, selector: Stage | None, title: str, *, everywhere: bool = False
     ) -> Stage:
@@ -150,6 +174,23 @@ class Bench:
     def on_test(self, network: Stage, title: str, images: Stage | None = None) -> Stage:
         """On the clean test images, or on others made of them."""
         return self.on(network, images or self.data.test, f"test {title} seed {self.seed}")
+
+    def on_further(
+        self, further: Mapping[str, FurtherTest] | None, tested: Mapping[CellT, Stage]
+    ) -> Iterator[tuple[CellT, str, Stage]]:
+        """What networks that were tested say of further test images, by the cell of the test and the images' name.
+
+        Raises ValueError as `FurtherTest.open`.
+        """
+        for name, asked in (further or {}).items():
+            images, rows = asked.open(name, self.data, self.seed)
+            for cell, stage in tested.items():
+                yield cell, name, self.on(stage.inputs["model"], images, f"{stage.name} on {name}", rows)
+
+    def own_metric(self, metric: str, network: Stage, name: str) -> Stage:
+        """A measure of one's own on the clean test images. Raises ValueError as `stages.own_metric.own_metric`."""
+        rows = self.data.rows["test"]
+        return own_metric(metric, network, self.data.test, self.images, self.compute, rows=rows, name=name)
 
     def on_probe(self, network: Stage, name: str, kind: str = "conflict") -> Stage:
         """On images of See-Far whose features disagree, or with one of them alone."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import toy
+from own_pieces.data import bars
 from own_pieces.networks import narrow
 
 from raylab.cluster import preflight
@@ -23,24 +24,31 @@ from raylab.stages.own_object import modules_of
 from raylab.stages.recipe import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
-FACTORY = {"factory": "own_pieces.networks:narrow"}
+FACTORY = {"factory": "own_pieces.networks:narrow", "arguments": {"num_classes": 2}}
+PIECES = ("balls", "constructions", "corruptions", "metrics", "networks")
+MODULES = {"own_pieces", *(f"own_pieces.{name}" for name in PIECES)}
 
 
 def matrix(weights: Path) -> TransferMatrix:
     torch.manual_seed(0)
-    torch.save(narrow().state_dict(), weights)
-    own = {**FACTORY, "weights": str(weights), "mean": 0.5, "std": 0.25, "accuracy": 0.1}  # it was not trained
+    network = narrow(2)
+    torch.save(network.state_dict(), weights)
+    images, labels = bars("test", None)
+    said = network((torch.from_numpy(images) - 0.5) / 0.25).argmax(1).numpy()
+    own = {**FACTORY, "weights": str(weights), "mean": 0.5, "std": 0.25, "accuracy": float((said == labels).mean())}
     return TransferMatrix.model_validate(
         {
-            "data": {"name": "digits", "per_class": 10},
+            "data": {"name": "own", "function": "own_pieces.data:bars"},
             "sources": (own,),
             "targets": (FACTORY,),
             "kinds": ("det",),
+            "constructions": {"step_back": "own_pieces.constructions:step_back"},
             "seeds": (0,),
             "attack": {"steps": 2, "norm": "own_pieces.balls:UpperHalf"},
             "train": Recipe(epochs=1),
             "controls": Controls(unperturbed=False, random_labels=False, untrained=False, robust=None, leakage=None),
             "robustness": None,
+            "metrics": {"gradient norm": "own_pieces.metrics:gradient_norm"},
             "neighbours": 0,
         }
     )
@@ -49,9 +57,9 @@ def matrix(weights: Path) -> TransferMatrix:
 def corrupted(cells: dict[object, Stage]) -> Stage:
     """What a network of the matrix says of test images under the package's corruption."""
     standard = next(of for cell, of in cells.items() if isinstance(cell, Cell) and cell.role == "standard")
-    data, images = standard.inputs["data"], ImageSpec((1, 8, 8), 10, (0.5,), (0.25,))
+    data, images = standard.inputs["data"], ImageSpec((1, 8, 8), 2, (0.5,), (0.25,))
     changes, compute = Corruptions(names=("own_pieces.corruptions:dark_rows",)), Compute(batch_rows=30, shard_rows=60)
-    return changed(changes, {"own": standard.inputs["model"]}, data, images, 0, compute, rows=100, name="changed")
+    return changed(changes, {"own": standard.inputs["model"]}, data, images, 0, compute, rows=60, name="changed")
 
 
 def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> None:
@@ -60,12 +68,14 @@ def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> Non
     site = SiteFile(actors=Actors(max=2, gpus=0.0), trials=Trials(gpus=0.0), no_progress_seconds=60)
     inline = runner.build(cells, Store(str(tmp_path / "inline")), InlineBackend(), toy.Recorder())
     on_ray = runner.build(cells, Store(str(tmp_path / "ray")), RayBackend(site), toy.Recorder())
+    assert {"metric", "set"} <= {cell.role for cell in cells if isinstance(cell, Cell)}
     assert {cell: one.digest for cell, one in on_ray.items()} == {cell: one.digest for cell, one in inline.items()}
 
 
 def test_nodes_tell_before_anything_is_computed_of_modules_that_they_lack_or_have_otherwise(tmp_path: Path) -> None:
-    modules = modules_of(closure(plan(matrix(tmp_path / "weights.pt")).values()))
-    assert set(modules) == {"own_pieces", "own_pieces.balls", "own_pieces.networks"}
+    cells: dict[object, Stage] = dict(plan(matrix(tmp_path / "weights.pt")))
+    modules = modules_of(closure([*cells.values(), corrupted(cells)]))
+    assert set(modules) == MODULES
     site = SiteFile(store=str(tmp_path), actors=Actors(gpus=0.0), trials=Trials(gpus=0.0), tracking="none")
     preflight.check_cluster(site, modules)
     with pytest.raises(preflight.SiteError) as refused:

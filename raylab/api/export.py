@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from raylab.data.exported import PIXELS, read_huggingface, read_webdataset
 from raylab.engine.columns import Batch, Column
 
 Format = Literal["torch", "npz", "huggingface", "webdataset"]
@@ -30,7 +31,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 ROWS = 5000  # of a file
 GROUP = 1000  # rows that a reader of Parquet has in memory at once
 IMAGES, LABELS, IDS, SOURCE_LABELS = "CIFAR_ims", "CIFAR_lab", "ids", "source_labels"
-PIXELS = "image_float32"  # beside `image`, which people and the hub's viewer look at
 CARD = "README.md"
 # Of a perturbation's length: what rounding to 8 bits may add. At L2 radius 0.5 on CIFAR-10 it adds an eighth.
 LARGEST_ROUNDING = 0.1
@@ -154,15 +154,6 @@ def _nested(images: Column) -> pa.Array:
     return array
 
 
-def _read_huggingface(folder: Path) -> Batch:
-    table = pa.concat_tables(pq.read_table(path) for path in sorted((folder / "data").glob("*.parquet")))
-    features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
-    names = [name for name in table.column_names if name not in ("image", PIXELS)]
-    columns = {name: table.column(name).to_numpy() for name in names}
-    pixels = pa.concat_arrays(table.column(PIXELS).chunks).flatten().flatten().flatten()
-    return {**columns, "image": pixels.to_numpy().reshape(-1, *features[PIXELS]["shape"])}
-
-
 def _webdataset(exported: Exported, folder: Path) -> Iterator[Path]:
     columns = exported.columns
     numbers = [name for name in columns if name != "image"]
@@ -185,19 +176,6 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(data)
     tar.addfile(entry, io.BytesIO(data))
-
-
-def _read_webdataset(folder: Path) -> Batch:
-    images, numbers = list[Column](), list[dict[str, Any]]()
-    for path in sorted(folder.glob("*.tar")):
-        with tarfile.open(path) as tar:
-            for entry in tar:
-                data = io.BytesIO(tar.extractfile(entry).read())  # type: ignore[union-attr]
-                if entry.name.endswith(".npy"):
-                    images.append(np.load(data, allow_pickle=False))
-                elif entry.name.endswith(".json"):
-                    numbers.append(json.loads(data.read()))
-    return {name: np.array([said[name] for said in numbers]) for name in numbers[0]} | {"image": np.stack(images)}
 
 
 def _files(rows: int) -> Iterator[tuple[int, int, slice]]:
@@ -223,6 +201,6 @@ WRITERS: Mapping[Format, Callable[[Exported, Path], Iterator[Path]]] = {
 READERS: Mapping[Format, Callable[[Path], Batch]] = {
     "torch": _read_torch,
     "npz": _read_npz,
-    "huggingface": _read_huggingface,
-    "webdataset": _read_webdataset,
+    "huggingface": read_huggingface,
+    "webdataset": read_webdataset,
 }

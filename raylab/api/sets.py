@@ -148,7 +148,7 @@ def construct(
         check_labels(labels, len(images), used.num_classes)
         c = Construction(aim, attack, used.num_classes, seed, split, compute)
         made, digest = filed(partial(construction.perturbed, c, used.network, (), used.device), rows, compute)
-    return Constructed(made, construction.summarise(c, made), digest, str(images.device))
+    return Constructed(made, construction.summarise(c.aim, made), digest, str(images.device))
 
 
 def invert(

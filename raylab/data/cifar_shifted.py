@@ -1,4 +1,5 @@
-"""CIFAR-10.1, new test images for CIFAR-10 (Recht et al. 2018): https://github.com/modestyachts/CIFAR-10.1."""
+"""Other test images for CIFAR-10: new ones (CIFAR-10.1, Recht et al. 2018, https://github.com/modestyachts/CIFAR-10.1),
+and its own under corruptions (CIFAR-10-C, Hendrycks and Dietterich 2019, https://zenodo.org/records/2535967)."""
 
 from __future__ import annotations
 
@@ -13,22 +14,13 @@ from raylab.data.cifar import CLASS_NAMES, SHAPE, Cifar10
 from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile, check_labels, missing
 
 VERSIONS = ("v4", "v6")  # 2,021 images; 2,000 images, as many of every class, which its authors recommend
+SEVERITIES = 5  # of a file of CIFAR-10-C: the test images so many times, one severity after the other
 
 
-@dataclass(frozen=True)
-class Cifar10_1:  # noqa: N801 - its name
-    """`<root>/<folder>/cifar10.1_v6_{data,labels}.npy`: images uint8 (N, 32, 32, 3), labels whole numbers (N,).
+class _Shifted:
+    """The train split is CIFAR-10's own; so is the note, for what was trained on JPEG was. Ids of test are rows."""
 
-    The train split is CIFAR-10's own; so is the note, for what was trained on JPEG was. Ids are rows.
-    """
-
-    version: str = "v6"
-    folder: str = "CIFAR-10.1/datasets"  # as the repository is cloned
-    train: Cifar10 = field(default_factory=Cifar10)
-
-    def __post_init__(self) -> None:
-        if self.version not in VERSIONS:
-            raise DataError(f"data.version: one of {', '.join(VERSIONS)}, got {self.version!r}")
+    train: Cifar10
 
     def describe(self, root: Path) -> Description:
         about = self.train.describe(root)
@@ -49,17 +41,20 @@ class Cifar10_1:  # noqa: N801 - its name
     def content(self, root: Path, split: str) -> list[RawFile] | str:
         if split == "train":
             return self.train.content(root, split)
-        return [RawFile(self._path(root, "data"), "images"), RawFile(self._path(root, "labels"), "labels")]
+        return [RawFile(self._path(root, role), role) for role in ("images", "labels")]
 
-    def _path(self, root: Path, what: str) -> Path:
-        name = f"cifar10.1_{self.version}_{what}.npy"
-        path = root / self.folder / name
+    def _path(self, root: Path, role: str) -> Path:
+        path = root / self._name(role)
         if not path.is_file():
-            raise missing(root, f"{self.folder}/{name}")
+            raise missing(root, self._name(role))
         return path
 
+    def _name(self, role: str) -> str:
+        """Of the file of images or labels, below the root."""
+        raise NotImplementedError
+
     def _images(self, root: Path) -> NDArray[np.uint8]:  # (N, 32, 32, 3), read where it is indexed
-        path, rows = self._path(root, "data"), len(self._labels(root))
+        path, rows = self._path(root, "images"), len(_labels(self._path(root, "labels")))
         images = _load(path)
         channels, height, width = SHAPE
         if images.dtype != np.uint8 or images.shape != (rows, height, width, channels):
@@ -70,12 +65,60 @@ class Cifar10_1:  # noqa: N801 - its name
         return images
 
     def _labels(self, root: Path) -> NDArray[np.int64]:
-        path = self._path(root, "labels")
-        labels = _load(path)
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise DataError(f"{path}: labels are one whole number an image, got {labels.dtype} {labels.shape}")
-        check_labels(labels, len(CLASS_NAMES), str(path))
-        return np.array(labels, dtype=np.int64)
+        return _labels(self._path(root, "labels"))
+
+
+@dataclass(frozen=True)
+class Cifar10_1(_Shifted):  # noqa: N801 - its name
+    """`<root>/<folder>/cifar10.1_v6_{data,labels}.npy`: images uint8 (N, 32, 32, 3), labels whole numbers (N,)."""
+
+    version: str = "v6"
+    folder: str = "CIFAR-10.1/datasets"  # as the repository is cloned
+    train: Cifar10 = field(default_factory=Cifar10)
+
+    def __post_init__(self) -> None:
+        if self.version not in VERSIONS:
+            raise DataError(f"data.version: one of {', '.join(VERSIONS)}, got {self.version!r}")
+
+    def _name(self, role: str) -> str:
+        return f"{self.folder}/cifar10.1_{self.version}_{'data' if role == 'images' else role}.npy"
+
+
+@dataclass(frozen=True)
+class Cifar10C(_Shifted):
+    """`<root>/<folder>/fog.npy` and `labels.npy`, of the five severities one after the other; ids are CIFAR-10's."""
+
+    corruption: str = "gaussian_noise"
+    severity: int = 5
+    folder: str = "CIFAR-10-C"  # as the archive unpacks
+    train: Cifar10 = field(default_factory=Cifar10)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.severity <= SEVERITIES:
+            raise DataError(f"data.severity: 1 to {SEVERITIES}, got {self.severity}")
+
+    def _name(self, role: str) -> str:
+        return f"{self.folder}/{self.corruption if role == 'images' else role}.npy"
+
+    def _images(self, root: Path) -> NDArray[np.uint8]:
+        return self._of_severity(super()._images(root))
+
+    def _labels(self, root: Path) -> NDArray[np.int64]:
+        return self._of_severity(super()._labels(root))
+
+    def _of_severity(self, rows: NDArray[Any]) -> NDArray[Any]:
+        count, rest = divmod(len(rows), SEVERITIES)
+        if rest:
+            raise DataError(f"data.corruption={self.corruption}: as many rows of each of 5 severities, got {len(rows)}")
+        return rows[count * (self.severity - 1) : count * self.severity]
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    labels = _load(path)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(f"{path}: labels are one whole number an image, got {labels.dtype} {labels.shape}")
+    check_labels(labels, len(CLASS_NAMES), str(path))
+    return np.array(labels, dtype=np.int64)
 
 
 def _load(path: Path) -> NDArray[Any]:

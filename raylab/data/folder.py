@@ -41,6 +41,7 @@ class ImageFolder:
     mean: float | tuple[float, ...] = 0.5
     std: float | tuple[float, ...] = 0.25
     size: int | None = None  # scale the shorter side to this and cut out the centre; None: all are of one size
+    test_only: bool = False  # the test images stand for train too: there are no others
 
     def __post_init__(self) -> None:
         check_size(self.size)
@@ -76,13 +77,17 @@ class ImageFolder:
         return channels, height, width
 
     def _classes(self, root: Path) -> tuple[str, ...]:
-        top = root / self.folder / "train"
+        top = self._top(root, "train")
         return check_class_names(_folders(top), str(top))
+
+    def _top(self, root: Path, split: str) -> Path:
+        split = "test" if self.test_only else split
+        called = next((name for name in SPELLINGS[split] if (root / self.folder / name).is_dir()), split)
+        return root / self.folder / called
 
     def _files(self, root: Path, split: str) -> list[tuple[int, Path]]:
         """(label, file) of every row."""
-        called = next((name for name in SPELLINGS[split] if (root / self.folder / name).is_dir()), split)
-        top, names = root / self.folder / called, self._classes(root)
+        top, names = self._top(root, split), self._classes(root)
         there = set(_folders(top))
         if unknown := there - set(names):
             raise DataError(f"{top}: class {min(unknown)} has no folder in train; the classes are {', '.join(names)}")

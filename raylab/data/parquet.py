@@ -55,6 +55,7 @@ class Parquet:
     mean: float | tuple[float, ...] = 0.5
     std: float | tuple[float, ...] = 0.25
     size: int | None = None  # scale the shorter side to this and cut out the centre
+    test_only: bool = False  # the test images stand for train too: there are no others
     jpeg_note: str = ""  # the description's note where the images are JPEG
 
     def __post_init__(self) -> None:
@@ -101,6 +102,7 @@ class Parquet:
         return [RawFile(path, "rows") for path in self._paths(root, split)]
 
     def _paths(self, root: Path, split: str) -> list[Path]:
+        split = "test" if self.test_only else split
         found = {name: sorted((root / self.folder).glob(f"{name}*.parquet")) for name in SPELLINGS[split]}
         name, paths = next(((name, paths) for name, paths in found.items() if paths), (split, []))
         if not paths:

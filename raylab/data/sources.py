@@ -13,9 +13,10 @@ import numpy as np
 from raylab.core.seefar import World
 from raylab.data import digest
 from raylab.data.cifar import CIFAR100, Cifar10, lossless_subset
-from raylab.data.cifar_shifted import Cifar10_1
+from raylab.data.cifar_shifted import Cifar10_1, Cifar10C
 from raylab.data.constructed_datasets import ConstructedDatasets
 from raylab.data.embedded import Digits, seefar
+from raylab.data.exported import ExportedSet
 from raylab.data.folder import ImageFolder
 from raylab.data.idx import Idx
 from raylab.data.npz import Npz
@@ -28,6 +29,7 @@ from raylab.data.restricted_imagenet import RestrictedImageNet
 Options = Mapping[str, object]
 Root = str | os.PathLike[str] | None
 
+TEST_ONLY = "test_only"  # an option of those whose test images may be without training images
 FASHION_NAMES = (
     "T-shirt/top",
     "Trouser",
@@ -69,6 +71,11 @@ SOURCES: Mapping[str, Source] = {
     "cifar10_1": Source(
         Cifar10_1, ("version", "folder"), files="CIFAR-10.1/datasets/cifar10.1_v6_data.npy (and labels) and CIFAR-10"
     ),
+    "cifar10_c": Source(
+        Cifar10C,
+        ("corruption", "severity", "folder"),
+        files="CIFAR-10-C/fog.npy (and its like), CIFAR-10-C/labels.npy and CIFAR-10",
+    ),
     "cifar10_lossless_subset": Source(lossless_subset, files="cifar10_lossless_subset/plain_text/train-*.parquet"),
     "constructed_datasets": Source(
         ConstructedDatasets,
@@ -80,19 +87,25 @@ SOURCES: Mapping[str, Source] = {
     ),
     "parquet": Source(
         Parquet,
-        ("folder", "image", "label", "class_names", "mean", "std", "size"),
+        ("folder", "image", "label", "class_names", "mean", "std", "size", TEST_ONLY),
         files="train.parquet (or train-00000-of-00001.parquet, ...) and test.parquet",
         own_classes=True,
     ),
     "npz": Source(
         Npz,
-        ("folder", "class_names", "mean", "std"),
+        ("folder", "class_names", "mean", "std", TEST_ONLY),
         files="train.npz (or train/set.npz) and test.npz",
+        own_classes=True,
+    ),
+    "exported": Source(
+        ExportedSet,
+        ("format", "folder", "class_names", "mean", "std", TEST_ONLY),
+        files="train and test, as `raylab store export --format ... --to` writes each",
         own_classes=True,
     ),
     "own": Source(Own, ("function", "arguments", "class_names", "mean", "std"), own_classes=True),
     "image_folder": Source(
-        ImageFolder, ("folder", "mean", "std", "size"), files="train/CLASS/*.png and test/CLASS/*.png"
+        ImageFolder, ("folder", "mean", "std", "size", TEST_ONLY), files="train/CLASS/*.png and test/CLASS/*.png"
     ),
 }
 

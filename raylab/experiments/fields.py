@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 
 from raylab.config.radius import Radius
 from raylab.core.architectures import NETWORKS
-from raylab.core.construct import Kind
+from raylab.core.construct import KINDS, Kind
 from raylab.label import Label
 from raylab.stages.construction import Attack
 from raylab.stages.own_network import OwnNetwork
@@ -113,6 +113,18 @@ def same_norm(attack: Attack, others: Mapping[str, Adversary | Robustness | None
             raise ValueError(f"{name}.norm: the attack's, {attack.norm}, got {other.norm}")
 
 
+def _further(name: str) -> str:
+    if name in ("train", "test"):
+        raise ValueError(f"another name than that of a split of the data, got {name!r}; say what it is")
+    return name
+
+
+def _new_kind(name: str) -> str:
+    if name in KINDS:
+        raise ValueError(f"{name} is a built-in construction; give another name")
+    return name
+
+
 def _listed(value: Any) -> Any:
     """A number in the place of the list may be meant as how many there are."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -141,6 +153,8 @@ Sources = Annotated[tuple[SourceName, ...], Field(min_length=1), Distinct]
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1), Distinct]
 Radii = Annotated[tuple[Radius, ...], Field(min_length=1), Increasing]
 NetworkRates = dict[str, Annotated[float, Field(gt=0, le=100)]]  # by name or label; `check_networks` asks which
+KindName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,20}$"), AfterValidator(_new_kind)]
+TestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,30}$"), AfterValidator(_further)]
 StandardRecipe = Annotated[Recipe, AfterValidator(_standard)]
 AdversarialRecipe = Annotated[Recipe, AfterValidator(_adversarial)]
 Seeds = Annotated[

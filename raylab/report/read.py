@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from raylab.report.per_seed import PerSeed
 
 Columns = Mapping[str, NDArray[Any]]
 ByRow = Callable[[Columns], Any]  # of a table of examples: a boolean, or a number, for each
-Split = Literal["train", "test"]
+Split = str  # train, test, or other images that `images_of` knows
 CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with a field `seed`
 
 
@@ -76,6 +76,10 @@ class CellReader(Generic[CellT]):
     def right(self, cell: CellT) -> PerSeed:
         """Accuracy of an evaluation."""
         return self.share(cell, lambda rows: rows["correct"])
+
+    def further(self, cell: CellT) -> PerSeed:
+        """Accuracy of an evaluation on the further test images that the cell names (`on`)."""
+        return self.share(cell, lambda rows: rows["correct"], split=cell.on)
 
     def hit(self, cell: CellT, metric: str, aim: str = "", split: Split = "train") -> PerSeed:
         """A metric of `hits.HITS`, such as the success of an attack on the images of a set."""

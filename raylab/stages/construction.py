@@ -37,7 +37,7 @@ LAST_SHARE, MOMENTUM = 0.02, 1.0 - WEIGHT  # of a cosine schedule: the last step
 class Attack(Config):
     """Projected gradient descent on an image, in pixel units of [0, 1] (Ilyas et al. 2019, appendix C.5)."""
 
-    norm: BallName = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball: l2, linf, or module:object of one's own
     eps: Radius = 1.0  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=100_000)] = 20  # steps of gradient descent
     # Length of a step; None: 2.5 eps / steps. Of the cosine schedule that of the first step; None: eps.
@@ -110,7 +110,7 @@ class Construction:
         return partial(perturbed, self, network, ensemble, device, through=through)
 
     def summarise(self, artifact: Artifact) -> Metrics:
-        return summarise(self, artifact.without_images())
+        return summarise(self.aim, artifact.without_images())
 
 
 def perturbed(
@@ -154,16 +154,16 @@ def perturbed(
     }
 
 
-def summarise(c: Construction, rows: Batch) -> Metrics:
+def summarise(aim: Aim, rows: Batch) -> Metrics:
     """Success: the source says the target, of the `n` examples whose target is another class than their own.
 
     Own: it says their class, of all.  Untargeted: it errs, of all.
     """
     hit, other = (rows[f"{name}_prediction"] == rows["label"] for name in ("source", "other"))
     attacked = rows["label"] != rows["source_label"]
-    if c.aim in ("own", "untargeted"):
+    if aim in ("own", "untargeted"):
         attacked = np.ones_like(hit)
-    if c.aim == "untargeted":
+    if aim == "untargeted":
         hit, other = ~hit, ~other
     return {
         "rows": len(hit),

@@ -124,17 +124,30 @@ class KnownData(_Rooted):
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_lossless_subset"]  # which data
 
 
-class ShiftedData(_Rooted):
-    """CIFAR-10 with the test images of CIFAR-10.1: all that was made for one is found again for the other."""
-
-    name: Literal["cifar10_1"]  # which data
-    version: Literal["v4", "v6"] = "v6"  # which version of CIFAR-10.1
-    folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10.1/datasets`
+class _OtherTest(_Rooted):
+    """CIFAR-10 with other test images: all that was made for one is found again for the other."""
 
     def only(self, split: str) -> _Source:
         if split == "test":
             return self
         return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
+
+
+class ShiftedData(_OtherTest):
+    """CIFAR-10 with the test images of CIFAR-10.1."""
+
+    name: Literal["cifar10_1"]  # which data
+    version: Literal["v4", "v6"] = "v6"  # which version of CIFAR-10.1
+    folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10.1/datasets`
+
+
+class CorruptedData(_OtherTest):
+    """CIFAR-10 with the test images of CIFAR-10-C, of one file and severity."""
+
+    name: Literal["cifar10_c"]  # which data
+    corruption: Annotated[str, Field(pattern=r"^[a-z_]+$")]  # the name of its file, without .npy
+    severity: Annotated[int, Field(ge=1, le=5)] = 5  # the most severe is 5
+    folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10-C`
 
 
 class ConstructedData(_Rooted):
@@ -189,6 +202,14 @@ class NpzData(_ArrayData):
     folder: str | None = Field(default=None, exclude=True)  # folder of the files, below the root
 
 
+class ExportedData(_ArrayData):
+    """Sets that were exported as Parquet or WebDataset, every bit of their float32 images."""
+
+    name: Literal["exported"]  # which data
+    format: Literal["huggingface", "webdataset"]  # as `raylab store export --format` was told
+    folder: str | None = Field(default=None, exclude=True)  # folder that holds `train` and `test`, below the root
+
+
 class OwnData(_ArrayData):
     """Whatever a function of one's own gives."""
 
@@ -215,10 +236,12 @@ DataConfig = Annotated[
     | PhotosData
     | KnownData
     | ShiftedData
+    | CorruptedData
     | ConstructedData
     | RestrictedImageNetData
     | ParquetData
     | NpzData
+    | ExportedData
     | OwnData
     | FolderData,
     Field(discriminator="name"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
 
 from raylab import data as raw
 from raylab.core.seefar import World
@@ -55,6 +57,7 @@ class Data:
     test: Stage
     images: ImageSpec
     rows: Mapping[str, int]
+    class_names: tuple[str, ...]
     world: World | None = None  # of See-Far
 
 
@@ -72,12 +75,13 @@ class _RawData:
     class_names: tuple[str, ...] = field(compare=False)
     note: str = field(compare=False)  # what a report must say beside every number from this data
     part_rows: int = field(compare=False)
+    more: Mapping[str, object] = field(compare=False, default_factory=dict)  # options beside those of the config
 
     def run(self, context: TaskContext) -> Metrics:
-        rows = sum(context.write_table(batch, index) for index, batch in enumerate(self._parts()))
+        rows = sum(context.write_table(batch, index) for index, batch in enumerate(self.parts()))
         return {"rows": rows, "class_names": self.class_names, "note": self.note}
 
-    def _parts(self) -> Iterator[Batch]:
+    def parts(self) -> Iterator[Batch]:
         for batch in self._blocks():
             for low in range(0, len(batch["id"]), self.part_rows):
                 yield {name: column[low : low + self.part_rows] for name, column in batch.items()}
@@ -85,12 +89,30 @@ class _RawData:
     def _blocks(self) -> Iterator[Batch]:
         """A few parts at a time: never all of a data set that is larger than memory."""
         data, split, seed = self.data, self.split, self.seed
-        options, rows = data.options(seed), BLOCK_PARTS * self.part_rows
+        options, rows = {**data.options(seed), **self.more}, BLOCK_PARTS * self.part_rows
         for ids, images, labels in raw.blocks(data.name, self.root, split, options, data.cut, rows):
             batch: Batch = {"id": ids, "image": images, "label": labels}
             if isinstance(data, SeeFarData):
                 batch |= truths(data.world(seed).examples(split, ids))
             yield batch
+
+
+@dataclass(frozen=True)
+class _MappedData:
+    """A raw split whose classes go by other numbers."""
+
+    doing = ("reading", "data set")
+    in_driver = True
+    raw: _RawData
+    labels: tuple[int, ...]  # by the number that the files have; -1: these rows are left out
+
+    def run(self, context: TaskContext) -> Metrics:
+        rows = sum(context.write_table(self._mapped(batch), index) for index, batch in enumerate(self.raw.parts()))
+        return {"rows": rows, "class_names": self.raw.class_names, "note": self.raw.note}
+
+    def _mapped(self, batch: Batch) -> Batch:
+        label = np.array(self.labels)[batch["label"]]
+        return {name: column[label >= 0] for name, column in {**batch, "label": label}.items()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +140,7 @@ def open_data(data: Any, seed: int) -> Data:
     root, options = data.folder_of_data, data.options(seed)
     about = raw.describe(data.name, root, options, dict.fromkeys(raw.SPLITS, data.cut))
     seed = seed if "seed" in options else 0
-    part_rows = max(1, min(PART_ROWS, PART_BYTES // (4 * math.prod(about.shape))))
+    part_rows = _part_rows(about.shape)
 
     def stage(split: str) -> Stage:
         content = raw.content(data.name, root, split, options, home() / "cache")
@@ -127,7 +149,46 @@ def open_data(data: Any, seed: int) -> Data:
 
     world = data.world(seed) if isinstance(data, SeeFarData) else None
     images = ImageSpec(about.shape, about.num_classes, about.mean, about.std)
-    return Data(stage("train"), stage("test"), images, about.rows, world)
+    return Data(stage("train"), stage("test"), images, about.rows, about.class_names, world)
+
+
+def open_test(data: Any, seed: int, classes: Mapping[str, str | None], known: Data) -> tuple[Stage, int]:
+    """The test images of further data, with labels of the known ones, and how many there are at most.
+
+    `classes`: names of its classes to those of the known data, None: left out; those that it does not have keep theirs.
+    Data sets of somebody's own need no training images.
+
+    Raises raylab.data.DataError where files are missing or broken, images have another shape, or a class is unknown.
+    """
+    more = {raw.TEST_ONLY: True} if raw.TEST_ONLY in raw.SOURCES[data.name].options else {}
+    root, options = data.folder_of_data, {**data.options(seed), **more}
+    about = raw.describe(data.name, root, options, {"test": data.cut})
+    if about.shape != known.images.shape:
+        raise raw.DataError(f"images of shape {known.images.shape} are needed, those of the data, got {about.shape}")
+    labels, used = _numbers(about.class_names, classes, known.class_names), seed if "seed" in options else 0
+    content = raw.content(data.name, root, "test", options, home() / "cache")
+    part_rows = _part_rows(about.shape)
+    read = _RawData(data.only("test"), "test", used, content, root, known.class_names, about.note, part_rows, more)
+    same = about.class_names == known.class_names and labels == tuple(range(len(labels)))
+    what = read if same else _MappedData(read, labels)
+    return Stage("data", 1, what, {}, f"{data.name} test seed {seed}"), about.rows["test"]
+
+
+def _part_rows(shape: tuple[int, int, int]) -> int:
+    return max(1, min(PART_ROWS, PART_BYTES // (4 * math.prod(shape))))
+
+
+def _numbers(own: Sequence[str], classes: Mapping[str, str | None], known: Sequence[str]) -> tuple[int, ...]:
+    """By the number of each own class: the known class of that name."""
+    if wrong := [name for name in classes if name not in own]:
+        raise raw.DataError(f"classes: no class {raw.listed(wrong)} there, only {raw.listed(own)}; correct the name")
+    meant = {name: classes.get(name, name) for name in own}
+    if wrong := [name for name in meant.values() if name is not None and name not in known]:
+        raise raw.DataError(
+            f"classes: {raw.listed(wrong)} is no class of the data, which are {raw.listed(known)}; say which class "
+            "each is (classes: {plane: airplane}), or null to leave it out"
+        )
+    return tuple(-1 if name is None else known.index(name) for name in meant.values())
 
 
 def probe(world: World, kind: str, count: int = 1000) -> Stage:

@@ -78,7 +78,8 @@ def mislabeled(
 
 
 def labelled_by(data: Stage, said: Stage, num_classes: int, *, name: str) -> Stage:
-    """All examples, of whatever domain, with the class that a network said; their own classes do not count."""
+    """All examples, of whatever domain, with the class that a network said, or that they have in another set; their own
+    classes do not count."""
     labelled = Labelled("predicted", False, None, num_classes, 0)
     return Stage("labelled", 1, labelled, {"data": data, "said": said}, name)
 
@@ -93,7 +94,7 @@ def _said(evaluation: Artifact, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     rows = evaluation.without_images()
     if not np.array_equal(rows["id"], ids):
         raise ValueError(f"labelled: {evaluation.label} is of other examples; evaluate the network on these")
-    return np.asarray(rows["prediction"], dtype=np.int64)
+    return np.asarray(rows["prediction" if "prediction" in rows else "label"], dtype=np.int64)
 
 
 def _assert_all_wrong(label: NDArray[np.int64], true: NDArray[np.int64], data: Artifact) -> None:

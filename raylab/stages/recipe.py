@@ -60,7 +60,7 @@ class Adversary(Config):
 
     With `trades` it is that of TRADES, which starts at a random point beside the image (Zhang et al. 2019)."""
 
-    norm: BallName = "l2"  # norm of the ball
+    norm: BallName = "l2"  # norm of the ball: l2, linf, or module:object of one's own
     eps: Radius  # radius of the ball around an image
     steps: Annotated[int, Field(ge=1, le=1000)] = adversary.STEPS  # steps of gradient descent, for each batch
     step_share: Annotated[float, Field(gt=0, le=10)] = adversary.STEP_SHARE  # length of a step, as a share of eps

@@ -10,7 +10,7 @@ import pytest
 from test_constructed_datasets import write_cifar
 
 from raylab import data
-from raylab.stages.data_config import KnownData, ShiftedData
+from raylab.stages.data_config import CorruptedData, KnownData, ShiftedData
 from raylab.stages.dataset import open_data
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -96,3 +96,53 @@ def test_what_is_not_there_is_named(root: Path) -> None:
         data.describe("cifar10_1", root, {"version": "v4"})
     with pytest.raises(data.DataError, match=r"data\.version: one of v4, v6, got 'v5'"):
         data.describe("cifar10_1", root, {"version": "v5"})
+
+
+# -- CIFAR-10-C
+
+
+def write_corrupted(root: Path, rows: int = 3) -> np.ndarray[Any, Any]:
+    """In the layout of the archive: five severities one after the other, and one file of labels."""
+    folder = root / "CIFAR-10-C"
+    folder.mkdir()
+    images = np.random.default_rng(2).integers(0, 256, (5 * rows, 32, 32, 3), dtype=np.uint8)
+    np.save(folder / "fog.npy", images)
+    np.save(folder / "labels.npy", np.tile(np.arange(rows, dtype=np.uint8), 5))
+    return images
+
+
+def test_a_severity_of_cifar_10_c_is_a_fifth_of_its_file(root: Path) -> None:
+    images = write_corrupted(root)
+    found = {}
+    for severity in range(1, 6):
+        options = {"corruption": "fog", "severity": severity}
+        assert data.describe("cifar10_c", root, options).rows == {"train": 10, "test": 3}
+        read = data.read("cifar10_c", root, "test", options)
+        np.testing.assert_array_equal(read.labels, [0, 1, 2])
+        np.testing.assert_array_equal(read.ids, [0, 1, 2])
+        found[severity] = read.images.transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(np.concatenate(list(found.values())), images)
+
+
+def test_what_was_trained_on_cifar10_is_found_again_for_cifar_10_c(root: Path) -> None:
+    write_corrupted(root)
+    made = [CorruptedData(name="cifar10_c", corruption="fog", severity=s, root=str(root)) for s in (1, 5)]
+    opened = [open_data(one, 0) for one in made]
+    known = open_data(KnownData(name="cifar10", root=str(root)), 0)
+    assert {one.train.key for one in opened} == {known.train.key}
+    assert len({known.test.key, *(one.test.key for one in opened)}) == 3
+
+
+def test_files_of_cifar_10_c_that_are_something_else_are_refused(root: Path) -> None:
+    images = write_corrupted(root)
+    with pytest.raises(data.DataError, match=r"CIFAR-10-C/frost\.npy not found"):
+        data.describe("cifar10_c", root, {"corruption": "frost"})
+    with pytest.raises(data.DataError, match=r"data\.severity: 1 to 5, got 6"):
+        data.describe("cifar10_c", root, {"corruption": "fog", "severity": 6})
+    np.save(root / "CIFAR-10-C" / "fog.npy", images[:12])
+    with pytest.raises(data.DataError, match=r"15 labels need uint8 images of shape \(15, 32, 32, 3\)"):
+        data.describe("cifar10_c", root, {"corruption": "fog"})
+    np.save(root / "CIFAR-10-C" / "fog.npy", images[:12])
+    np.save(root / "CIFAR-10-C" / "labels.npy", np.zeros(12, np.uint8))
+    with pytest.raises(data.DataError, match="as many rows of each of 5 severities, got 12"):
+        data.describe("cifar10_c", root, {"corruption": "fog"})

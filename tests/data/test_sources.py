@@ -28,11 +28,13 @@ def test_every_source_that_was_promised_is_there() -> None:
         "cifar10",
         "cifar100",
         "cifar10_1",
+        "cifar10_c",
         "cifar10_lossless_subset",
         "constructed_datasets",
         "restricted_imagenet",
         "parquet",
         "npz",
+        "exported",
         "own",
         "image_folder",
     }

@@ -89,7 +89,8 @@ def test_a_network_is_trained_against_a_ball_of_ones_own(tmp_path: Path) -> None
     built = runner.build(trained, Store(str(tmp_path)), InlineBackend(), toy.Recorder())
     assert built["own"].metrics["loss"] != built["l2"].metrics["loss"]
     x, y = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4)
-    attacked = against.adversary.attack(torch.nn.Flatten().eval(), x, y, 1.0)  # type: ignore[union-attr, arg-type]
+    attack = against.adversary.arguments["adversary"]  # type: ignore[union-attr]
+    attacked = attack(torch.nn.Flatten().eval(), x, y, 1.0)
     assert torch.equal(attacked[:, :, 4:], x[:, :, 4:])
     assert not torch.equal(attacked[:, :, :4], x[:, :, :4])
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.config.radius import Radius
+from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
@@ -19,9 +20,11 @@ from raylab.experiments.fields import (
     SourceName,
     StandardRecipe,
     StudyName,
+    TestName,
     check_networks,
 )
 from raylab.stages.dataset import DataConfig, SeeFarData
+from raylab.stages.further import FurtherTest
 from raylab.stages.inversion import Inversion
 from raylab.stages.layer_robustness import LayerRobustness
 from raylab.stages.recipe import Adversary, Recipe
@@ -73,6 +76,8 @@ class RobustFeatures(Config):
         others={"linf": 0.05, "l1": 5.0, "l2_low": 0.8, "l2_high": 0.8, "shift": 1.0, "rotate": 10.0},
         rows=300,
     )
+    # Further test images for all networks, by the name that tables call them.
+    evaluate_on: Annotated[dict[TestName, FurtherTest] | None, ADDED_LATER] = None
     layers: LayerRobustness | None = LayerRobustness()  # robustness by layer, of the sources and of D_R's student
     compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
 

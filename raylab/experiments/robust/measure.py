@@ -17,8 +17,9 @@ from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
 from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
+from raylab.report.read import CellReader, Columns, Findings, Split, begun, in_todays_words
 from raylab.report.scoreboard.protocol import NORMS, named
+from raylab.stages.further import images_of
 
 LABELS = {
     CLEAN: "D",
@@ -70,6 +71,7 @@ class MeasuredNetwork:
     warnings: tuple[Caution, ...] = ()  # of gradient masking
     overestimates: tuple[Caution, ...] = ()  # PGD alone is too kind: no doubt of `worst`, which counts the ensemble
     collapse: tuple[Caution, ...] = ()
+    further: Mapping[str, PerSeed] = field(default_factory=dict)  # accuracy on further test images, by their name
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class _Read:
 
     def __init__(self, built: Built[RobustFeatures, Cell]) -> None:
         self.built, self.config = built, built.config
-        self.reader = reader_of(built)
+        c = built.config
+        self.reader = CellReader(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
 
     def network(self, of: str, name: str) -> MeasuredNetwork:
         c = self.config
@@ -211,6 +214,7 @@ class _Read:
             tuple(one for one in warnings if one not in kind),
             kind,
             self.cautions("network", of, name, "collapse"),
+            {on: self.reader.further(Cell("further", 0, of, name, on)) for on in c.evaluate_on or {}},
         )
 
     def _at(self, cell: Cell, place: int) -> AtRadius:

@@ -35,6 +35,7 @@ class Cell(NamedTuple):
     own         set network  that of a student of D_R on its own training images, at one eps
     moved       set network  and on the test set made as D_R
     usage       set network  See-Far: its answers to images whose features disagree
+    further     set network  as test, on the further test images that `on` names
     layers      set network  how far a small change moves its layers; set: "standard", "adversarial", "r_image"
     """
 
@@ -42,6 +43,7 @@ class Cell(NamedTuple):
     seed: int
     set: str = ""
     network: str = ""
+    on: str = ""
 
 
 def plan(config: RobustFeatures) -> dict[Cell, Stage]:
@@ -49,7 +51,14 @@ def plan(config: RobustFeatures) -> dict[Cell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    return {cell: stage for seed in config.seeds for cell, stage in _SeedPlan(config, seed).cells()}
+    cells: dict[Cell, Stage] = {}
+    for seed in config.seeds:
+        of_seed = _SeedPlan(config, seed)
+        cells |= (planned := dict(of_seed.cells()))
+        tested = {cell: stage for cell, stage in planned.items() if cell.role == "test"}
+        for cell, name, judged in of_seed.bench.on_further(config.evaluate_on, tested):
+            cells[cell._replace(role="further", on=name)] = judged
+    return cells
 
 
 class _SeedPlan:

@@ -74,6 +74,8 @@ def _blocks(found: RobustSets) -> Iterator[Block]:
         yield _inversions(found)
     yield Text("Clean and robust accuracy", look="heading")
     yield _accuracy(found)
+    if names := tuple(found.config.evaluate_on or ()):
+        yield _further(found, names)
     yield Fold("Each attack alone", (_attacks(found),))
     yield _differences(found)
     yield Text("How far it carries", look="heading")
@@ -131,6 +133,15 @@ def _accuracy(found: RobustSets) -> Table:
             "Seeds": lambda one: len(one.at[c.eps].worst),
         },
         f"Radius {c.eps:g}",
+    )
+
+
+def _further(found: RobustSets, names: tuple[str, ...]) -> Table:
+    return _of_networks(
+        "further",
+        f"Accuracy on further test images, in percent, ± standard error{over(found.config.seeds)}.",
+        found,
+        {"Clean": lambda one: one.accuracy, **each(names, "{}", lambda on, one: one.further[on])},
     )
 
 
@@ -293,6 +304,7 @@ def _numbers(found: RobustSets, one: MeasuredNetwork) -> dict[str, PerSeed]:
             numbers[f"{attack}/{norm}_{eps:g}"] = value
     sizes = found.config.robustness.others.items()
     numbers |= {f"other_perturbations/{name}_{size:g}": one.others[name] for name, size in sizes}
+    numbers |= {f"accuracy_on/{name}": value for name, value in one.further.items()}
     numbers |= {f"reliance/{feature.replace(' ', '_')}": value for feature, value in one.reliance.items()}
     if one.set == "r_image":
         numbers |= {"pgd/own_images": one.own, "pgd/test_images_made_as_d_r": one.moved}

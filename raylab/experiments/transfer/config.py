@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
+    KindName,
     Kinds,
     Names,
     NetworkRates,
@@ -16,10 +18,14 @@ from raylab.experiments.fields import (
     Sources,
     StandardRecipe,
     StudyName,
+    TestName,
     check_networks,
 )
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData
+from raylab.stages.further import FurtherTest
+from raylab.stages.own_construction import ConstructionName
+from raylab.stages.own_metric import MetricName
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 from raylab.stages.robustness import Robustness
 from raylab.stages.training import Keep
@@ -111,6 +117,8 @@ class TransferMatrix(Config):
     sources: Sources = ("linear", "mlp", "cnn", "vgg_small")  # architectures whose perturbations are learnt from
     targets: Names = ("linear", "mlp", "cnn", "vgg_small")  # architectures of the students
     kinds: Kinds = ("rand", "det")  # constructed sets: a target drawn from all or the other classes, or the next class
+    # Sets by constructions of one's own beside them, by the name that tables call them.
+    constructions: Annotated[dict[KindName, ConstructionName] | None, ADDED_LATER] = None
     seeds: Seeds = (0, 1, 2)
     attack: Attack = Attack()
     keep: Keep = "all"  # which examples of a set students see
@@ -123,8 +131,17 @@ class TransferMatrix(Config):
     controls: Controls = Controls()
     # Of the students beside whom controls stand, and of standard networks: do they only swap features for others?
     robustness: Robustness | None = Robustness(eps=(0.25, 0.5), ensemble=None)
+    # Further test images for sources, independent networks, students and controls, by the name that tables call them.
+    evaluate_on: Annotated[dict[TestName, FurtherTest] | None, ADDED_LATER] = None
+    # Measures of one's own of the same networks on the test images, by the name that tables call them.
+    metrics: Annotated[dict[TestName, MetricName] | None, ADDED_LATER] = None
     neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
     compute: Compute = Compute()
+
+    @property
+    def every_kind(self) -> tuple[str, ...]:
+        """Of constructed sets, those of one's own last."""
+        return (*self.kinds, *(self.constructions or ()))
 
     @model_validator(mode="after")
     def _check(self) -> TransferMatrix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
 from raylab.report.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
+from raylab.stages.further import images_of
 
 CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it
@@ -104,6 +105,9 @@ class Matrix(Findings[TransferMatrix, Cell]):
     robustness: Mapping[str, Mapping[float, PerSeed]]  # robust accuracy of the independent networks, where asked
     warnings: Mapping[str, tuple[str, ...]]  # why those may be too high
     neighbours_clean: PerSeed  # the 1-NN check's own accuracy, leave one out
+    # On further test images: by the cell of seed 0 on the test images, accuracy by the name of the others.
+    further: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)
+    metrics: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)  # of one's own, by cell and name
 
     @property
     def title(self) -> str:
@@ -131,7 +135,7 @@ class Matrix(Findings[TransferMatrix, Cell]):
     @cached_property
     def correlations(self) -> Mapping[str, Mapping[str, Correlation]]:
         """By kind, of targeted transfer with the student's accuracy over pairs and seeds: the views of `correlate`."""
-        return {kind: _correlations(self.of(kind)) for kind in self.config.kinds}
+        return {kind: _correlations(self.of(kind)) for kind in self.config.every_kind}
 
     @property
     def correlated(self) -> Mapping[str, Mapping[str, Correlation]]:
@@ -158,13 +162,13 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
     c = built.config
     start = begun(built)
     reader = _Numbers(built, 1 / len(start[2]))
-    sets = {(source, kind): reader.of_set(source, kind) for kind in c.kinds for source in c.sources}
+    sets = {(source, kind): reader.of_set(source, kind) for kind in c.every_kind for source in c.sources}
     independent = {target: Cell("robustness", 0, target=target) for target in c.targets}
     return Matrix(
         *start,
         tuple(
             reader.row(source, target, kind, sets[source, kind])
-            for kind in c.kinds
+            for kind in c.every_kind
             for source in c.sources
             for target in c.targets
         ),
@@ -173,6 +177,8 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
         {target: reader.by_radius(cell) for target, cell in independent.items()},
         {target: reader.warned(cell) for target, cell in independent.items()},
         reader.hit(Cell("neighbours", 0), "says_original"),
+        reader.beside("further"),
+        reader.beside("metric"),
     )
 
 
@@ -180,7 +186,8 @@ class _Numbers(CellReader[Cell]):
     """Of one matrix."""
 
     def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:
-        super().__init__(built.artifacts, built.config.seeds, built.config.data.images_of)
+        c = built.config
+        super().__init__(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
         self.config, self.chance, self.planned = built.config, chance, set(built.planned)
 
     def asked(self, cell: Cell) -> bool:
@@ -209,6 +216,16 @@ class _Numbers(CellReader[Cell]):
             **of_set,
         )
 
+    def beside(self, role: str) -> Mapping[Cell, Mapping[str, PerSeed]]:
+        """By the cell of a test, its accuracy ("test"), and what the cells of a role say that stand beside it."""
+        found: dict[Cell, dict[str, PerSeed]] = {}
+        for cell in (cell._replace(seed=0) for cell in self.planned if cell.role == role):
+            tested = "student" if cell.kind else "source" if cell.source else "standard"
+            place = cell._replace(role=tested, on="")
+            of = found.setdefault(place, {"test": self.right(place)})
+            of[cell.on] = self.further(cell) if role == "further" else self.rows(cell, lambda rows: rows["value"])
+        return found
+
     def of_set(self, source: str, kind: str) -> dict[str, Any]:
         """What belongs to a set whoever learns from it."""
         place = Cell("set", 0, source, "", kind)
@@ -233,7 +250,7 @@ class _Numbers(CellReader[Cell]):
 
     def control(self, name: str, place: Cell) -> Cell:
         """The student of a control; that of unperturbed images has no source, unless only some examples are kept."""
-        no_source = name == "unperturbed" and self.config.keep == "all"
+        no_source = name == "unperturbed" and self.config.keep == "all" and place.kind in self.config.kinds
         return place._replace(control=name, source="" if no_source else place.source)
 
     def robust_network(self, student: Cell) -> RobustNetwork:

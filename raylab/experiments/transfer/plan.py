@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from raylab.bench import Bench
@@ -35,6 +35,8 @@ class Cell(NamedTuple):
     oracles     source kind           See-Far's oracles on a set
     usage       source target kind    a student on images whose features disagree
     robustness  source target kind    robust accuracy of a student; target alone: of an independent network
+    further     as source, standard or student, on the further test images that `on` names
+    metric      likewise: the measure of one's own that `on` names, on the test images
     """
 
     role: str
@@ -43,8 +45,10 @@ class Cell(NamedTuple):
     target: str = ""
     kind: str = ""
     control: str = ""  # "", "unperturbed", "random_labels", "untrained", "robust", "leakage"
+    on: str = ""
 
 
+TESTED = ("source", "standard", "student")  # roles of evaluations on the test images
 TRANSFER_AIMS: tuple[Aim, ...] = ("untargeted", "det")
 
 
@@ -56,7 +60,9 @@ def plan(config: TransferMatrix) -> dict[Cell, Stage]:
     """
     cells: dict[Cell, Stage] = {}
     for seed in config.seeds:
-        cells |= dict(_SeedPlan(config, seed).cells())
+        of_seed = _SeedPlan(config, seed)
+        cells |= (tested := dict(of_seed.cells()))
+        cells |= dict(of_seed.further(tested))
     return cells
 
 
@@ -91,10 +97,22 @@ class _SeedPlan:
             for source in _among(c.sources, c.controls.sources):
                 yield from self._control(source, control)
 
+    def further(self, cells: Mapping[Cell, Stage]) -> Iterator[tuple[Cell, Stage]]:
+        """Whatever was tested, on the other test images, and by the measures of one's own."""
+        c, tested = self.config, {cell: stage for cell, stage in cells.items() if cell.role in TESTED}
+        for cell, name, judged in self.bench.on_further(c.evaluate_on, tested):
+            yield cell._replace(role="further", on=name), judged
+        for name, metric in (c.metrics or {}).items():
+            for cell, stage in tested.items():
+                measured = self.bench.own_metric(metric, stage.inputs["model"], f"{name}: {stage.name}")
+                yield cell._replace(role="metric", on=name), measured
+
     def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
         """Clean images with the labels of a set, and where only some examples of a set are kept, the same of them: an
         attack towards the own class succeeds most often, so a selection alone can be learned from."""
         c = self.config
+        for source in c.sources:
+            yield from self._unperturbed_own(source)
         for kind in c.kinds:
             for source in c.sources if c.keep != "all" else ("",):
                 title = f"unperturbed {kind}{f' as kept from {source}' if source else ''}"
@@ -132,9 +150,7 @@ class _SeedPlan:
     ) -> Iterator[tuple[Cell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
         leaking, known = control == "leakage", bench.data.world is not None and not control
-        for kind in c.kinds:
-            title = f"{kind} from {control + ' ' if control else ''}{source}"
-            made = self._leaking(kind, network, title) if leaking else self._construct(kind, network, "train", title)
+        for kind, title, made in self._sets(source, network, control):
             yield Cell("set", seed, source, "", kind, control), made
             if c.neighbours and not control:
                 yield Cell("neighbours", seed, source, "", kind), bench.neighbours(made, c.neighbours, title)
@@ -163,8 +179,8 @@ class _SeedPlan:
                 judged = self.bench.on(network, attacked, f"standard {target} on {title}")
                 yield Cell("transfer", self.seed, source, target, aim), judged
 
-    def _recipe(self, kind: Kind) -> Recipe:
-        return getattr(self.config.students, kind) or self.config.train
+    def _recipe(self, kind: str) -> Recipe:
+        return getattr(self.config.students, kind, None) or self.config.train
 
     def _control_source(self, name: str, control: str) -> Stage:
         c = self.config
@@ -176,6 +192,34 @@ class _SeedPlan:
             labels="rand" if control == "random_labels" else None,
             labels_seed=derive(self.seed, "random labels"),  # not those of D_rand, which its students are given
         )
+
+    def _sets(self, source: str, network: Stage, control: str = "") -> Iterator[tuple[str, str, Stage]]:
+        """Kind, title and stage of every constructed training set; those of one's own have no leakage-only control."""
+        c, leaking, named = self.config, control == "leakage", f"{control} {source}".strip()
+        for kind in c.kinds:
+            title = f"{kind} from {named}"
+            made = self._leaking(kind, network, title) if leaking else self._construct(kind, network, "train", title)
+            yield kind, title, made
+        for name, construction in {} if leaking else (c.constructions or {}).items():
+            title = f"{name} from {named}"
+            yield name, title, self.bench.own_construction(construction, network, title)
+
+    def _unperturbed_own(self, source: str) -> Iterator[tuple[Cell, Stage]]:
+        """Clean images with the labels that constructions of one's own gave them."""
+        c = self.config
+        for kind, name, made in self._sets(source, self.sources[source]):
+            if kind in c.kinds:
+                continue
+            title, kept_as = f"unperturbed {name}", None if c.keep == "all" else made
+            clean = self.bench.relabelled(made, title)
+            for target in c.targets:
+                student = self.bench.train(
+                    target, self._recipe(kind), "student", clean, of=title,
+                    keep=c.keep, keep_share=c.keep_share, kept_as=kept_as,
+                )  # fmt: skip
+                place = (self.seed, source, target, kind, "unperturbed")
+                yield Cell("network", *place), student
+                yield Cell("student", *place), self.bench.on_test(student, f"{target} on {title}")
 
     def _construct(self, aim: Aim, network: Stage, split: Split, title: str) -> Stage:
         return self.bench.construct(aim, self.config.attack, network, split, title)

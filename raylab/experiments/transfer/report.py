@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from raylab.experiments.transfer.figures import panel, scatter
 from raylab.experiments.transfer.limits import limits
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
-from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.plan import TESTED, Cell
 from raylab.experiments.transfer.verdict import NEIGHBOURS_TRUSTED, answer, of_robust_source, truth, verdict
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each, note
 from raylab.report.charts import Mark, dots, heat_map
@@ -18,7 +18,7 @@ from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture
 from raylab.report.pooled import FEWEST, over_architectures, over_pairs
 from raylab.report.significance import holm
-from raylab.report.values import Significant, Singles, Spanned
+from raylab.report.values import Plain, Significant, Singles, Spanned
 
 PANEL_SOURCES = 2  # sources whose sets are shown: more would only make a page long
 KINDS = {
@@ -70,7 +70,7 @@ TRUTH = (
 
 
 def report(found: Matrix) -> Report:
-    first = "det" if "det" in found.config.kinds else found.config.kinds[0]
+    first = "det" if "det" in found.config.every_kind else found.config.every_kind[0]
     return Report(
         found.title,
         answer(found),
@@ -82,7 +82,7 @@ def report(found: Matrix) -> Report:
 
 
 def _blocks(found: Matrix, first: str) -> Iterator[Block]:
-    kinds = found.config.kinds
+    kinds = found.config.every_kind
     yield from note(found.note)
     yield from _warnings(found)
     for kind in kinds:
@@ -91,6 +91,7 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
     yield Text("Learning", look="heading")
     yield Figures((*(_accuracies(found, kind) for kind in kinds), _transfer_map(found)))
     yield _accuracy_table(found)
+    yield from _beside_tests(found)
     yield Text("Transfer and learning", look="heading")
     yield Figures(tuple(scatter(found, kind) for kind in kinds))
     if found.correlated:
@@ -115,7 +116,7 @@ def _blocks(found: Matrix, first: str) -> Iterator[Block]:
 def _controls(found: Matrix, first: str) -> Iterator[Block]:
     if not any(row.controls for row in found.rows):
         yield Text("No control was run.")
-    others = [kind for kind in found.config.kinds if kind != first and any(row.controls for row in found.of(kind))]
+    others = [kind for kind in found.config.every_kind if kind != first and any(row.controls for row in found.of(kind))]
     if others:
         yield Figures(tuple(_beside_controls(found, kind) for kind in others))
     if robust := [of_robust_source(row) for row in found.of("det") if row.robust]:
@@ -145,7 +146,11 @@ def _caption(found: Matrix, kind: str) -> str:
         "targeted transfer": [row.transfer[TRANSFER] for row in rows],
     }
     listed = ", ".join(f"{name} {span(one.mean for one in of)}" for name, of in ranges.items())
-    return f"{kind}, {KINDS[kind]}. Lowest to highest mean of the pairs: {listed}."
+    return f"{kind}, {_meaning(kind)}. Lowest to highest mean of the pairs: {listed}."
+
+
+def _meaning(kind: str) -> str:
+    return KINDS.get(kind, "a construction of one’s own")
 
 
 def _warnings(found: Matrix) -> Iterator[Text]:
@@ -166,11 +171,11 @@ def _accuracy_table(found: Matrix) -> Table:
     c, lines = found.config, dict[tuple[str, str], dict[str, PerSeed]]()
     for row in found.rows:
         lines.setdefault((row.kind, row.source), {})[row.target] = row.accuracy
-    for row in sorted(found.rows, key=lambda row: c.kinds.index(row.kind)):
+    for row in sorted(found.rows, key=lambda row: c.every_kind.index(row.kind)):
         for name, of in row.controls.items():
             whose = f" {row.source}" if name != "unperturbed" or c.keep != "all" else ""
             lines.setdefault((row.kind, f"{LABELS[name]}{whose}"), {})[row.target] = of
-    ranked = sorted(lines.items(), key=lambda line: c.kinds.index(line[0][0]))
+    ranked = sorted(lines.items(), key=lambda line: c.every_kind.index(line[0][0]))
     return Table.of(
         "accuracy",
         f"Accuracy of students (columns) by what made their set, in percent, ± standard error{over(c.seeds)}.",
@@ -182,6 +187,47 @@ def _accuracy_table(found: Matrix) -> Table:
         },
         keys=2,
     )
+
+
+def _beside_tests(found: Matrix) -> Iterator[Table]:
+    """What every tested network does on further test images, and by measures of somebody's own."""
+    c, errors = found.config, f"± standard error{over(found.config.seeds)}"
+    if found.further:
+        caption = f"Accuracy on further test images, in percent, {errors}."
+        yield _beside_table("further", caption, found.further, tuple(c.evaluate_on or ()), lambda of: of)
+    if found.metrics:
+        caption = f"Measures of one’s own on the test images, as they are, {errors}; accuracy in percent."
+        yield _beside_table("metrics", caption, found.metrics, tuple(c.metrics or ()), Plain)
+
+
+def _beside_table(
+    name: str,
+    caption: str,
+    measured: Mapping[Cell, Mapping[str, PerSeed]],
+    columns: Sequence[str],
+    value: Callable[[PerSeed], PerSeed | Plain],
+) -> Table:
+    return Table.of(
+        name,
+        caption,
+        sorted(measured.items(), key=lambda line: TESTED.index(line[0].role)),
+        {
+            "Trained on": lambda line: _trained_on(line[0]),
+            "Network": lambda line: line[0].target or line[0].source,
+            "Accuracy": lambda line: line[1]["test"],
+            **each(columns, "{}", lambda on, line: value(line[1].get(on, NOTHING))),
+        },
+        keys=2,
+    )
+
+
+def _trained_on(cell: Cell) -> str:
+    """What a source, an independent network or a student was trained on."""
+    control = LABELS.get(cell.control, "")
+    if cell.role == "student":
+        made = " ".join(filter(None, (control, cell.source)))
+        return f"{cell.kind} from {made}"
+    return f"clean images ({control or ('source' if cell.role == 'source' else 'independent')})"
 
 
 def _correlation_table(found: Matrix) -> Table:
@@ -352,7 +398,7 @@ def _sets(found: Matrix) -> Table:
         "sets",
         "The sets and their sources, in percent. Attack success rate: the source says the target, of images whose "
         "target is another class. Robust accuracy: under the attack of the sets itself, untargeted, on test images.",
-        [first[kind, source] for kind in found.config.kinds for source in found.config.sources],
+        [first[kind, source] for kind in found.config.every_kind for source in found.config.sources],
         {
             "Kind": lambda row: row.kind,
             "Source": lambda row: row.source,
@@ -378,7 +424,7 @@ def _transfer(found: Matrix) -> Table:
         "transfer",
         "Transfer to an independent network of the student’s architecture, in percent, of all test images, and of "
         "those that it has right when clean and on which the source is fooled (n of the targeted ones).",
-        found.of(found.config.kinds[0]),  # the same for all kinds: it is a property of two networks
+        found.of(found.config.every_kind[0]),  # the same for all kinds: it is a property of two networks
         {
             "Source → network": lambda row: row.pair,
             **{header: _get("transfer", name) for name, header in RATES.items()},
@@ -414,13 +460,27 @@ def _spanned(name: str) -> Callable[[Row], Spanned | None]:
 
 
 def _metrics(found: Matrix) -> Iterator[tuple[str, float]]:
-    for kind in found.config.kinds:
+    for kind in found.config.every_kind:
         means = [row.accuracy.mean.mean for row in found.of(kind) if row.accuracy]
         if means:
             yield f"accuracy/mean_{kind}", sum(means) / len(means)
         for view, correlation in found.correlated.get(kind, {}).items():
             yield f"pearson/{kind}_{view}", correlation.pearson.value
             yield f"spearman/{kind}_{view}", correlation.spearman.value
+    for target in found.config.targets:
+        for name, of in _beside(found, Cell("standard", 0, target=target)).items():
+            if of:
+                yield f"{name}_standard_{target}", of.mean.mean
+
+
+def _beside(found: Matrix, cell: Cell) -> Mapping[str, PerSeed]:
+    groups = {"accuracy_on": found.further, "own": found.metrics}
+    return {
+        f"{group}/{name}": of
+        for group, measured in groups.items()
+        for name, of in measured.get(cell, {}).items()
+        if name != "test"
+    }
 
 
 def conditions(found: Matrix) -> Iterator[Condition]:
@@ -439,6 +499,7 @@ def conditions(found: Matrix) -> Iterator[Condition]:
             **{f"transfer/{name}": of for name, of in row.transfer.items()},
             **{f"robust/{c.robustness.norm}_{eps:g}": of for eps, of in row.robustness.items() if c.robustness},
             **{f"reliance/{name}": of for name, of in row.reliance.items()},
+            **_beside(found, Cell("student", 0, row.source, row.target, row.kind)),
         }
         place = Cell("network", 0, row.source, row.target, row.kind)
         params = {"source": row.source, "target": row.target, "kind": row.kind}
@@ -454,8 +515,8 @@ def _beside_controls(found: Matrix, kind: str) -> Picture:
     rows = {row.pair: _series(row) for row in found.of(kind)}
     rule = " The upright stroke is the next-class rate: what the visible content says." if kind == "det" else ""
     caption = (
-        f"Accuracy on clean test images after training on {kind} sets alone: {KINDS[kind]}. Source → student; hollow: "
-        f"the controls, which are absent where they were not run.{rule} Dotted: chance. Bars: standard error"
+        f"Accuracy on clean test images after training on {kind} sets alone: {_meaning(kind)}. Source → student; "
+        f"hollow: the controls, which are absent where they were not run.{rule} Dotted: chance. Bars: standard error"
         f"{over(found.config.seeds)}."
     )
     title = f"{kind}: the student beside what it must beat"
@@ -491,7 +552,7 @@ def _accuracies(found: Matrix, kind: str) -> Picture:
 
 def _transfer_map(found: Matrix) -> Picture:
     """Targeted transfer from each source to an independent, ordinarily trained network of each architecture."""
-    kind = found.config.kinds[0]
+    kind = found.config.every_kind[0]
     caption = (
         "Share of test images, attacked towards label + 1 on the source, that an independent network calls label + 1 "
         f"(it was trained on clean images and never saw the source); {_spread(found)}."

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from raylab.core.construct import KINDS
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
 from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, ONE_SEED, SAYS_NOTHING, not_built
@@ -148,7 +149,9 @@ def verdict(row: Row, neighbours_clean: PerSeed = NOTHING, rule: Thresholds = RU
 def failed_conditions(row: Row, rule: Thresholds = RULE) -> Iterator[Failed]:
     """What keeps a row above its controls from being evidence."""
     if row.kind != "det":
-        yield Failed(f"{row.kind} is too weak a test for more, since its labels agree with every faint push")
+        known = row.kind in KINDS
+        why = "its labels agree with every faint push" if known else "what its labels say of the images is not known"
+        yield Failed(f"{row.kind} is too weak a test for more, since {why}")
         return
     robust, success = row.robust, row.success.mean
     if robust is None:
