@@ -113,7 +113,7 @@ class ExportedSet:
         return [RawFile(path, "rows") for path in self._files(root, split)]
 
     def _names(self, root: Path) -> tuple[str, ...]:
-        return self.class_names or numbered(self._set(root, "train").labels, str(root / self.folder))
+        return self.class_names or numbered(self._set(root, "train").labels, f"{root / self.folder}: train")
 
     def _files(self, root: Path, split: str) -> list[Path]:
         folder = root / self.folder / ("test" if self.test_only else split)
