@@ -174,7 +174,7 @@ def test_a_site_is_found_by_its_name_wherever_one_stands(tmp_path: Path, monkeyp
 
 def test_help_is_short_and_tells_more_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     for words, expected in {
-        "--help": "\n  attack      Projected gradient descent on an image",
+        "--help": "\n  attack         Projected gradient descent on an image",
         "-h attack.eps": "attack.eps: number or fraction like 8/255",
         "--keys": "\n# radius of the ball",
     }.items():

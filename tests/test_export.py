@@ -135,7 +135,8 @@ def test_a_card_names_the_factory_of_a_network_of_ones_own() -> None:
 def test_the_command_writes_the_files_and_refuses_what_cannot_be_meant(
     sets: dict[str, Artifact], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["export", sets["large"].key[:12], "--store", sets["large"].store.uri, "--to", str(tmp_path / "set")]
+    large, to = sets["large"], str(tmp_path / "set")
+    words = ["store", "export", large.key[:12], "--store", large.store.uri, "--to", to]
     entry.main([*words, "--format", "npz"])
     assert [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()] == [
         str(tmp_path / "set" / name) for name in ("set.npz", "README.md")

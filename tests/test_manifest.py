@@ -29,11 +29,11 @@ OF_BEFORE = """{
  "kind": "numbers",
  "version": 1,
  "name": "numbers",
- "key": "4c4e607e96a2506d7a0e2e4e47c8c66079977683563b91f9da9e3597d5c1f2a0",
- "config": [
-  5,
-  "numbers"
- ],
+ "key": "6acd6f068a9904887ced9d8485a3ce477dd323710a64604e4dc9305d6fc4a061",
+ "config": {
+  "count": 5,
+  "name": "numbers"
+ },
  "inputs": {},
  "parts": [
   {
@@ -74,7 +74,7 @@ CHANGES: dict[str, Change] = {
     "the bytes of a part": lambda m: m["parts"][0].update(bytes=4),
     "a part, which is gone": lambda m: m["parts"].clear(),
     "the version": lambda m: m.update(version=2),
-    "the config": lambda m: m.update(config=[6, "numbers"]),
+    "the config": lambda m: m.update(config={"count": 6, "name": "numbers"}),
     "the type of the config": lambda m: m.update(config=True),
     "an input": lambda m: m["inputs"].update(data="0" * 64),
     "a field, which is gone": lambda m: m.pop("metrics"),

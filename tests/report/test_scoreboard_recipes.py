@@ -32,6 +32,7 @@ CHANGED: dict[str, Any] = {
     "adversary": Adversary(eps=0.5),
     "stop_at_accuracy": 0.9,
     "stop_every": 5,
+    "precision": "bfloat16",
 }
 
 
