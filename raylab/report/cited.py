@@ -62,7 +62,8 @@ def _sentences(about: Any, built: AnyBuilt, origin: Made) -> Iterator[str]:
     kinds = [work.kind for work in origin.work if work.kind != "data"]
     yield "; ".join(_of_kind(kind, [a for a in artifacts if a.manifest["kind"] == kind]) for kind in kinds) + "."
     if seeds:
-        yield f"Seeds: {', '.join(map(str, seeds))}; intervals are of 95 %, over seeds."
+        of = f"{seeds} a case" if isinstance(seeds, int) else ", ".join(map(str, seeds))
+        yield f"Seeds: {of}; intervals are of 95 %, over seeds."
     versions = ", ".join(f"{name} {origin.packages[name]}" for name in ("raylab", "python", "torch", "numpy", "ray")
                          if name in origin.packages)  # fmt: skip
     yield f"Software: {versions}; commit {', '.join(origin.commits)}; {'; '.join(origin.machines)}."
