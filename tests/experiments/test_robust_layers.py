@@ -70,5 +70,7 @@ def test_row_33_is_of_the_layer_that_moves_farthest_and_points_the_published_way
     assert by_name["robust minus standard"].ours.mean == pytest.approx(-0.4)
     assert all("2 layers" in one.protocol and "mlp_bottleneck16" in one.protocol for one in found)
     assert next(line for line in scored(found) if line.row.row == 33).code == "same_direction"
-    holed = {cell: one for cell, one in study.built.artifacts.items() if (cell.role, cell.set) != ("layers", "standard")}
+    holed = {
+        cell: one for cell, one in study.built.artifacts.items() if (cell.role, cell.set) != ("layers", "standard")
+    }
     assert not [one for one in evidence(measure(Built(study.config, "key", holed))) if one.row == 33]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,23 +14,17 @@ from runs import artifact
 from raylab.core.statistics import ANYTHING, Estimate, proportion
 from raylab.engine import columns
 from raylab.engine.artifact import Artifact
+from raylab.engine.stage import TaskContext
 from raylab.engine.store import Store
+from raylab.engine.worker import Silent
 from raylab.experiments.theory.measure import together, with_excess
 from raylab.stages.quantities import exact, read_quantities, share, write
 
 
-class Written:
-    """A task's context that keeps the bytes."""
-
-    def write(self, name: str, data: bytes, rows: int) -> None:
-        del name, rows
-        self.data = data
-
-
 def stored(store: Store, found: dict[str, Estimate], without: tuple[str, ...] = ()) -> Artifact:
-    context: Any = Written()
-    write(context, iter(found.items()))
-    batch = columns.to_batch(pq.read_table(io.BytesIO(context.data)))
+    files = list[bytes]()
+    write(TaskContext({}, "cpu", lambda *part: files.append(part[1]), Silent()), iter(found.items()))
+    batch = columns.to_batch(pq.read_table(io.BytesIO(*files)))
     return artifact(store, "worlds", {name: column for name, column in batch.items() if name not in without}, {})
 
 
