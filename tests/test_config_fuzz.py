@@ -208,7 +208,7 @@ def small(config: Config) -> bool:
     """Plans grow with the seeds and cases that are asked for."""
     asked = as_dict(config)
     counts = [len(asked[key]) for key in asked if key.endswith("seeds") and isinstance(asked[key], list)]
-    return max([*counts, *(asked[key] for key in ("without", "having") if key in asked)]) <= 100
+    return max([1, *counts, *(asked[key] for key in ("without", "having") if key in asked)]) <= 100
 
 
 def helps(line: str) -> None:

@@ -132,14 +132,14 @@ def test_a_disk_that_is_full_while_the_database_is_made_leaves_nothing_in_the_wa
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("revision", ["", OLD])
 def test_a_database_that_was_half_made_is_made_again_and_the_old_file_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, revision: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], revision: str
 ) -> None:
     path = tmp_path / "mlflow.db"
     half_made(path, revision)
     MlflowTracker(f"sqlite:///{path}", None).check()
     (kept,) = tmp_path.glob("mlflow.db.half-made-*")
     assert revision_of(kept) == (revision or None)
-    assert f"the old file kept as {kept}" in caplog.messages[-1]
+    assert f"the old file kept as {kept}" in capsys.readouterr().err
 
 
 def test_every_half_made_state_is_known_as_one(tmp_path: Path) -> None:

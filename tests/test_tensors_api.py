@@ -284,12 +284,13 @@ def test_a_network_is_left_as_it_was_found_even_when_it_fails(lives: int) -> Non
     grads = {name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
     flags = {name: p.requires_grad for name, p in model.named_parameters()}
     modes, threads = {name: module.training for name, module in model.named_modules()}, torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(2)
     with expected(RuntimeError, "no more lives", lives < 1000):
         raylab.construct("det", model, x, y, eps=0.5, steps=5)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(threads)
-    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.are_deterministic_algorithms_enabled() == deterministic
     assert {name: module.training for name, module in model.named_modules()} == modes
     assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -8,9 +8,9 @@ under another name, in a folder beside its place, and gets its own name when the
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -33,8 +33,6 @@ DRIVERS = {
     "mssql": {"pyodbc": "pyodbc", "pymssql": "pymssql"},
 }
 QUIET_SECONDS = 10.0  # MLflow's longest pause between two migrations is an import, seconds on a busy machine
-
-_log = logging.getLogger(__name__)
 
 
 def with_driver(url: sqlalchemy.URL) -> sqlalchemy.URL:
@@ -147,7 +145,10 @@ def _put_aside(path: Path) -> None:
         return
     kept = path.with_name(f"{path.name}.half-made-{time.strftime('%Y%m%d-%H%M%S')}")
     path.rename(kept)
-    _log.warning("MLflow's database %s was only half made: it is made again, and the old file kept as %s", path, kept)
+    print(
+        f"MLflow's database {path} was only half made: it is made again, and the old file kept as {kept}",
+        file=sys.stderr,
+    )
 
 
 def _revision(connection: sqlalchemy.Connection) -> str | None:
