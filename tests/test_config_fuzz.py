@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -58,13 +57,6 @@ KINDS = {name: Kind(one.config, one.plan, files(one.name)) for name, one in EXPE
     "suite": Kind(SuiteFile, None, files("reproduce")),
     "site": Kind(SiteFile, None, files("site")),
 }
-
-
-@pytest.fixture(autouse=True)
-def _floats_as_they_are() -> None:
-    """A stage that ran in this process before flushes denormal numbers, which Hypothesis draws."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_flush_denormal(False)
 
 
 def few(examples: int) -> Callable[[Any], Any]:
