@@ -11,6 +11,7 @@ from raylab.core.fit import Adversary, Epoch
 from raylab.core.later import Tensor, networks
 from raylab.core.objectives import away
 from raylab.core.pgd import descend
+from raylab.core.schedules import ramped
 
 # Ilyas et al. 2019, appendix C.3: 7 steps of eps / 5, from the clean image.
 STEPS, STEP_SHARE = 7, 1 / 5
@@ -35,7 +36,7 @@ def pgd(ball: Ball, steps: int = STEPS, step_share: float = STEP_SHARE, ramp: fl
         raise ValueError(f"adversary: ramp is a share of the training in [0, 1], got {ramp}; 0 switches it off")
 
     def attack(network: networks.Network, x: Tensor, y: Tensor, progress: float) -> Tensor:
-        strength = 1.0 if progress >= ramp else progress / ramp
+        strength = ramped(progress, ramp)
         if strength == 0.0:
             return x
         now = replace(ball, eps=strength * ball.eps)

@@ -49,3 +49,8 @@ def one_cycle(step: int, total: int) -> float:
 
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * progress))
+
+
+def ramped(progress: float, ramp: float) -> float:
+    """The share of an adversary's radius at this share of the training: from 0 to 1 over the first `ramp` of it."""
+    return 1.0 if progress >= ramp else progress / ramp

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from raylab.core.balls import Ball
 from raylab.core.later import F, Tensor, networks, torch
 from raylab.core.pgd import descend
+from raylab.core.schedules import ramped
 
 NOISE = 1e-3  # standard deviation of the pixels' noise at the start: at the image itself the divergence has no slope
 
@@ -37,7 +38,7 @@ class Trades:
         progress: float,  # in [0, 1)
     ) -> Tensor:
         """The last iterate; the image itself where the ramp begins."""
-        strength = 1.0 if progress >= self.ramp else progress / self.ramp
+        strength = ramped(progress, self.ramp)
         if strength == 0.0:
             return x
         with torch.no_grad():

@@ -17,7 +17,7 @@ from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.construction import summarise
 from raylab.stages.images import ImageSpec, to_tensor, truths
-from raylab.stages.own_object import check_call, own, pinned
+from raylab.stages.own_object import check_call, own, pinned, trial
 from raylab.stages.weights import load_network
 
 # module:function, called as `construct(network, images, labels, ids, seed)`: (B, C, H, W) in [0, 1], (B,) and (B,) to
@@ -104,10 +104,7 @@ def _made(c: OwnConstruction, network: nn.Module, x: Tensor, labels: Tensor, ids
 def _check(name: str, images: ImageSpec, identity: OwnConstruction) -> None:
     """On two images and a linear network, together and each alone."""
     check_call(name, own(name), "construct(network, images, labels, ids, seed)", 5)
-    count = torch.Size(images.shape).numel()
-    network = nn.Sequential(nn.Flatten(), nn.Linear(count, images.num_classes)).eval().requires_grad_(False)
-    x = torch.linspace(0, 1, 2 * count).view(2, *images.shape)
-    labels, ids = torch.arange(2) % images.num_classes, torch.tensor([3, 8])
+    (network, x, labels), ids = trial(images), torch.tensor([3, 8])
     try:
         both = _made(identity, network, x, labels, ids)
         alone = [_made(identity, network, x[i : i + 1], labels[i : i + 1], ids[i : i + 1]) for i in range(2)]

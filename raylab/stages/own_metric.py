@@ -16,7 +16,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import ImageSpec, to_tensor
-from raylab.stages.own_object import check_call, own, pinned
+from raylab.stages.own_object import check_call, own, pinned, trial
 from raylab.stages.weights import load_network
 
 # module:function, called as `metric(network, images, labels)`: (B, C, H, W) in [0, 1] and (B,) to a number each, (B,).
@@ -72,10 +72,8 @@ def _measured(
 def _check(metric: str, images: ImageSpec) -> None:
     """On two images and a linear network, together and each alone."""
     check_call(metric, own(metric), "metric(network, images, labels)", 3)
-    count = torch.Size(images.shape).numel()
-    network = nn.Sequential(nn.Flatten(), nn.Linear(count, images.num_classes)).eval().requires_grad_(False)
-    shown = np.linspace(0, 1, 2 * count, dtype=np.float32).reshape(2, *images.shape)
-    labels = np.arange(2) % images.num_classes
+    network, x, of = trial(images)
+    shown, labels = x.numpy(), of.numpy()
     try:
         both = _measured(metric, network, shown, labels, "cpu")
         alone = [_measured(metric, network, shown[i : i + 1], labels[i : i + 1], "cpu")[0] for i in range(2)]

@@ -15,8 +15,10 @@ from typing import Any
 from pydantic import AfterValidator, BaseModel
 
 from raylab import objects
+from raylab.core.later import Tensor, nn, torch
 from raylab.engine.stage import Stage
 from raylab.label import Label, meaning_of
+from raylab.stages.images import ImageSpec
 
 
 class Coded:
@@ -75,6 +77,13 @@ def check_call(reference: str, given: Callable[..., Any], example: str, count: i
         signature.bind(*range(count))
     except TypeError as error:
         raise ValueError(f"{reference}: must be callable as {example}: {error}; change its signature") from error
+
+
+def trial(images: ImageSpec) -> tuple[nn.Module, Tensor, Tensor]:
+    """What a function of one's own is tried on before anything runs: a linear network, two images and their labels."""
+    count = torch.Size(images.shape).numel()
+    network = nn.Sequential(nn.Flatten(), nn.Linear(count, images.num_classes)).eval().requires_grad_(False)
+    return network, torch.linspace(0, 1, 2 * count).view(2, *images.shape), torch.arange(2) % images.num_classes
 
 
 def modules_of(stages: Iterable[Stage]) -> dict[str, str]:
