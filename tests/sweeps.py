@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from raylab.space import Point
 from raylab.sweep import report
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
+from raylab.sweep.records import TrialRecord
 from raylab.sweep.results import SweepResults
-from raylab.sweep.run import run
+from raylab.sweep.run import run, search, share
 from raylab.sweep.space import Prepared
 from raylab.tracking import NullTracker, Tracker
 
@@ -176,6 +177,16 @@ def site(folder: Path, backend: Backend | None = None, tracker: Tracker | None =
 def ray(**trials: Any) -> RayBackend:
     asked = {"max_concurrent": 2, "gpus": 0, **trials}
     return RayBackend(SiteFile.model_validate({"trials": asked, "actors": {"gpus": 0}}), 0)
+
+
+def searched_on_ray(prepared: Prepared, folder: Path, **trials: Any) -> tuple[TrialRecord, ...]:
+    """Tune has the trials alone: what they share, and what comes after them, needs no cluster."""
+    share(prepared, set(), site(folder))
+    return search(prepared, site(folder, ray(**trials)))
+
+
+def after_ray(folder: Path) -> Site:
+    return replace(site(folder), file=SiteFile(backend="ray"))
 
 
 if __name__ == "__main__":

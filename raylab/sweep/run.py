@@ -81,7 +81,7 @@ def search(prepared: Prepared, site: Site) -> tuple[TrialRecord, ...]:
         if len(done) == count:
             break
         if not attempt:
-            _share(prepared, set(done), site)
+            share(prepared, set(done), site)
         wanted = _search(prepared, done)
         # The lost ones start afresh; and so do those whose points a sampler will propose, for they will be others.
         if attempt or len(done) < len(ended) or not prepared.points:
@@ -153,7 +153,7 @@ def _searcher(site: Site) -> Searcher:
     return InlineSearcher(device)
 
 
-def _share(prepared: Prepared, done: set[int], site: Site) -> None:
+def share(prepared: Prepared, done: set[int], site: Site) -> None:
     """Build what several trials need before they start, or each would build it for itself. What fails here fails in
     its trials, which say so."""
     left = [needs for number, needs in enumerate(prepared.needs) if not prepared.points or number not in done]

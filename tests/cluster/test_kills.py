@@ -16,6 +16,7 @@ import psutil
 import pytest
 import sets
 import toy
+from thorough import whole
 
 from raylab.engine import runner
 from raylab.engine.artifact import MANIFEST
@@ -155,7 +156,7 @@ def test_a_task_goes_on_from_its_last_checkpoint_when_its_process_ends(tmp_path:
     assert not Path(store.state_of(stage)).exists()
 
 
-@pytest.mark.slow
+@whole
 def test_a_task_goes_on_from_its_last_checkpoint_when_the_driver_ends(tmp_path: Path, start_driver: Start) -> None:
     folder, steps, hold = tmp_path / "store", tmp_path / "steps", tmp_path / "hold"
     hold.write_text("8")

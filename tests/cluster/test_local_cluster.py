@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import boto3
 import psutil
 import pytest
 
@@ -24,7 +25,7 @@ PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 
 JOB = ["python", "jobs/transfer_matrix.py", "study=local", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]"]
 JOB += ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
 JOB += ["controls.random_labels=false", "controls.leakage=null", "controls.robust=null", "neighbours=0"]
-JOB += ["robustness=null"]
+JOB += ["robustness=null", "controls.unperturbed=false"]
 UP_SECONDS = 600  # cluster.py grants each of five parts 240, and some wait at the same time
 
 
@@ -189,14 +190,19 @@ def cluster() -> Iterator[tuple[Path, list[str], dict[str, str]]]:
 
 def manifests(environment: Mapping[str, str]) -> dict[str, str]:
     """Path in the store -> digest, of everything that is finished."""
-    code = (
-        "import json, sys; from raylab.engine.store import Store; from pyarrow import fs; s = Store(sys.argv[1]);"
-        "found = s.filesystem.get_file_info(fs.FileSelector(s.root, recursive=True, allow_not_found=True));"
-        "paths = [one.path for one in found if one.base_name == 'MANIFEST.json'];"
-        "print(json.dumps({p.removeprefix(s.root): json.loads(s.get(p))['digest'] for p in paths}))"
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_REGION"],
     )
-    told = command(sys.executable, "-c", code, "s3://raylab/store", environment=environment)
-    return dict(json.loads(told))
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="raylab", Prefix="store/")
+    keys = [one["Key"] for page in pages for one in page.get("Contents", []) if one["Key"].endswith("/MANIFEST.json")]
+    return {
+        key.removeprefix("store"): json.loads(s3.get_object(Bucket="raylab", Key=key)["Body"].read())["digest"]
+        for key in keys
+    }
 
 
 @pytest.mark.slow

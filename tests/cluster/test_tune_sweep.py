@@ -16,6 +16,7 @@ import sweeps
 from ray import cloudpickle
 from ray.tune.experiment import Trial
 from test_kills import wait_for
+from thorough import whole
 
 from raylab.cluster.optuna_search import Proposed
 from raylab.cluster.tune_sweep import TrialStates, _scheduler, folder_of
@@ -37,7 +38,7 @@ TESTS = Path(__file__).parent.parent
 def test_a_grid_finds_on_tune_what_it_finds_without_ray(tmp_path: Path) -> None:
     prepared = sweeps.prepared(**sweeps.KINDS["grid"])
     here = search(prepared, sweeps.site(tmp_path / "inline"))
-    there = search(prepared, sweeps.site(tmp_path / "ray", sweeps.ray()))
+    there = sweeps.searched_on_ray(prepared, tmp_path / "ray")
     assert len(here) == 4
     assert [(r.number, r.point, r.numbers, r.state) for r in there] == [
         (r.number, r.point, r.numbers, r.state) for r in here
@@ -46,8 +47,8 @@ def test_a_grid_finds_on_tune_what_it_finds_without_ray(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_stopped_trial_leaves_a_curve_and_no_network(tmp_path: Path) -> None:
-    prepared, site = sweeps.prepared(**sweeps.ASHA), sweeps.site(tmp_path, sweeps.ray())
-    records = search(prepared, site)
+    prepared, site = sweeps.prepared(**sweeps.ASHA), sweeps.site(tmp_path)
+    records = sweeps.searched_on_ray(prepared, tmp_path)
     states = {record.state for record in records}
     assert states == {"finished", "stopped"}
     for record, needs in zip(records, prepared.needs, strict=True):
@@ -66,8 +67,9 @@ def test_a_stopped_trial_leaves_a_curve_and_no_network(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_population_ends_in_schedules_that_can_be_replayed_and_in_no_network_of_one_recipe(tmp_path: Path) -> None:
-    prepared, site = sweeps.prepared(**sweeps.PBT), sweeps.site(tmp_path, sweeps.ray())
-    results = run(prepared, site)
+    prepared, site = sweeps.prepared(**sweeps.PBT), sweeps.site(tmp_path)
+    sweeps.searched_on_ray(prepared, tmp_path)
+    results = run(prepared, sweeps.after_ray(tmp_path))
     assert results is not None
     assert [record.state for record in results.records] == ["finished"] * 4
     changed = [record for record in results.records if len(record.schedule) > 1]
@@ -108,7 +110,8 @@ def test_optuna_searches_under_a_constraint_for_two_objectives(tmp_path: Path) -
         constraints=[limit],
         space={"train.lr": {"loguniform": [1e-5, 1e-2]}, "students.det.optimizer": {"choice": ["adamw", "sgd"]}},
     )
-    results = run(prepared, sweeps.site(tmp_path, sweeps.ray()))
+    sweeps.searched_on_ray(prepared, tmp_path)
+    results = run(prepared, sweeps.after_ray(tmp_path))
     assert results is not None
     assert [record.number for record in results.records] == list(range(4))
     assert {record.point["students.det.optimizer"] for record in results.records} <= {"adamw", "sgd"}
@@ -276,7 +279,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
-@pytest.mark.slow
+@whole
 def test_a_killed_driver_goes_on_with_the_trials_it_lacks_and_ends_as_one_that_was_never_killed(tmp_path: Path) -> None:
     prepared = sweeps.prepared(**sweeps.KINDS["slow"])
     records = Records(Store(str(tmp_path / "store")), prepared.key)

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-import pytest
+from thorough import WHOLE
+from thorough import whole as whole  # for those who inject
 
 from raylab.engine.artifact import MANIFEST
 from raylab.engine.store import Store
@@ -32,12 +33,10 @@ STUDY = (
     "study=faults", "data.per_class=12", "sources=[mlp]", "targets=[mlp]", "kinds=[rand]", "seeds=[0]",
     "attack.steps=3", "train.epochs=2", "controls.untrained=false", "controls.random_labels=false", "neighbours=50",
 )  # fmt: skip
-WHOLE = os.environ.get("FAULTS") == "all"  # `make faults`
 PATIENCE = 240.0  # seconds that an undisturbed run is given on a busy machine
 
 
 Tell = Callable[[str, str, str], None]  # adds a line to the table: fault, moment, what happened
-whole = pytest.mark.skipif(not WHOLE, reason="of `make faults`")
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, pause: float = 0.02) -> None:
