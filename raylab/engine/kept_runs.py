@@ -64,7 +64,7 @@ def keep(store: Store, experiment: str, built: AnyBuilt, publication: Publicatio
         "key": parent.key,
         "verdict": parent.tags.get("verdict", ""),
         "commit": parent.tags.get("mlflow.source.git.commit", ""),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "config": json.loads(parent.tags.get("raylab.config", "{}")),
         "headline": publication.headline,
         "tables": tables,
