@@ -103,10 +103,27 @@ def test_a_backend_that_loses_shards_is_found_out(store: Store) -> None:
 def test_failures_are_listed_with_what_was_not_tried_and_the_rest_is_kept(store: Store, tmp_path: Path) -> None:
     bad = toy.faulty("raise", tmp_path)
     cells = {"good": toy.numbers(3), "bad": bad, "needs bad": toy.squares(bad)}
-    with pytest.raises(BuildFailed, match=r"1 stage.* failed and 1 that need them") as failure:
+    with pytest.raises(BuildFailed, match=r"1 stage.* failed, and 1 were not tried") as failure:
         build(cells, store)
     assert list(failure.value.errors) == [bad.label]
     assert store.find(cells["good"]) is not None
+
+
+def test_a_check_that_fails_ends_the_run_before_anything_else_is_computed_and_again_when_it_is_remembered(
+    store: Store, tmp_path: Path
+) -> None:
+    class Checking(toy.FaultyBody):
+        is_check = True
+
+    check = Stage("faulty", 1, Checking("raise", "checked", str(tmp_path)), {}, "check")
+    cells = {"data": toy.numbers(3), "squares": toy.squares(toy.numbers(3)), "needs check": toy.squares(check)}
+    for _ in range(2):
+        with pytest.raises(BuildFailed, match=r"1 stage.* failed, and 3 were not tried") as failure:
+            build({**cells, "check": check}, store)
+        assert list(failure.value.errors) == [check.label]
+        assert "check" in failure.value.missing["squares"]
+    assert store.find(cells["data"]) is None
+    assert (tmp_path / "started").read_text() == "1"
 
 
 def test_shards_meet_in_fixed_batches_whatever_is_resumed(store: Store) -> None:

@@ -42,10 +42,11 @@ def load(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        remedy = f'python -c "from raylab.data import tensors; tensors.keep({str(path)!r}, {"tensors.pt"!r})"'
+        copied = f'python -c "from raylab.data import tensors; tensors.keep({str(path)!r}, {"tensors.pt"!r})"'
+        remedy = f"if it is a checkpoint with more than tensors, copy these alone: {copied}; else "
         raise DataError(
-            f"{path}: refused as a file of tensors: {_first_reason(error)}; if it is a checkpoint with more than "
-            f"tensors, copy these alone: {remedy}; else copy the original file again"
+            f"{path}: refused as a file of tensors: {_first_reason(error)}; "
+            f"{remedy * ('PytorchStreamReader' not in str(error))}copy the original file again"
         ) from error
 
 
@@ -53,7 +54,7 @@ def keep(path: str | Path, copy: str | Path) -> None:
     """Write the tensors, numbers and text of a file into a copy that `load` takes; all else becomes None.
 
     Nothing of the file is executed: no name that it asks for is resolved, but for those that rebuild a tensor.
-    Raises DataError where the file is damaged, or in a format that PyTorch would run.
+    Raises DataError where the file is damaged, one object whole, or in a format that PyTorch would run.
     """
     _refuse_what_torch_would_run(Path(path))
     restricted: Any = ModuleType("tensors_only")
@@ -62,7 +63,9 @@ def keep(path: str | Path, copy: str | Path) -> None:
         found = torch.load(path, map_location="cpu", pickle_module=restricted, weights_only=False)
     except _DAMAGED as error:
         raise DataError(f"{path}: no readable file of tensors ({error}); copy the original file again") from error
-    torch.save(_plain(found), copy)
+    if (plain := _plain(found)) is None:
+        raise DataError(f"{path}: no tensors outside an object, as of a whole network; save network.state_dict() of it")
+    torch.save(plain, copy)
 
 
 def _first_reason(error: BaseException) -> str:
@@ -70,7 +73,7 @@ def _first_reason(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and "weights_only" not in line and not line.startswith(_ADVICE)]
     reason = (told or [type(error).__name__])[0].removeprefix("WeightsUnpickler error: ")
-    return reason.split(". Please use", 1)[0].rstrip(".")
+    return reason.split(". ", 1)[0].rstrip(".")
 
 
 class _Foreign(type):

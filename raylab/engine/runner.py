@@ -15,7 +15,7 @@ from raylab.engine import code, provenance
 from raylab.engine.artifact import Artifact, StoreError
 from raylab.engine.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
 from raylab.engine.identity import fingerprint
-from raylab.engine.stage import Reporter, Stage, closure, is_task, rounds
+from raylab.engine.stage import Reporter, Stage, closure, is_check, is_task, rounds
 from raylab.engine.store import Store
 from raylab.engine.worker import Silent, Worker, shard_count, source_of
 from raylab.redaction import redacted
@@ -31,7 +31,7 @@ Verdict = Callable[[Exception], bool]  # whether an exception says something of 
 
 
 class BuildFailed(Exception):
-    """Some stages could not be built; everything else was, and is kept."""
+    """Some stages could not be built; whatever was built is kept."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class BuildFailed(Exception):
         listed = "\n".join(f"  {label}: {error}" for label, error in errors.items())
         remedy = ALWAYS_FAIL if lasting else "Run the same command again to try these once more."
         super().__init__(
-            f"{len(errors)} stage(s) failed and {skipped} that need them were not tried; all others are in the store.\n"
+            f"{len(errors)} stage(s) failed, and {skipped} were not tried for that; all others are in the store.\n"
             f"{listed}\n{remedy}"
         )
 
@@ -138,7 +138,8 @@ def build(
 ) -> dict[Cell, Artifact]:
     """The artifact of every cell, built where the store lacks it.
 
-    Raises BuildFailed, which has what was built, after everything that could be built has been.
+    Raises BuildFailed, which has what was built, after everything that could be built has been; where a check has
+    failed at once.
     """
     have, absent = present(cells.values(), store)
     listener.begin(len({stage.key for stage in cells.values()} - absent.keys()), list(absent.values()))
@@ -155,10 +156,12 @@ def build(
 def _failure(
     failed: Mapping[Stage, str], store: Store, built: Mapping[Cell, Artifact], lacking: Mapping[Cell, Stage]
 ) -> BuildFailed:
+    checks = [stage for stage in failed if is_check(stage)]
+
     def why(stage: Stage) -> str:
         if failed[stage]:
             return failed[stage]
-        needed = next(one for one in stage.inputs.values() if one in failed)
+        needed = next(one for one in (*stage.inputs.values(), *checks) if one in failed)
         reason = why(needed)
         return reason if reason.startswith(NEEDS) else f"{NEEDS} {needed.label}{FAILED}{reason}"
 
@@ -196,14 +199,14 @@ def _build_missing(
         before = dict(zip(todo, store.at_once(partial(_before, store, retry), todo), strict=True))
         failed |= {stage: f"{reason} (when it was tried before)" for stage, reason in before.items() if reason}
         todo = [stage for stage in todo if stage not in failed]
-        if not todo:
-            continue
-        if is_task(todo[0]):
+        if todo and is_task(todo[0]):
             # The name covers the round's stages whether built or not, so that it is the same on a resumed run.
             name = fingerprint(tuple(sorted(stage.key for stage in everything)))
             failed |= _build_tasks(name, todo, store, backend, listener, built)
-        else:
+        elif todo:
             failed |= _build_maps(todo, have, store, backend, listener, built)
+        if any(map(is_check, failed)):
+            return {stage: "" for stage in absent.values() if stage.key not in have} | failed
     return failed
 
 

@@ -149,6 +149,11 @@ def is_task(stage: Stage) -> bool:
     return hasattr(stage.config, "run")
 
 
+def is_check(stage: Stage) -> bool:
+    """Whether it asks if the config's own words are true: nothing is worth computing where they are not."""
+    return getattr(stage.config, "is_check", False)
+
+
 def closure(stages: Iterable[Stage]) -> list[Stage]:
     """All stages and what they are made from, each once, inputs before what needs them."""
     ordered: dict[str, Stage] = {}
@@ -168,7 +173,7 @@ def rounds(stages: Iterable[Stage]) -> list[list[Stage]]:
     """Groups of one shape (all tasks, or all maps) that can be built one after the other, as few as possible by greed.
 
     Every group costs one start of Ray Tune or Ray Data, seconds each; so tasks that are ready go first, and maps wait
-    until no task is left that could run before them.
+    until no task is left that could run before them. Checks go before all else that could run beside them.
     """
     waiting = closure(stages)
     done: set[str] = set()
@@ -176,7 +181,7 @@ def rounds(stages: Iterable[Stage]) -> list[list[Stage]]:
     while waiting:
         ready = [s for s in waiting if all(needed.key in done for needed in s.inputs.values())]
         tasks = [s for s in ready if is_task(s)]
-        group = tasks or ready
+        group = [s for s in tasks if is_check(s)] or tasks or ready
         done.update(stage.key for stage in group)
         waiting = [stage for stage in waiting if stage.key not in done]
         groups.append(group)

@@ -64,7 +64,8 @@ def check_networks(config: BaseModel) -> None:
         if known.setdefault(label, made) != made:
             raise ValueError(f"two networks are called {label}; give each a `name` of its own")
     there = {*NETWORKS, *known}
-    for name in getattr(config, "network_lr", {}):
+    judged = all(hasattr(config, name) for name in type(config).model_fields)  # what is itself wrong may name it
+    for name in config.network_lr if judged and hasattr(config, "network_lr") else {}:
         if name not in there:
             close = difflib.get_close_matches(name, there, n=1)
             meant = f"; did you mean {close[0]!r}?" if close else ""
@@ -74,6 +75,8 @@ def check_networks(config: BaseModel) -> None:
 def _labels(value: Any) -> Iterator[Label]:
     if isinstance(value, Label):
         yield value
+    elif isinstance(value, OwnNetwork):  # where rules are tried beside faults
+        yield Label(value.label, value)
     elif isinstance(value, BaseModel):
         # A field that is itself wrong is absent where rules of the others are tried.
         yield from (label for name in type(value).model_fields for label in _labels(getattr(value, name, None)))

@@ -62,6 +62,7 @@ class Checked:
 
     doing = ("checking", "network")
     in_driver = False
+    is_check = True
     network: Factory
     images: ImageSpec
     accuracy: float  # as stated

@@ -32,6 +32,9 @@ class OwnNetwork(Config):
     def _check(self) -> OwnNetwork:
         if (self.mean is None) != (self.std is None):
             raise ValueError("std: mean and std belong together; give both")
+        for mean in self.mean if isinstance(self.mean, tuple) else (self.mean,):
+            if mean is not None and not 0 <= mean <= 1:
+                raise ValueError(f"mean: of pixels in [0, 1], got {mean:g}; divide mean and std of 0 to 255 by 255")
         for std in self.std if isinstance(self.std, tuple) else (self.std,):
             if std is not None and std <= 0:
                 raise ValueError(f"std: above 0, got {std:g}")

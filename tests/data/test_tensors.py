@@ -103,6 +103,16 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         tensors.keep(tmp_path / "file", tmp_path / "copy")
 
 
+def test_a_whole_network_is_no_file_of_tensors_and_half_a_file_needs_no_other_remedy(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError, match=r"as of a whole network; save network\.state_dict\(\)"):
+        tensors.keep(save(torch.nn.Linear(2, 2), tmp_path / "network.pt", zipped=True), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    half = tmp_path / "half.pt"
+    half.write_bytes((tmp_path / "network.pt").read_bytes()[:900])
+    with pytest.raises(data.DataError, match="reading zip archive: failed finding central directory; copy the orig"):
+        tensors.load(half)
+
+
 def test_formats_that_pytorch_would_run_are_not_opened(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
         archive.writestr("script/constants.pkl", b"")

@@ -79,6 +79,7 @@ BAD = {
     "sources: [{factory: 'a:b', acuracy: .5}]": "sources[0].acuracy: unknown key; did you mean accuracy?",
     "sources: [{factory: 'a:b', mean: .5}]": "sources[0].std: mean and std belong together",
     "sources: [{factory: 'a:b', mean: .5, std: 0.0}]": "sources[0].std: above 0",
+    "sources: [{factory: 'a:b', mean: 125.3, std: 63.0}]": "sources[0].mean: of pixels in [0, 1], got 125.3; divide",
     "sources: [{factory: 'a:b', accuracy: .5}]": "sources[0].accuracy: it is that of weights",
     "sources: [{factory: 'a:b', name: mlp}]": "sources[0].name: mlp is a built-in network",
     "sources: [{factory: 'a:b'}, {factory: 'c.a:b'}]": "give networks of your own a `name` each",
@@ -95,6 +96,21 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(TransferMatrix, text)
     assert BAD[text] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sources: [{factory: 'a:b', weights: x.pt}]\nnetwork_lr: {a.b: .1}",
+        "kinds: [tet]\ntargets: [{factory: 'a:b'}]\nnetwork_lr: {a.b: .1}",
+        "attack: {steps: 0}\ntargets: [{factory: 'a:b'}, {factory: 'c:d', arguments: {e: 1}}]\nnetwork_lr: {a.b: .1}",
+        "sources: [{factory: 'a:b'}]\ntargets: [{factory: 'a:b', arguments: {c: 1}}]\nnetwork_lr: {a.b: .1}",
+    ],
+)
+def test_of_learning_rates_nothing_is_said_beside_faults_of_the_networks_that_they_name(text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(TransferMatrix, text)
+    assert "network_lr" not in str(refused.value)
 
 
 def test_a_label_is_no_built_in_networks_name() -> None:
