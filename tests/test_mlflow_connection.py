@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from raylab.tracking import Tracker, TrackerError
 from raylab.tracking.mlflow import connection as mlflow_connection
@@ -39,7 +40,15 @@ def test_a_server_that_is_down_is_an_error_within_seconds() -> None:
     text = str(caught.value)
     assert text.startswith("MLflow at http://127.0.0.1:9: it cannot be used (ConnectionRefusedError:")
     assert "`tracking:` in the site file or MLFLOW_TRACKING_URI" in text
-    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30"  # as it was before
+
+
+def test_a_server_that_goes_away_is_waited_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
+    with pytest.raises(MlflowException, match="refused"):
+        mlflow_connection.connect("http://127.0.0.1:9").search_experiments()
+    assert 60 <= sum(waits) <= 65
 
 
 def test_a_server_that_never_answers_is_an_error_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
