@@ -19,9 +19,14 @@ RETURNED = "returned"  # in the last numbers of a trial, after which nothing can
 
 
 class SynchronousPopulation(PopulationBasedTraining):  # type: ignore[misc]  # Ray's types are skipped
-    """Synchronous, for trials that are compared must have been trained equally long, whichever worker started late."""
+    """Synchronous, for trials that are compared must have been trained equally long, whichever worker started late.
 
-    def __init__(self, scheduler: Scheduler, space: Mapping[str, Distribution], max_concurrent: int | None) -> None:
+    What is drawn for a trial is a pure function of the seed, its number and its epoch.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, space: Mapping[str, Distribution], seed: int, max_concurrent: int | None
+    ) -> None:
         super().__init__(
             time_attr=PROGRESS,
             perturbation_interval=scheduler.interval,
@@ -31,6 +36,7 @@ class SynchronousPopulation(PopulationBasedTraining):  # type: ignore[misc]  # R
             log_config=False,  # each trial keeps its own schedule
             synch=True,
         )
+        self.seed = seed
         # Tune's own limit counts trials that wait, and would wait for ever with them.
         self.max_concurrent = max_concurrent
 
@@ -38,6 +44,14 @@ class SynchronousPopulation(PopulationBasedTraining):  # type: ignore[misc]  # R
         if result.get(RETURNED):
             return str(self.CONTINUE)
         return str(super().on_trial_result(tune_controller, trial, result))
+
+    def _checkpoint_or_exploit(self, trial: Trial, *others: Any) -> None:
+        before = random.getstate()  # of the process's own generator, from which Tune draws whom to copy and all changes
+        random.seed(f"pbt {self.seed} {trial.config[NUMBER]} {self._trial_state[trial].last_train_time}")
+        try:
+            super()._checkpoint_or_exploit(trial, *others)
+        finally:
+            random.setstate(before)
 
     def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
         config, operations = super()._get_new_config(trial, trial_to_clone)

@@ -345,5 +345,5 @@ def _scheduler(search: Search, max_concurrent: int | None) -> TrialScheduler:
                 min_time_slice=math.inf,
             )
         case "pbt":
-            return SynchronousPopulation(scheduler, search.space, max_concurrent)
+            return SynchronousPopulation(scheduler, search.space, search.seed, max_concurrent)
     return FIFOScheduler()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -196,12 +197,29 @@ def test_a_sampler_that_begins_anew_does_not_draw_again_what_is_done() -> None:
     assert again.suggest("b")["trial"] == 2
 
 
+def population(seed: int = 0) -> Search:
+    points = tuple({"x": x} for x in (1.0, 2.0, 9.0))
+    return toys(3, key="c" * 64, points=points, seed=seed, scheduler=Scheduler(name="pbt", interval=3))
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_runs_of_a_population_draw_the_same_and_another_seed_draws_otherwise(tmp_path: Path) -> None:
+    def histories(seed: int, name: str) -> dict[int, list[float]]:
+        told: list[Ended] = []
+        random.seed(name)  # as different as the generators of two processes
+        store = Store(str(tmp_path / name))
+        sweeps.ray().run_trials(population(seed), sweeps.PopulationBody(), store, told.append, nothing)
+        return {ended.number: ended.numbers["history"] for ended in told}
+
+    first = histories(0, "first")
+    assert histories(0, "again") == first
+    assert histories(1, "other") != first
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_in_a_population_the_weak_go_on_from_the_strong_at_the_same_epoch(tmp_path: Path) -> None:
     told: list[Ended] = []
-    points = tuple({"x": x} for x in (1.0, 2.0, 9.0))
-    one = toys(3, key="c" * 64, points=points, scheduler=Scheduler(name="pbt", interval=3))
-    store = Store(str(tmp_path / "store"))
+    one, store = population(), Store(str(tmp_path / "store"))
     sweeps.ray().run_trials(one, sweeps.PopulationBody(), store, told.append, nothing)
     assert sorted(ended.number for ended in told) == [0, 1, 2]
     histories = [ended.numbers["history"] for ended in sorted(told, key=lambda ended: ended.number)]
