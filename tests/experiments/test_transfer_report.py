@@ -19,7 +19,7 @@ from pages import Page
 from raylab.core.statistics import Coefficient, Correlation
 from raylab.engine.store import Store
 from raylab.engine.study import Built, Study
-from raylab.experiments.transfer import EXPERIMENT, Cell, Controls, Matrix, examples, measure, plan, verdict
+from raylab.experiments.transfer import EXPERIMENT, Controls, Matrix, TransferCell, examples, measure, plan, verdict
 from raylab.experiments.transfer.limits import SPREADS, detects, limits
 from raylab.experiments.transfer.report import LABELS, VIEWS, report
 from raylab.experiments.transfer.verdict import truth
@@ -201,7 +201,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(results: Results, digit
     assert child.metrics["control/unperturbed"] == row.controls["unperturbed"][1].mean
     assert child.tags["verdict"] == verdict(row, digits.neighbours_clean).badge.words
     assert child.params["data.per_class"] == 12
-    assert child.inputs[0].digest == digits.built.artifacts[Cell("set", 1, "mlp", "", "det")].digest
+    assert child.inputs[0].digest == digits.built.artifacts[TransferCell("set", 1, "mlp", "", "det")].digest
     other = next(one for one in children if one.name == "mlp mlp rand seed 0" and "robust/l2_0.25" in one.metrics)
     assert other.metrics["robust/l2_0.25"] == digits.row("mlp", "mlp", "rand").robustness[0.25][0].mean
 
@@ -250,7 +250,7 @@ def test_the_correlations_of_the_page_are_those_of_the_tracker(digits: Matrix) -
 
 
 def test_holes_are_shown_as_absent_and_judged_as_not_built(digits: Matrix) -> None:
-    def lacks(cell: Cell) -> bool:
+    def lacks(cell: TransferCell) -> bool:
         student = cell.role in ("student", "network", "robustness") and (cell.source, cell.target) == ("mlp", "linear")
         return student or cell.control == "leakage" or (cell.role, cell.seed, cell.target) == ("standard", 0, "mlp")
 

@@ -12,7 +12,7 @@ from raylab.core.seefar import World
 from raylab.core.statistics import Estimate
 from raylab.engine.artifact import Artifact
 from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, answers
-from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, Cell
+from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, ErmCell
 from raylab.report.charts import Mark, dots, images, lines
 from raylab.report.drawing import Pixels, magnification, over, unit
 from raylab.report.names import FEATURES, NON_ROBUST, ROBUST
@@ -99,8 +99,8 @@ def examples(planet: Planet) -> Iterator[Picture]:
 
 def _examples(planet: Planet, part: str, seed: int, eps: float, world: World | None) -> Iterator[Picture]:
     found, cells = answers(planet, part, seed), planet.built.artifacts
-    made, clean, judged = (cells.get(Cell(role, part, seed)) for role in ("set", "data", "judged"))
-    read = cells.get(Cell("oracles", part, seed, kind="det")) if world else None
+    made, clean, judged = (cells.get(ErmCell(role, part, seed)) for role in ("set", "data", "judged"))
+    read = cells.get(ErmCell("oracles", part, seed, kind="det")) if world else None
     if found is None or made is None or clean is None or judged is None or (world is not None and read is None):
         return
     batch, before, names = made.batch(0, READ_ROWS), clean.batch(0, READ_ROWS), list(clean.metrics["class_names"])

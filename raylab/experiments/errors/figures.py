@@ -11,7 +11,7 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.experiments.errors.config import ToyPart
 from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
-from raylab.experiments.errors.plan import Cell
+from raylab.experiments.errors.plan import ErrorsCell
 from raylab.report.charts import images
 from raylab.report.drawing import Pixels, brief, calm, unit
 from raylab.report.later import Axes, Figure, ListedColormap
@@ -58,7 +58,7 @@ def toys(found: Errors, part: ToyPart) -> Picture:
 def planes(found: Errors, part: ToyPart) -> Picture | None:
     """Decision regions of teacher and student in the first world, whatever its score; None: it was not built."""
     name = part.protocols[0].name
-    artifact = found.built.artifacts.get(Cell("toy", "toy", kind=name))
+    artifact = found.built.artifacts.get(ErrorsCell("toy", "toy", kind=name))
     if artifact is None:
         return None
     drawn = columns.to_batch(columns.from_parquet(artifact.read(PLANES)))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from raylab.experiments.errors.figures import labelled, planes, toys
 from raylab.experiments.errors.measure import ADDED, PARTS, Errors, Learner, Teacher, place
-from raylab.experiments.errors.plan import Cell
+from raylab.experiments.errors.plan import ErrorsCell
 from raylab.experiments.errors.verdict import BADGES, SCALES, Claim, above_shuffled, answer, claims
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import Mark, dots, lines
@@ -404,7 +404,7 @@ def conditions(found: Errors) -> Iterator[Condition]:
     for key, teacher in found.teachers.items():
         metrics = {"accuracy/test": teacher.accuracy, "accuracy/images_it_labels": teacher.fit}
         # That of a cue's teacher is no cell of the plan.
-        learned = Cell("data", key.part) if key.part in ("errors", "across") else None
+        learned = ErrorsCell("data", key.part) if key.part in ("errors", "across") else None
         params, metrics = _params(key, "teacher"), metrics | _reliance(found, key)
         yield Condition(params, metrics, network=place("teacher", key), trained_on=learned)
     for key, student in found.students.items():
@@ -418,8 +418,8 @@ def conditions(found: Errors) -> Iterator[Condition]:
         if (key.part, key.kind) == ("errors", "predicted"):
             metrics["above/shuffled_labels"] = above_shuffled(found, key)
             verdict = words[f"errors only, {_pair(key)}: above wrong labels shuffled within each class"]
-        labelled = Cell("set", key.part, 0, key.teacher, "", key.kind)
-        trained_on = Cell("data", "cue") if (key.part, key.kind) == ("cue", "clean") else labelled
+        labelled = ErrorsCell("set", key.part, 0, key.teacher, "", key.kind)
+        trained_on = ErrorsCell("data", "cue") if (key.part, key.kind) == ("cue", "clean") else labelled
         yield Condition(_params(key, "student"), metrics, verdict, place("student", key), trained_on)
 
 

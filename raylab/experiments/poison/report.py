@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from raylab.experiments.poison.measure import FEATURES, LABELS, Key, Poisons, trigger_label
-from raylab.experiments.poison.plan import CLEAN, DEFENCES, Cell, Defence
+from raylab.experiments.poison.plan import CLEAN, DEFENCES, Defence, PoisonCell
 from raylab.experiments.poison.verdict import answer, defended, lost, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, images, lines, stacked
@@ -216,8 +216,10 @@ def conditions(found: Poisons) -> Iterator[Condition]:
             "above/standard_training": defended(found, key.of) if whole else PerSeed({}),
         }
         subject = trigger_label(key.of, key.eps) if key.eps else LABELS[key.of] if whole else ""
-        place = Cell("network", 0, *key)
-        set_of = Cell("data", 0) if key.of == CLEAN else Cell("set", 0, key.of, share=key.share, eps=key.eps)
+        place = PoisonCell("network", 0, *key)
+        set_of = (
+            PoisonCell("data", 0) if key.of == CLEAN else PoisonCell("set", 0, key.of, share=key.share, eps=key.eps)
+        )
         params: dict[str, Param] = {
             "set_kind": key.of,
             "training": key.defence,
@@ -329,8 +331,8 @@ def _examples(found: Poisons) -> Picture:
     return images("examples", "Poisoned images", rows, caption)
 
 
-def _place(of: str, seed: int) -> Cell:
-    return Cell("data", seed) if of == CLEAN else Cell("set", seed, of)
+def _place(of: str, seed: int) -> PoisonCell:
+    return PoisonCell("data", seed) if of == CLEAN else PoisonCell("set", seed, of)
 
 
 def _brief(of: str, defence: Defence) -> str:

@@ -8,7 +8,7 @@ from raylab.core import invert
 from raylab.engine.artifact import Artifact
 from raylab.experiments.robust.config import SETS
 from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSets
-from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, Cell
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, RobustCell
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, bar, calm, over, unit
 from raylab.report.later import Figure, Line2D
@@ -92,8 +92,8 @@ def _handle(of: str) -> Line2D:
 def examples(found: RobustSets) -> Picture:
     """The same few images in every set that was built, beside those that the inversions started from."""
     cells, c = found.built.artifacts, found.config
-    seed = next(seed for seed in c.seeds if Cell("data", seed) in cells)
-    data = cells[Cell("data", seed)]
+    seed = next(seed for seed in c.seeds if RobustCell("data", seed) in cells)
+    data = cells[RobustCell("data", seed)]
     batch, first = data.batch(0, READ_ROWS), dict[int, int]()
     for example, label in zip(batch["id"].tolist(), batch["label"].tolist(), strict=True):
         first.setdefault(label, example)
@@ -102,7 +102,7 @@ def examples(found: RobustSets) -> Picture:
     rows = {LABELS[CLEAN]: _of_ids(data, ids)}
     if c.from_image.pool is None:
         rows[START] = _starts(data, ids, seed)
-    made = {name: cells.get(Cell("set", seed, name)) for name in SETS if name in c.sets}
+    made = {name: cells.get(RobustCell("set", seed, name)) for name in SETS if name in c.sets}
     rows |= {LABELS[name]: _of_ids(artifact, ids) for name, artifact in made.items() if artifact is not None}
     started = (
         f" “{START}” is where the inversions from images began: what a set still shows of it, the features do not see."

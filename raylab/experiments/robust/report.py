@@ -8,7 +8,7 @@ from functools import partial
 
 from raylab.experiments.robust.figures import examples, robust_accuracy
 from raylab.experiments.robust.measure import COMPARED, LABELS, InversionQuality, Layers, MeasuredNetwork, RobustSets
-from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustCell
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, stacked
@@ -290,8 +290,8 @@ def conditions(found: RobustSets) -> Iterator[Condition]:
             {"set_kind": one.set, "student": one.architecture, "eps": found.config.eps},
             _numbers(found, one),
             judged[one.architecture] if one.set == "r_image" else "",
-            Cell("network", 0, one.set, one.architecture),
-            Cell("data", 0) if on_d else Cell("set", 0, one.set),
+            RobustCell("network", 0, one.set, one.architecture),
+            RobustCell("data", 0) if on_d else RobustCell("set", 0, one.set),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, points
-from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.plan import TransferCell
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, calm, magnification, unit
 from raylab.report.later import Figure, Line2D, MaxNLocator
@@ -100,7 +100,7 @@ class Example:
 def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
     """The first examples by row, each of another class and with a new label: not chosen for looks or success."""
     cells = matrix.built.artifacts
-    of_set, of_data = cells.get(Cell("set", seed, source, "", kind)), cells.get(Cell("data", seed))
+    of_set, of_data = cells.get(TransferCell("set", seed, source, "", kind)), cells.get(TransferCell("data", seed))
     if of_set is None or of_data is None:
         return []
     made, clean = of_set.batch(0, READ_ROWS), of_data.batch(0, READ_ROWS)

@@ -8,7 +8,7 @@ from functools import partial
 from raylab.experiments.transfer.figures import panel, scatter
 from raylab.experiments.transfer.limits import limits
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, TRANSFER, Matrix, Row
-from raylab.experiments.transfer.plan import TESTED, Cell
+from raylab.experiments.transfer.plan import TESTED, TransferCell
 from raylab.experiments.transfer.verdict import NEIGHBOURS_TRUSTED, answer, of_robust_source, truth, verdict
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, heat_map
@@ -200,7 +200,7 @@ def _beside_tests(found: Matrix) -> Iterator[Table]:
 def _beside_table(
     name: str,
     caption: str,
-    measured: Mapping[Cell, Mapping[str, PerSeed]],
+    measured: Mapping[TransferCell, Mapping[str, PerSeed]],
     columns: Sequence[str],
     value: Callable[[PerSeed], PerSeed | Plain],
 ) -> Table:
@@ -218,7 +218,7 @@ def _beside_table(
     )
 
 
-def _trained_on(cell: Cell) -> str:
+def _trained_on(cell: TransferCell) -> str:
     """What a source, an independent network or a student was trained on."""
     control = LABELS.get(cell.control, "")
     if cell.role == "student":
@@ -465,12 +465,12 @@ def _metrics(found: Matrix) -> Iterator[tuple[str, float]]:
             yield f"pearson/{kind}_{view}", correlation.pearson.value
             yield f"spearman/{kind}_{view}", correlation.spearman.value
     for target in found.config.targets:
-        for name, of in _beside(found, Cell("standard", 0, target=target)).items():
+        for name, of in _beside(found, TransferCell("standard", 0, target=target)).items():
             if of:
                 yield f"{name}_standard_{target}", of.mean.mean
 
 
-def _beside(found: Matrix, cell: Cell) -> Mapping[str, PerSeed]:
+def _beside(found: Matrix, cell: TransferCell) -> Mapping[str, PerSeed]:
     groups = {"accuracy_on": found.further, "own": found.metrics}
     return {
         f"{group}/{name}": of
@@ -496,12 +496,12 @@ def conditions(found: Matrix) -> Iterator[Condition]:
             **{f"transfer/{name}": of for name, of in row.transfer.items()},
             **{f"robust/{c.robustness.norm}_{eps:g}": of for eps, of in row.robustness.items() if c.robustness},
             **{f"reliance/{name}": of for name, of in row.reliance.items()},
-            **_beside(found, Cell("student", 0, row.source, row.target, row.kind)),
+            **_beside(found, TransferCell("student", 0, row.source, row.target, row.kind)),
         }
-        place = Cell("network", 0, row.source, row.target, row.kind)
+        place = TransferCell("network", 0, row.source, row.target, row.kind)
         params = {"source": row.source, "target": row.target, "kind": row.kind}
         judged = verdict(row, found.neighbours_clean).badge.words
-        yield Condition(params, metrics, judged, place, Cell("set", 0, row.source, "", row.kind))
+        yield Condition(params, metrics, judged, place, TransferCell("set", 0, row.source, "", row.kind))
 
 
 # -- figures
