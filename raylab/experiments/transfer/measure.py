@@ -24,7 +24,13 @@ from raylab.report.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.further import images_of
 
-CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
+CONTROLS = {
+    "unperturbed": "unperturbed images",
+    "random_labels": "random-label source",
+    "untrained": "untrained source",
+    "robust": "robust source",
+    "leakage": "leakage-only set",
+}
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it
 ERRS = "untargeted"  # it errs, of all test images attacked away from their label
 LEARNED = (
