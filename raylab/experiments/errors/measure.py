@@ -39,6 +39,10 @@ class Learner(NamedTuple):
     kind: str = ""
     size: int = 0
 
+    @property
+    def pair(self) -> str:
+        return f"{self.teacher} → {self.student}"
+
 
 class Domain(NamedTuple):
     """The images that a part learns from, of its first seed."""
