@@ -38,7 +38,7 @@ FLOORS = [
 ]
 # What each part of the house must not know, and the only places of some libraries.
 # Of every report, whatever it is on.
-KIT = ("blocks", "charts", "claims", "names", "files", "html", "read", "terminal", "tracker", "values")
+KIT = ("blocks", "charts", "claims", "names", "files", "html", "read", "samples", "terminal", "tracker", "values")
 FORBIDDEN = {
     **{f"raylab.report.{name}": {"raylab.stages", "raylab.experiments"} for name in KIT},
     "raylab.bench": {"ray", "mlflow", "raylab.report", "raylab.engine.runner"},

@@ -22,11 +22,12 @@ from raylab.engine.study import Built
 from raylab.experiments.poison import EXPERIMENT, PoisonCell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
 from raylab.experiments.poison.plan import Defence
-from raylab.experiments.poison.report import EXAMPLES, report
+from raylab.experiments.poison.report import report
 from raylab.experiments.poison.scoreboard import GATE, evidence
 from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trigger, robustness_lost, verdicts
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
+from raylab.report.samples import EXAMPLES
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH

@@ -13,6 +13,7 @@ from raylab.experiments.errors.config import ToyPart
 from raylab.experiments.errors.measure import ADDED, Domain, Errors, Learner, Series
 from raylab.experiments.errors.panels import WAYS, Panel, chance
 from raylab.experiments.errors.plan import ErrorsCell
+from raylab.report import samples
 from raylab.report.charts import Mark, dots, images, lines
 from raylab.report.drawing import Pixels, brief, calm, over, unit
 from raylab.report.later import Axes, Figure, ListedColormap
@@ -24,7 +25,6 @@ from raylab.stages.toy import PLANES
 
 PUBLISHED_RIGHT = 23  # of 32 (Wallace, Distill 2019)
 COUNT, LONGEST = 8, 10  # images of a set, and letters of a class's name
-READ_ROWS = 500  # of a set: the examples come from its first rows
 CURVES = {"clean": "clean images", "errors": "errors only", "det": "D_det"}
 Labelled = Sequence[tuple[str, Pixels]]
 
@@ -113,7 +113,7 @@ def labelled(found: Errors, title: str, sets: Mapping[str, Learner], caption: st
 def examples(made: Artifact, of: Domain, own: bool, count: int = COUNT) -> Labelled:
     """The first images by row with a label that none before them has, then the first of the others: not chosen for
     looks. `own`: they have a class of this domain, and not only a label."""
-    batch = made.batch(0, READ_ROWS)
+    batch = made.batch(0, samples.READ_ROWS)
     _, first = np.unique(batch["label"], return_index=True)
     rows = [*sorted(first), *(row for row in range(len(batch["label"])) if row not in first)][:count]
 

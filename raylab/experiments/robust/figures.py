@@ -9,6 +9,7 @@ from raylab.engine.artifact import Artifact
 from raylab.experiments.robust.config import SETS
 from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, RobustCell
+from raylab.report import samples
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, bar, calm, over, unit
 from raylab.report.later import Figure, Line2D
@@ -29,7 +30,6 @@ MARKS: dict[str, tuple[str, object, str]] = {
     "released_nr": ("#cc79a7", "-", "X"),
     ADVERSARIAL: (INK, (0, (6, 2, 1, 2)), "v"),
 }
-EXAMPLES, READ_ROWS = 5, 500  # images of a set on the page, which come from its first rows
 START = "start"
 
 
@@ -94,11 +94,8 @@ def examples(found: RobustSets) -> Picture:
     cells, c = found.built.artifacts, found.config
     seed = next(seed for seed in c.seeds if RobustCell("data", seed) in cells)
     data = cells[RobustCell("data", seed)]
-    batch, first = data.batch(0, READ_ROWS), dict[int, int]()
-    for example, label in zip(batch["id"].tolist(), batch["label"].tolist(), strict=True):
-        first.setdefault(label, example)
-    names = [found.class_names[label] for label in list(first)[:EXAMPLES]]
-    ids = list(first.values())[:EXAMPLES]
+    first = samples.first_of_classes(data.batch(0, samples.READ_ROWS))
+    names, ids = [found.class_names[label] for label in first], list(first.values())
     rows = {LABELS[CLEAN]: _of_ids(data, ids)}
     if c.from_image.pool is None:
         rows[START] = _starts(data, ids, seed)
@@ -116,9 +113,7 @@ def examples(found: RobustSets) -> Picture:
 
 
 def _of_ids(artifact: Artifact, ids: list[int]) -> list[Pixels]:
-    batch = artifact.batch(0, READ_ROWS)
-    where = {int(example): row for row, example in enumerate(batch["id"])}
-    return [unit(batch["image"][where[example]]) for example in ids]
+    return samples.pixels(artifact.batch(0, samples.READ_ROWS), ids)
 
 
 def _starts(data: Artifact, ids: list[int], seed: int) -> list[Pixels]:

@@ -11,7 +11,7 @@ from raylab.experiments.robust.measure import COMPARED, LABELS, InversionQuality
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustCell
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
-from raylab.report.charts import Mark, dots, stacked
+from raylab.report.charts import Mark, dots, reliance
 from raylab.report.drawing import over
 from raylab.report.names import FEATURES
 from raylab.report.numbers import percent, share
@@ -338,5 +338,4 @@ def _reliance(found: RobustSets) -> Picture:
         "and a faint non-robust one (its toogit), which it can. Networks are shown images in which the two disagree. "
         f"Means{over(found.config.seeds)}."
     )
-    words = "% of images whose features disagree"
-    return stacked("reliance", "Which feature a network relies on", words, rows, parts, "neither", caption)
+    return reliance("network", rows, parts, caption)

@@ -11,8 +11,9 @@ import numpy as np
 
 from raylab.experiments.transfer.measure import CONTROLS, TRANSFER, Matrix, Row, points
 from raylab.experiments.transfer.plan import TransferCell
+from raylab.report import samples
 from raylab.report.charts import Mark, dots, heat_map, images, spoken
-from raylab.report.drawing import Pixels, calm, magnification, over, unit
+from raylab.report.drawing import Pixels, calm, enlarged, magnification, over, unit
 from raylab.report.later import Figure, Line2D, MaxNLocator
 from raylab.report.numbers import coefficient, share
 from raylab.report.per_seed import PerSeed
@@ -35,7 +36,6 @@ MARKS = {
     CONTROLS["leakage"]: Mark("#b8860b", "v", hollow=True),
 }
 COUNT = 6
-READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
 
 
 def scatter(matrix: Matrix, kind: str) -> Picture:
@@ -120,8 +120,8 @@ def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int
     of_set, of_data = cells.get(TransferCell("set", seed, source, "", kind)), cells.get(TransferCell("data", seed))
     if of_set is None or of_data is None:
         return []
-    made, clean = of_set.batch(0, READ_ROWS), of_data.batch(0, READ_ROWS)
-    where = {int(example): row for row, example in enumerate(clean["id"])}
+    made, clean = of_set.batch(0, samples.READ_ROWS), of_data.batch(0, samples.READ_ROWS)
+    where = samples.places(clean)
     names, chosen = matrix.class_names, dict[int, Example]()
     for row, example in enumerate(made["id"]):
         was, label = int(made["source_label"][row]), int(made["label"][row])
@@ -146,7 +146,7 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     factor = magnification([one.perturbation for one in chosen])
     rows = {
         "original": [(one.was, one.original) for one in chosen],
-        "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in chosen],
+        "perturbation": [(f"× {factor}", enlarged(one.perturbation, factor)) for one in chosen],
         "constructed": [(one.labelled if one.fooled else f"✗ {one.labelled}", one.constructed) for one in chosen],
     }
     caption = (
