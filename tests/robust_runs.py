@@ -15,7 +15,7 @@ from raylab.engine.identity import fingerprint
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.robust import Cell, RobustFeatures, RobustSets, measure
+from raylab.experiments.robust import RobustCell, RobustFeatures, RobustSets, measure
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.stages.robustness import Ensemble, Robustness
 
@@ -50,9 +50,9 @@ def study(
 ) -> RobustSets:
     """A finished study whose seeds differ by a point or two."""
     changed = metrics or {}
-    found: dict[Cell, Artifact] = {}
+    found: dict[RobustCell, Artifact] = {}
 
-    def add(cell: Cell, rows: Mapping[str, Any], **values: object) -> None:
+    def add(cell: RobustCell, rows: Mapping[str, Any], **values: object) -> None:
         values |= dict(changed.get((cell.role, cell.set), {}))
         rows = dict(rows) or _answers(values, f"{cell.role} {cell.set} {cell.network}")
         found[cell] = _artifact(cell, rows, values)
@@ -60,20 +60,20 @@ def study(
     for seed in config.seeds:
         noise = 0.01 * (seed % 3)
         images = _images(seed)
-        add(Cell("data", seed), images, note="", class_names=tuple("abcdefghij"))
-        add(Cell("test_set", seed, "r_image"), images)
+        add(RobustCell("data", seed), images, note="", class_names=tuple("abcdefghij"))
+        add(RobustCell("test_set", seed, "r_image"), images)
         for name in config.sets:
             residual = {"residual_median": 0.05, "residual_p95": 0.1, "unconverged": 0.01, "doubts": ()}
-            add(Cell("set", seed, name), images, n=len(images["id"]), **residual)
+            add(RobustCell("set", seed, name), images, n=len(images["id"]), **residual)
         trained = [(ADVERSARIAL, config.source)]
         trained += [(of, student) for of in (CLEAN, *config.sets) for student in config.students]
         for of, student in [(STANDARD, config.source), *trained]:
-            add(Cell("network", seed, of, student), {}, loss=(1.0, 0.5), accuracy=(0.5, 0.9), collapse=None)
-            add(Cell("test", seed, of, student), {}, n=1000, accuracy=0.85 + noise)
+            add(RobustCell("network", seed, of, student), {}, loss=(1.0, 0.5), accuracy=(0.5, 0.9), collapse=None)
+            add(RobustCell("test", seed, of, student), {}, n=1000, accuracy=0.85 + noise)
         for of, student in trained:
             small, large = (round((value + noise) * N) / N for value in robust[of])
             add(
-                Cell("robust", seed, of, student), {}, n=N, clean=0.85, eps=config.robustness.eps,
+                RobustCell("robust", seed, of, student), {}, n=N, clean=0.85, eps=config.robustness.eps,
                 pgd=(small, large + 0.02), ensemble=(None, large), robust=(small, large), others={"linf": 0.5},
                 warnings=(),
             )  # fmt: skip
@@ -84,10 +84,10 @@ def study(
                 "shape_class": np.full(100, 1),
                 "toogit_class": np.full(100, 2),
             }
-            add(Cell("usage", seed, of, student), shown)
+            add(RobustCell("usage", seed, of, student), shown)
         for student in config.students:
             for role, value in (("own", 0.6), ("moved", 0.45)):
-                add(Cell(role, seed, "r_image", student), {}, n=N, pgd=(value,))
+                add(RobustCell(role, seed, "r_image", student), {}, n=N, pgd=(value,))
     return measure(Built(config, "key", found | layers(config)))
 
 
@@ -95,7 +95,7 @@ def layers(
     config: RobustFeatures = CONFIG,
     by_network: Mapping[str, tuple[float | None, ...]] = LAYERS,
     spread: float = 0.01,  # by which seeds differ
-) -> dict[Cell, Artifact]:
+) -> dict[RobustCell, Artifact]:
     """The cells of layer robustness."""
     found = {}
     for seed in config.seeds:
@@ -107,7 +107,7 @@ def layers(
                 "robustness": tuple(None if v is None else v + spread * (seed - 1) for v in values),
                 "se": (0.01, 0.01, 0.01),
             }
-            cell = Cell("layers", seed, of, config.source)
+            cell = RobustCell("layers", seed, of, config.source)
             found[cell] = _artifact(cell, {}, metrics)
     return found
 
@@ -137,7 +137,7 @@ def _images(seed: int) -> dict[str, Any]:
     return {"id": ids, "label": ids % 10, "image": grey}
 
 
-def _artifact(cell: Cell, rows: Mapping[str, Any], metrics: Mapping[str, object]) -> Artifact:
+def _artifact(cell: RobustCell, rows: Mapping[str, Any], metrics: Mapping[str, object]) -> Artifact:
     """Kept once, however many studies have it: its rows follow from its cell and metrics."""
     name = str(tuple(cell)) + fingerprint(repr(metrics))
     if name not in _KEPT:

@@ -15,7 +15,7 @@ from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
+from raylab.experiments.transfer import Controls, TransferCell, TransferMatrix, plan
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
@@ -45,7 +45,7 @@ SEEFAR = TransferMatrix(
 )
 
 
-def built(config: TransferMatrix, store: Store) -> Built[TransferMatrix, Cell]:
+def built(config: TransferMatrix, store: Store) -> Built[TransferMatrix, TransferCell]:
     artifacts = runner.build(plan(config), store, InlineBackend(), toy.Recorder())
     return Built(config, fingerprint(config), artifacts)
 

@@ -16,7 +16,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Compute, Stage, closure
 from raylab.engine.store import Store
-from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
+from raylab.experiments.transfer import Controls, TransferCell, TransferMatrix, plan
 from raylab.site import Actors, SiteFile, Trials
 from raylab.stages.corruption import Corruptions, changed
 from raylab.stages.images import ImageSpec
@@ -56,7 +56,7 @@ def matrix(weights: Path) -> TransferMatrix:
 
 def corrupted(cells: dict[object, Stage]) -> Stage:
     """What a network of the matrix says of test images under the package's corruption."""
-    standard = next(of for cell, of in cells.items() if isinstance(cell, Cell) and cell.role == "standard")
+    standard = next(of for cell, of in cells.items() if isinstance(cell, TransferCell) and cell.role == "standard")
     data, images = standard.inputs["data"], ImageSpec((1, 8, 8), 2, (0.5,), (0.25,))
     changes, compute = Corruptions(names=("own_pieces.corruptions:dark_rows",)), Compute(batch_rows=30, shard_rows=60)
     return changed(changes, {"own": standard.inputs["model"]}, data, images, 0, compute, rows=60, name="changed")
@@ -68,7 +68,7 @@ def test_two_actors_give_the_bytes_that_one_process_gives(tmp_path: Path) -> Non
     site = SiteFile(actors=Actors(max=2, gpus=0.0), trials=Trials(gpus=0.0), no_progress_seconds=60)
     inline = runner.build(cells, Store(str(tmp_path / "inline")), InlineBackend(), toy.Recorder())
     on_ray = runner.build(cells, Store(str(tmp_path / "ray")), RayBackend(site), toy.Recorder())
-    assert {"metric", "set"} <= {cell.role for cell in cells if isinstance(cell, Cell)}
+    assert {"metric", "set"} <= {cell.role for cell in cells if isinstance(cell, TransferCell)}
     assert {cell: one.digest for cell, one in on_ray.items()} == {cell: one.digest for cell, one in inline.items()}
 
 

@@ -3,55 +3,32 @@ and its own under corruptions (CIFAR-10-C, Hendrycks and Dietterich 2019, https:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.data.cifar import CLASS_NAMES, SHAPE, Cifar10
-from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile, check_labels, missing
+from raylab.data.cifar import CLASS_NAMES, SHAPE
+from raylab.data.one_split import OneSplit
+from raylab.data.reader import DataError, Ids, Pixels, check_labels
 
 VERSIONS = ("v4", "v6")  # 2,021 images; 2,000 images, as many of every class, which its authors recommend
 SEVERITIES = 5  # of a file of CIFAR-10-C: the test images so many times, one severity after the other
 
 
-class _Shifted:
-    """The train split is CIFAR-10's own; so is the note, for what was trained on JPEG was. Ids of test are rows."""
+class _Shifted(OneSplit):
+    """The train split is CIFAR-10's own."""
 
-    train: Cifar10
+    own = "test"
 
-    def describe(self, root: Path) -> Description:
-        about = self.train.describe(root)
-        return replace(about, rows={"train": about.rows["train"], "test": len(self._images(root))})
+    def _count(self, root: Path) -> int:
+        return len(self._images(root))  # whose shape is seen to, though no image is read
 
-    def labels(self, root: Path, split: str) -> Labels:
-        if split == "train":
-            return self.train.labels(root, split)
-        labels = self._labels(root)
-        return Labels(np.arange(len(labels)), labels)
-
-    def images(self, root: Path, split: str, ids: Ids) -> Pixels:
-        if split == "train":
-            return self.train.images(root, split, ids)
+    def _chosen(self, root: Path, ids: Ids) -> Pixels:
         kept: Pixels = np.ascontiguousarray(self._images(root)[ids].transpose(0, 3, 1, 2))
         return kept
-
-    def content(self, root: Path, split: str) -> list[RawFile] | str:
-        if split == "train":
-            return self.train.content(root, split)
-        return [RawFile(self._path(root, role), role) for role in ("images", "labels")]
-
-    def _path(self, root: Path, role: str) -> Path:
-        path = root / self._name(role)
-        if not path.is_file():
-            raise missing(root, self._name(role))
-        return path
-
-    def _name(self, role: str) -> str:
-        """Of the file of images or labels, below the root."""
-        raise NotImplementedError
 
     def _images(self, root: Path) -> NDArray[np.uint8]:  # (N, 32, 32, 3), read where it is indexed
         path, rows = self._path(root, "images"), len(_labels(self._path(root, "labels")))
@@ -74,7 +51,6 @@ class Cifar10_1(_Shifted):  # noqa: N801 - its name
 
     version: str = "v6"
     folder: str = "CIFAR-10.1/datasets"  # as the repository is cloned
-    train: Cifar10 = field(default_factory=Cifar10)
 
     def __post_init__(self) -> None:
         if self.version not in VERSIONS:
@@ -91,7 +67,6 @@ class Cifar10C(_Shifted):
     corruption: str = "gaussian_noise"
     severity: int = 5
     folder: str = "CIFAR-10-C"  # as the archive unpacks
-    train: Cifar10 = field(default_factory=Cifar10)
 
     def __post_init__(self) -> None:
         if not 1 <= self.severity <= SEVERITIES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from raylab.core.later import torch
 from raylab.data import tensors
-from raylab.data.cifar import CLASS_NAMES, SHAPE, Cifar10
-from raylab.data.reader import DataError, Description, Ids, Labels, Pixels, RawFile, check_labels, missing
+from raylab.data.cifar import CLASS_NAMES, SHAPE
+from raylab.data.one_split import OneSplit
+from raylab.data.reader import DataError, Ids, Pixels, check_labels
 
 FOLDERS = {
     "d_robust": "d_robust_CIFAR",
@@ -20,40 +21,34 @@ FOLDERS = {
     "d_rand": "drand_CIFAR",
     "d_det": "ddet_CIFAR",
 }
-IMAGES, LABELS = "CIFAR_ims", "CIFAR_lab"
+FILES = {"images": "CIFAR_ims", "labels": "CIFAR_lab"}
 ROUNDING = 1e-6  # of a projection to [0, 1] in float32
 
 
 @dataclass(frozen=True)
-class ConstructedDatasets:
+class ConstructedDatasets(OneSplit):
     """`<root>/release_datasets/d_robust_CIFAR/{CIFAR_ims,CIFAR_lab}` and its like; the test split is CIFAR-10's own.
 
     Each file is a `torch.save`d tensor, or a list of them to be joined (their README: `ch.cat(ch.load(...))`): images
     float32 (N, 3, 32, 32) in [0, 1], labels int64 (N,). Ids are rows.
     """
 
+    own = "train"
     set: str = "d_robust"
     folder: str = "release_datasets"
-    test: Cifar10 = field(default_factory=Cifar10)
 
     def __post_init__(self) -> None:
         if self.set not in FOLDERS:
             raise DataError(f"data.set: one of {', '.join(FOLDERS)}, got {self.set!r}")
 
-    def describe(self, root: Path) -> Description:
-        about = self.test.describe(root)
-        return replace(about, rows={"train": len(self._labels(root)), "test": about.rows["test"]})
+    def _name(self, role: str) -> str:
+        return f"{self.folder}/{FOLDERS[self.set]}/{FILES[role]}"
 
-    def labels(self, root: Path, split: str) -> Labels:
-        if split == "test":
-            return self.test.labels(root, split)
-        labels = self._labels(root)
-        return Labels(np.arange(len(labels)), labels)
+    def _count(self, root: Path) -> int:
+        return len(self._labels(root))
 
-    def images(self, root: Path, split: str, ids: Ids) -> Pixels:
-        if split == "test":
-            return self.test.images(root, split, ids)
-        path, rows = self._path(root, IMAGES), len(self._labels(root))
+    def _chosen(self, root: Path, ids: Ids) -> Pixels:
+        path, rows = self._path(root, "images"), self._count(root)
         images = _joined(path, "float32")
         if images.shape != (rows, *SHAPE):
             raise DataError(f"{path}: {rows} labels need images of shape {(rows, *SHAPE)}, got {images.shape}")
@@ -63,19 +58,8 @@ class ConstructedDatasets:
         kept: Pixels = images[ids].clip(0, 1)
         return kept
 
-    def content(self, root: Path, split: str) -> list[RawFile] | str:
-        if split == "test":
-            return self.test.content(root, split)
-        return [RawFile(self._path(root, IMAGES), "images"), RawFile(self._path(root, LABELS), "labels")]
-
-    def _path(self, root: Path, name: str) -> Path:
-        path = root / self.folder / FOLDERS[self.set] / name
-        if not path.is_file():
-            raise missing(root, f"{self.folder}/{FOLDERS[self.set]}/{name}")
-        return path
-
     def _labels(self, root: Path) -> NDArray[np.int64]:
-        path = self._path(root, LABELS)
+        path = self._path(root, "labels")
         labels = _joined(path, "int64")
         if labels.ndim != 1:
             raise DataError(f"{path}: labels are one number an image, got shape {labels.shape}")

@@ -16,23 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raylab.data.arrays import LoadedArrays
 from raylab.data.reader import (
-    SPLITS,
     DataError,
-    Description,
-    Ids,
     Images,
-    Labels,
     Pixels,
     RawFile,
-    check_class_names,
     check_image_array,
-    check_labels,
     check_pixels,
     check_whole_numbers,
     missing,
-    numbered,
-    per_channel,
 )
 
 PIXELS = "image_float32"  # the column beside `image`, which people and the hub's viewer look at
@@ -70,50 +63,18 @@ READERS: Mapping[str, Callable[[Path], dict[str, NDArray[Any]]]] = {
 
 
 @dataclass(frozen=True)
-class ExportedSet:
+class ExportedSet(LoadedArrays):
     """`<root>/<folder>/train` and `test`, each as `raylab store export` wrote it; ids are those of the set."""
 
     format: str = "huggingface"
     folder: str = ""
-    class_names: tuple[str, ...] | None = None
-    mean: float | tuple[float, ...] = 0.5
-    std: float | tuple[float, ...] = 0.25
     test_only: bool = False  # the test images stand for train too: there are no others
-
-    def __post_init__(self) -> None:
-        if self.class_names is not None:
-            check_class_names(self.class_names, "data.class_names")
-
-    def describe(self, root: Path) -> Description:
-        shapes = {split: self._set(root, split).images.shape for split in SPLITS}
-        channels, height, width = shapes["train"][1:]
-        if shapes["test"][1:] != shapes["train"][1:]:
-            raise DataError(
-                f"{self._files(root, 'test')[0]}: images of shape {shapes['train'][1:]}, got {shapes['test'][1:]}"
-            )
-        return Description(
-            shape=(channels, height, width),
-            class_names=self._names(root),
-            rows={split: shape[0] for split, shape in shapes.items()},
-            mean=per_channel(self.mean, channels, "data.mean"),
-            std=per_channel(self.std, channels, "data.std"),
-        )
-
-    def labels(self, root: Path, split: str) -> Labels:
-        ids, _, labels = self._set(root, split)
-        check_labels(labels, len(self._names(root)), str(self._files(root, split)[0]))
-        return Labels(ids, labels)
-
-    def images(self, root: Path, split: str, ids: Ids) -> Pixels:
-        found = self._set(root, split)
-        images: Pixels = found.images[np.searchsorted(found.ids, ids)]
-        return images
 
     def content(self, root: Path, split: str) -> list[RawFile]:
         return [RawFile(path, "rows") for path in self._files(root, split)]
 
-    def _names(self, root: Path) -> tuple[str, ...]:
-        return self.class_names or numbered(self._set(root, "train").labels, f"{root / self.folder}: train")
+    def _where(self, root: Path, split: str) -> str:
+        return str(self._files(root, split)[0])
 
     def _files(self, root: Path, split: str) -> list[Path]:
         folder = root / self.folder / ("test" if self.test_only else split)
@@ -122,7 +83,7 @@ class ExportedSet:
             raise missing(root, f"{Path(self.folder) / split / FILES[self.format]} of `raylab store export`")
         return files
 
-    def _set(self, root: Path, split: str) -> Images:
+    def _rows(self, root: Path, split: str) -> Images:
         files = self._files(root, split)
         return _read(
             self.format,

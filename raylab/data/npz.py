@@ -14,22 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raylab.data.arrays import Arrays
 from raylab.data.reader import (
-    SPLITS,
     DataError,
-    Description,
     Ids,
     Labels,
     Pixels,
     RawFile,
-    check_class_names,
     check_image_array,
-    check_labels,
     check_pixels,
     check_whole_numbers,
     missing,
-    numbered,
-    per_channel,
 )
 from raylab.redaction import excerpt
 
@@ -39,43 +34,15 @@ LONGEST = 200  # characters of another library's words
 
 
 @dataclass(frozen=True)
-class Npz:
+class Npz(Arrays):
     """`<root>/<folder>/train.npz` or `train/set.npz`, and `test`: arrays image, label, and id where there is one.
 
     image: (N, C, H, W), uint8, or float32 in [0, 1]; label: (N,) whole numbers; id: (N,) whole numbers, each once, else
-    rows. Where no class names are given, the classes are 0 to the largest label of train.
+    rows.
     """
 
     folder: str = ""
-    class_names: tuple[str, ...] | None = None
-    mean: float | tuple[float, ...] = 0.5
-    std: float | tuple[float, ...] = 0.25
     test_only: bool = False  # the test images stand for train too: there are no others
-
-    def __post_init__(self) -> None:
-        if self.class_names is not None:
-            check_class_names(self.class_names, "data.class_names")
-
-    def describe(self, root: Path) -> Description:
-        shapes = {split: self._shape(root, split) for split in SPLITS}
-        channels, height, width = shapes["train"][1:]
-        if shapes["test"][1:] != shapes["train"][1:]:
-            path = self._path(root, "test")
-            raise DataError(f"{path}: images of shape {shapes['train'][1:]}, those of train, got {shapes['test'][1:]}")
-        return Description(
-            shape=(channels, height, width),
-            class_names=self._names(root),
-            rows={split: shape[0] for split, shape in shapes.items()},
-            mean=per_channel(self.mean, channels, "data.mean"),
-            std=per_channel(self.std, channels, "data.std"),
-        )
-
-    def labels(self, root: Path, split: str) -> Labels:
-        path, rows = self._path(root, split), self._shape(root, split)[0]
-        labels, ids = self._numbers(path, LABELS, rows), self._ids(path, rows)
-        check_labels(labels, len(self._names(root)), str(path))
-        order = np.argsort(ids)
-        return Labels(ids[order], labels[order].astype(np.int64))
 
     def images(self, root: Path, split: str, ids: Ids) -> Pixels:
         path, rows = self._path(root, split), self._shape(root, split)[0]
@@ -98,12 +65,19 @@ class Npz:
             raise DataError(f"{there[0]}: {there[1]} is there too, and would be {split} as well; move one of them away")
         return there[0]
 
+    def _where(self, root: Path, split: str) -> str:
+        return str(self._path(root, split))
+
     def _shape(self, root: Path, split: str) -> tuple[int, ...]:
-        """(N, C, H, W), of which nothing but the header is read."""
+        """Of which nothing but the header is read."""
         path = self._path(root, split)
         shape, dtype = _header(path, IMAGES)
         check_image_array(shape, dtype, f"{path}: {IMAGES}")
         return shape
+
+    def _labels(self, root: Path, split: str) -> Labels:
+        path, rows = self._path(root, split), self._shape(root, split)[0]
+        return Labels(self._ids(path, rows), self._numbers(path, LABELS, rows))
 
     def _numbers(self, path: Path, name: str, rows: int) -> NDArray[Any]:
         return check_whole_numbers(_array(path, name), rows, f"{path}: {name}")
@@ -115,12 +89,6 @@ class Npz:
         if len(np.unique(ids)) < rows:
             raise DataError(f"{path}: {IDS}: each once, got some twice; number the images")
         return ids
-
-    def _names(self, root: Path) -> tuple[str, ...]:
-        if self.class_names is not None:
-            return self.class_names
-        path = self._path(root, "train")
-        return numbered(self._numbers(path, LABELS, self._shape(root, "train")[0]), str(path))
 
 
 BROKEN = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, MemoryError, RuntimeError)

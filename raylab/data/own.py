@@ -11,26 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from raylab import objects
-from raylab.data.reader import (
-    SPLITS,
-    DataError,
-    Description,
-    Ids,
-    Images,
-    Labels,
-    Pixels,
-    check_class_names,
-    check_image_array,
-    check_labels,
-    check_pixels,
-    check_whole_numbers,
-    numbered,
-    per_channel,
-)
+from raylab.data.arrays import LoadedArrays
+from raylab.data.reader import DataError, Images, check_image_array, check_pixels, check_whole_numbers
 
 
 @dataclass(frozen=True)
-class Own:
+class Own(LoadedArrays):
     """`function(split, root, **arguments)`: images (N, C, H, W), uint8 or float32 in [0, 1], and labels (N,).
 
     `root` is a Path, or None where no data root is given. Ids are rows. It is called once a process and split. The
@@ -39,47 +25,20 @@ class Own:
 
     function: str
     arguments: str = "{}"  # as JSON
-    class_names: tuple[str, ...] | None = None
-    mean: float | tuple[float, ...] = 0.5
-    std: float | tuple[float, ...] = 0.25
-
-    def __post_init__(self) -> None:
-        if self.class_names is not None:
-            check_class_names(self.class_names, "data.class_names")
-
-    def describe(self, root: Path) -> Description:
-        given = {split: self._given(root, split) for split in SPLITS}
-        shapes = {split: images.images.shape[1:] for split, images in given.items()}
-        if shapes["test"] != shapes["train"]:
-            raise DataError(f"{self.function}: test: images of shape {shapes['train']}, got {shapes['test']}")
-        channels, height, width = shapes["train"]
-        return Description(
-            shape=(channels, height, width),
-            class_names=self.class_names or numbered(given["train"].labels, f"{self.function}: train"),
-            rows={split: len(images.ids) for split, images in given.items()},
-            mean=per_channel(self.mean, channels, "data.mean"),
-            std=per_channel(self.std, channels, "data.std"),
-        )
-
-    def labels(self, root: Path, split: str) -> Labels:
-        ids, _, labels = self._given(root, split)
-        names = self.class_names or numbered(self._given(root, "train").labels, f"{self.function}: train")
-        check_labels(labels, len(names), f"{self.function}: {split}")
-        return Labels(ids, labels)
-
-    def images(self, root: Path, split: str, ids: Ids) -> Pixels:
-        images: Pixels = self._given(root, split).images[ids]
-        return images
 
     def content(self, root: Path, split: str) -> str:
-        _, images, labels = self._given(root, split)
+        _, images, labels = self._rows(root, split)
         total = hashlib.sha256(f"{images.dtype} {images.shape}".encode())
         for array in (images, labels):
             total.update(np.ascontiguousarray(array).data)
         return total.hexdigest()
 
-    def _given(self, root: Path, split: str) -> Images:
+    def _rows(self, root: Path, split: str) -> Images:
         return _called(self.function, self.arguments, root, split)
+
+    def _where(self, root: Path, split: str) -> str:
+        del root
+        return f"{self.function}: {split}"
 
 
 @lru_cache(maxsize=4)

@@ -150,6 +150,7 @@ class Condition:
     network: Hashable = None
     trained_on: Hashable = None  # the cell of its training set
     artifact: Hashable = None  # the cell of what has the numbers, where that is no network
+    drawn: Mapping[str, Param] = field(default_factory=dict)  # params that its name leaves out
 
 
 @dataclass(frozen=True)

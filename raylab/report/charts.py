@@ -100,6 +100,13 @@ def stacked(
     return Picture(name, figure, f"{title}. {spoken(rows)}", caption)
 
 
+def reliance(of: str, rows: Rows, features: Mapping[str, str], caption: str) -> Picture:
+    """Feature reliance: by the class of which feature (feature -> colour) images are called whose features disagree.
+    `of`: what networks are called here."""
+    words = "% of images whose features disagree"
+    return stacked("reliance", f"Which feature a {of} relies on", words, rows, features, "neither", caption)
+
+
 def lines(
     name: str,
     title: str,

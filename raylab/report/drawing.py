@@ -48,6 +48,11 @@ def magnification(added: Sequence[Pixels]) -> int:
     return max((factor for factor in FACTORS if factor * size <= 0.5), default=1)
 
 
+def enlarged(added: Pixels, factor: float) -> Pixels:
+    """What was added, so much larger, around the grey that is nothing."""
+    return np.clip(0.5 + factor * added, 0.0, 1.0)
+
+
 def show(axes: Axes, left: float, top: float, side: float, image: Pixels, **colours: Any) -> None:
     """An image of `side` at a place; three channels are colours, and of another number only the first is shown."""
     shown = np.moveaxis(image, 0, -1).clip(0, 1) if image.shape[0] == 3 else image[0]

@@ -13,6 +13,8 @@ from contextlib import suppress
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from types import GenericAlias
+from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -22,13 +24,11 @@ from raylab.engine.identity import fingerprint, short
 from raylab.engine.sealed import seal, unseal
 from raylab.engine.study import AnyBuilt
 from raylab.report.experiment import AnyExperiment, Results
-from raylab.tracking import Publication
 
 MADE_WITH = ("jinja2", "matplotlib", "numpy", "pyarrow", "scipy")  # other versions may draw or round differently
-_SHOWN = TypeAdapter(
-    # The fields of Results but its evidence.
-    tuple[str, dict[str, bytes], tuple[str, ...], tuple[str, ...], tuple[Publication, ...], tuple[str, ...]],
-    config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"),
+_FIELDS: Any = GenericAlias(tuple, tuple(get_type_hints(Results).values())[:-1])  # the last is the evidence
+_SHOWN = TypeAdapter[Any](
+    _FIELDS, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 )
 
 
@@ -43,7 +43,7 @@ def results(experiment: AnyExperiment, built: Sequence[AnyBuilt], folder: Path) 
     made = experiment.results(built)._replace(evidence=())
     if any(made.broken):  # is not kept: whoever looks again sees where it broke
         return made
-    shown = _SHOWN.dump_json((made.page, dict(made.tables), *made[2:-1])).decode()
+    shown = _SHOWN.dump_json(made[:-1]).decode()
     with suppress(OSError):  # where it cannot be kept, the next run takes longer
         replace_file(str(path), seal({"of": of, "shown": shown}))
     return made

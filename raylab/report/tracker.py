@@ -102,7 +102,7 @@ def _child(
     built: AnyBuilt, of: Condition, seed: int, of_config: Mapping[str, Param], metrics: Mapping[str, float]
 ) -> Record:
     network, trained_on = (_artifact(built, cell, seed) for cell in (of.network, of.trained_on))
-    params: dict[str, Param] = {**of_config, **of.params, "seed": seed}
+    params: dict[str, Param] = {**of_config, **of.drawn, **of.params, "seed": seed}
     places, curves, tags = {}, {}, {"raylab.experiment": "child"}
     if network is not None:
         key = str(network.manifest["inputs"].get("model", network.key))

@@ -124,16 +124,18 @@ class KnownData(_Rooted):
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_lossless_subset"]  # which data
 
 
-class _OtherTest(_Rooted):
-    """CIFAR-10 with other test images: all that was made for one is found again for the other."""
+class _OneSplit(_Rooted):
+    """CIFAR-10 with one other split: all that was made of the rest is found again."""
+
+    other: ClassVar[str] = "test"
 
     def only(self, split: str) -> _Source:
-        if split == "test":
+        if split == self.other:
             return self
         return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
 
 
-class ShiftedData(_OtherTest):
+class ShiftedData(_OneSplit):
     """CIFAR-10 with the test images of CIFAR-10.1."""
 
     name: Literal["cifar10_1"]  # which data
@@ -141,7 +143,7 @@ class ShiftedData(_OtherTest):
     folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10.1/datasets`
 
 
-class CorruptedData(_OtherTest):
+class CorruptedData(_OneSplit):
     """CIFAR-10 with the test images of CIFAR-10-C, of one file and severity."""
 
     name: Literal["cifar10_c"]  # which data
@@ -150,17 +152,13 @@ class CorruptedData(_OtherTest):
     folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `CIFAR-10-C`
 
 
-class ConstructedData(_Rooted):
+class ConstructedData(_OneSplit):
     """The sets that Ilyas et al. 2019 released; their students are tested on CIFAR-10, as those of our own sets are."""
 
+    other = "train"
     name: Literal["constructed_datasets"]  # which data
     set: Literal["d_robust", "d_non_robust", "d_rand", "d_det"]  # which of the released sets
     folder: str | None = Field(default=None, exclude=True)  # folder below the root; None: `release_datasets`
-
-    def only(self, split: str) -> _Source:
-        if split == "train":
-            return self
-        return KnownData(name="cifar10", root=self.root, per_class=self.per_class, fraction=self.fraction)
 
 
 class RestrictedImageNetData(_Rooted):

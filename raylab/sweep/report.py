@@ -9,24 +9,17 @@ from types import SimpleNamespace
 from raylab.config import to_yaml
 from raylab.engine.identity import short
 from raylab.report import html
-from raylab.report.blocks import Block, Figures, Fold, Report, Table, Text, Verdict, Verdicts, each
+from raylab.report.blocks import Block, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.made import Made
-from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge, Fixed, Plain, Significant, Value, shown
+from raylab.report.values import Fixed, Plain, Significant, Value
 from raylab.sweep import figures, patience, words
-from raylab.sweep.config import Objective
 from raylab.sweep.importance import importances
 from raylab.sweep.records import TrialRecord
-from raylab.sweep.results import BEFORE, WINNER, FinalResult, SweepResults
+from raylab.sweep.results import SweepResults
+from raylab.sweep.verdict import answer, reporting, searched, verdicts
 
 LISTED = 60  # rows of a table of trials that a page shows
 CAUSES = 10  # of failures, in a note
-ENDINGS = {
-    "fifo": "each to its end",
-    "asha": "of which asha stopped those that were behind after some epochs",
-    "median": "of which median stopping ended those below the median of the others",
-    "pbt": "whose weights and recipes pbt replaced on their way by those of better ones",
-}
 
 
 def page(results: SweepResults, of: Report) -> str:
@@ -55,77 +48,13 @@ def page(results: SweepResults, of: Report) -> str:
 def report(results: SweepResults) -> Report:
     name = results.sweep.scheduler.name
     return Report(
-        f"A {_search(results)}{'' if name == 'fifo' else f' with {name}'}",
+        f"A {searched(results)}{'' if name == 'fifo' else f' with {name}'}",
         answer(results),
         tuple(_blocks(results)),
         figures.by_field(results, results.sweep.objectives[0]),
         "final" if results.finals else "trials",
         dict(_metrics(results)),
     )
-
-
-def answer(results: SweepResults) -> Verdict:
-    sweep, best, first = results.sweep, results.best, results.sweep.objectives[0]
-    fields = f"{len(sweep.space)} field{'s' * (len(sweep.space) != 1)}"
-    opening = f"{len(results.records)} trials of a {_search(results)} over {fields}, {ENDINGS[sweep.scheduler.name]}."
-    if best is None:
-        finished = any(record.state == "finished" for record in results.records)
-        why = "No trial met the constraints" if finished else "No trial came to its end"
-        return Verdict(sweep.study, Badge("warn", "no winner"), f"{opening} {why}: there is no winner, no best.yaml.")
-    among = " of those that meet the constraints" if sweep.constraints else ""
-    value = f"{first.name} {words.number(best.value(first.name))}{words.mark(sweep)}"
-    winner = f"The winner is trial {best.number}{among}: {value} with {words.point(best.point)}."
-    judged = next(verdicts(results), Verdict("", Badge("open", "winner found"), ""))
-    return Verdict(sweep.study, judged.badge, f"{opening} {winner} {judged.sentence}".strip())
-
-
-def verdicts(results: SweepResults) -> Iterator[Verdict]:
-    """The winner beside the config before the sweep, on what reports; and whether the final configs may count."""
-    finals = {final.name: final for final in results.finals}
-    if WINNER not in finals or BEFORE not in finals:
-        return
-    ours, before = finals[WINNER], finals[BEFORE]
-    where = "the test split" if ours.held_out else "the test set"
-    for one in results.sweep.objectives:
-        a, b = ((final.held_out or final.whole)[one.name] for final in (ours, before))
-        numbers = (
-            f"With fresh seeds, on {where}: {one.name} {shown(Plain(a, 4))}, against {shown(Plain(b, 4))} before the "
-            f"sweep ({a.seeds} seed{'s' * (a.seeds != 1)}, n = {a.n})."
-        )
-        if results.broken(ours):
-            yield Verdict(one.name, Badge("warn", "constraint broken"), numbers)
-        else:
-            badge, sentence = gain(one, ours.by_seed[one.name], before.by_seed[one.name])
-            yield Verdict(one.name, badge, f"{numbers} {sentence}")
-    where = _reporting(results)
-    yield from (_broken(final, broken, where) for final in results.finals if (broken := results.broken(final)))
-
-
-def gain(objective: Objective, ours: PerSeed, before: PerSeed) -> tuple[Badge, str]:
-    """By the house's rule: both have the same seeds and images, so the difference is paired by both."""
-    difference = ours - before if objective.direction == "max" else before - ours
-    mean, (low, high) = difference.mean, difference.interval
-    if math.isnan(low):
-        few = "One seed has" if mean.seeds < 2 else "Seeds that agree in a number of no images have"
-        return Badge("open", "no interval"), f"{few} no interval, so nothing is said of the difference."
-    numbers = f"The difference, seed by seed, is {mean.mean:+.4f} (95 %: {low:+.4f} to {high:+.4f})"
-    if difference.is_above():
-        return Badge("good", "a gain"), f"{numbers}: a gain."
-    if (-difference).is_above():
-        return Badge("warn", "a loss"), f"{numbers}: a loss: what was better where it was chosen is worse here."
-    return Badge("open", "no gain shown"), f"{numbers}: no gain is shown."
-
-
-def _broken(final: FinalResult, broken: Sequence[str], where: str) -> Verdict:
-    sentence = (
-        f"On the {where} it does not meet the constraint on {', '.join(broken)}: by the sweep’s own rule "
-        "its objective counts for nothing."
-    )
-    return Verdict(final.name, Badge("warn", "constraint broken"), sentence)
-
-
-def _reporting(results: SweepResults) -> str:
-    return "test set" if words.mark(results.sweep) else "test split"
 
 
 def _choosing(results: SweepResults) -> str:
@@ -146,7 +75,7 @@ def _selection(results: SweepResults) -> str:
 def _blocks(results: SweepResults) -> Iterator[Block]:
     yield from _notes(results)
     if later := tuple(verdicts(results))[1:]:  # the first is the answer
-        yield Verdicts(f"On the {_reporting(results)}.", later, "Of")
+        yield Verdicts(f"On the {reporting(results)}.", later, "Of")
     if results.finals:
         yield Text(
             f"The winner, on what {'chose it' if words.mark(results.sweep) else 'judged no trial'}", look="heading"
@@ -367,10 +296,6 @@ def _metrics(results: SweepResults) -> Iterator[tuple[str, float]]:
     for final in results.finals:
         for name, mean in final.held_out.items():
             yield f"{final.name}/{name}", mean.mean
-
-
-def _search(results: SweepResults) -> str:
-    return f"{'TPE' if results.sweep.sampler == 'tpe' else results.sweep.sampler} search"
 
 
 def _ordered(results: SweepResults) -> list[TrialRecord]:

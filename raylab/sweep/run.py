@@ -37,9 +37,8 @@ PASSES = 2  # of a search, which may end without one of its trials
 
 
 def run(prepared: Prepared, site: Site) -> SweepResults | None:
-    """None of a dry run. Raises BuildFailed where the final configs could not be built."""
+    """None of a dry run. `check` comes before. Raises BuildFailed where the final configs could not be built."""
     sweep = prepared.sweep
-    check(prepared, site)
     if site.dry_run:
         print(preview(prepared, site.store))
         return None

@@ -88,7 +88,7 @@ BAD = {
     f"return {ZEROS}, np.arange(4) / 2": "a whole number for each of 4 images, got float64",
     f"return {ZEROS}, np.arange(4) - 1": r"row 0: labels lie in 0\.\.2, got -1",
     f"return ({ZEROS}, np.arange(4)) if split == 'train' else (np.zeros((2, 1, 3, 3), 'u1'), np.arange(2))": (
-        r"test: images of shape \(1, 2, 2\), got \(1, 3, 3\)"
+        r"test: images of shape \(1, 2, 2\), those of train, got \(1, 3, 3\)"
     ),
     "return np.zeros((0, 1, 2, 2), 'u1'), np.arange(0)": "train has no rows",
 }

@@ -9,7 +9,7 @@ import pytest
 
 from raylab.config import load
 from raylab.engine.stage import Stage, closure
-from raylab.experiments.controls import Bugs, Cell, ControlStudy, RobustCurve, plan
+from raylab.experiments.controls import Bugs, ControlsCell, ControlStudy, RobustCurve, plan
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Adversary, Recipe
@@ -27,23 +27,25 @@ def of_kind(stages: Any, kind: str) -> list[Stage]:
 
 def test_no_student_of_bugs_and_no_network_they_are_tried_on_is_in_the_ensemble() -> None:
     cells = plan(small(bugs=Bugs(ensemble=("cnn", "mlp", "cnn"))))
-    bugs = cells[Cell("set", 0, "bugs", "det")]
+    bugs = cells[ControlsCell("set", 0, "bugs", "det")]
     ensemble = {stage.key for role, stage in bugs.inputs.items() if role.startswith("ensemble")}
-    fresh = cells[Cell("transfer", 0, "bugs")].inputs["model"]
+    fresh = cells[ControlsCell("transfer", 0, "bugs")].inputs["model"]
     source = bugs.inputs["model"]
     assert len(ensemble) == 3
     assert {fresh.key, source.key}.isdisjoint(ensemble)
     assert fresh.key != source.key
-    plain = cells[Cell("set", 0, "plain", "det")]
+    plain = cells[ControlsCell("set", 0, "plain", "det")]
     assert set(plain.inputs) == {"data", "model"}
     assert plain.inputs["model"] == source
     assert plain.config == bugs.config  # the same attack, targets and images
-    assert cells[Cell("transfer", 0, "plain")].inputs["model"] == fresh
+    assert cells[ControlsCell("transfer", 0, "plain")].inputs["model"] == fresh
 
 
 def test_the_parts_by_margin_are_cut_from_one_set_and_together_are_all_of_it() -> None:
     cells = plan(small(top_share=0.3, top_eps=0.5))
-    whole, top, bottom = (cells[Cell("student", 0, of, "other")].inputs["model"] for of in ("whole", "top", "bottom"))
+    whole, top, bottom = (
+        cells[ControlsCell("student", 0, of, "other")].inputs["model"] for of in ("whole", "top", "bottom")
+    )
     assert whole.inputs == top.inputs == bottom.inputs
     assert whole.inputs["data"].config.attack.eps == 0.5  # type: ignore[attr-defined]
     found = [(s.config.keep, s.config.keep_share) for s in (whole, top, bottom)]  # type: ignore[attr-defined]
@@ -53,17 +55,19 @@ def test_the_parts_by_margin_are_cut_from_one_set_and_together_are_all_of_it() -
 def test_every_set_of_a_kind_has_the_same_new_labels_and_its_student_the_same_start() -> None:
     cells = plan(small())
     for kind in ("rand", "det"):
-        sets = [cells[Cell("set", 0, of, kind)] for of in ("real", "leakage", "universal")]
+        sets = [cells[ControlsCell("set", 0, of, kind)] for of in ("real", "leakage", "universal")]
         assert {s.config.seed for s in sets} == {0}  # type: ignore[attr-defined]
-        students = [cells[Cell("student", 0, of, kind)].inputs["model"] for of in ("real", "leakage", "universal")]
+        students = [
+            cells[ControlsCell("student", 0, of, kind)].inputs["model"] for of in ("real", "leakage", "universal")
+        ]
         assert len({s.config for s in students}) == 1
         assert [s.inputs["data"] for s in students] == sets
 
 
 def test_the_selector_is_weak_and_only_where_no_image_has_its_own_label() -> None:
     cells = plan(small(selector_epochs=2))
-    assert "selector" not in cells[Cell("set", 0, "leakage", "rand")].inputs
-    selector = cells[Cell("set", 0, "leakage", "det")].inputs["selector"]
+    assert "selector" not in cells[ControlsCell("set", 0, "leakage", "rand")].inputs
+    selector = cells[ControlsCell("set", 0, "leakage", "det")].inputs["selector"]
     assert selector.config.recipe.epochs == 2  # type: ignore[attr-defined]
 
 
@@ -83,7 +87,7 @@ def test_the_curve_attacks_both_sources_at_every_radius() -> None:
 def test_what_is_not_wanted_is_not_planned() -> None:
     cells = plan(small(bugs=None, curve=None, kinds=("rand",)))
     assert not {c for c in cells if c.of in ("bugs", "plain") or c.eps or c.kind == "det"}
-    assert Cell("student", 0, "top", "other") in cells
+    assert ControlsCell("student", 0, "top", "other") in cells
 
 
 def test_seeds_share_nothing_but_the_files_of_the_data() -> None:

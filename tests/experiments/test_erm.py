@@ -23,7 +23,7 @@ from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
 from raylab.experiments import worlds
-from raylab.experiments.erm import EXPERIMENT, Cell, Erm, Planet, measure, plan
+from raylab.experiments.erm import EXPERIMENT, Erm, ErmCell, Planet, measure, plan
 from raylab.experiments.erm.measure import NetworkOnProbes
 from raylab.experiments.erm.report import report
 from raylab.experiments.erm.verdict import Expectation, answer, expectations, of_explanations, of_networks
@@ -39,7 +39,7 @@ from raylab.stages.recipe import Recipe
 WORLD = SeeFarData(name="seefar", train_rows=500, test_rows=100, shape_amplitude=0.15, toogit_amplitude=0.8)
 SEEN = Reliance(0.9, 0.8, 900, 0.0, 0.01, 1 / 9)
 UNSEEN = Reliance(0.11, 0.05, 900, 0.6, 0.01, 1 / 9)
-AnyCell = Cell | worlds.Cell
+AnyCell = ErmCell | worlds.WorldsCell
 
 
 def config(**changed: Any) -> Erm:
@@ -111,10 +111,10 @@ def test_a_world_that_is_not_as_it_was_made_is_said_to_disagree(silent: Planet) 
 def test_answers_are_counted_from_the_examples(world: Planet) -> None:
     for name, use in world.networks.items():
         for seed in (0, 1):
-            rows = world.built.artifacts[Cell("usage", "usage", seed, name, "conflict")].batch()
+            rows = world.built.artifacts[ErmCell("usage", "usage", seed, name, "conflict")].batch()
             assert use.robust[seed].mean == np.mean(rows["prediction"] == rows["shape_class"])
             assert use.non_robust[seed].mean == np.mean(rows["prediction"] == rows["toogit_class"])
-            test = world.built.artifacts[Cell("test", "usage", seed, name)].batch()
+            test = world.built.artifacts[ErmCell("test", "usage", seed, name)].batch()
             assert use.accuracy[seed].mean == np.mean(test["prediction"] == test["label"])
             assert world.ceilings["robust feature"][seed].mean == np.mean(test["shape_class"] == test["label"])
 
@@ -238,7 +238,7 @@ def test_smoothing_is_judged_by_the_intervals_of_what_moves(
 def test_holes_are_shown_as_absent_and_judged_as_not_built(silent: Planet) -> None:
     def lost(cell: AnyCell) -> bool:
         roles = ("network", "test", "usage", "explanation", "judged", "perturbation")
-        return isinstance(cell, Cell) and (
+        return isinstance(cell, ErmCell) and (
             (cell.role in roles and cell.network in ("", "robust")) or cell.role == "set"
         )
 
@@ -257,7 +257,7 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(silent: Planet) -> No
 
 def test_digits_alone_have_a_page(silent: Planet) -> None:
     cells = {
-        cell: one for cell, one in silent.built.artifacts.items() if isinstance(cell, Cell) and cell.part == "digits"
+        cell: one for cell, one in silent.built.artifacts.items() if isinstance(cell, ErmCell) and cell.part == "digits"
     }
     only = Built(silent.config.model_copy(update={"data": None}), "key", cells)
     results = EXPERIMENT.results([only])
@@ -267,7 +267,7 @@ def test_digits_alone_have_a_page(silent: Planet) -> None:
 
 def test_worlds_that_were_judged_are_on_the_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     few = WorldStudy(
-        split="held_out", first=500, without=1, having=1, seeds=2, test_rows=100, attack_steps=2, usage=True
+        split="held_out", first=500, without=1, having=1, seeds=2, test_rows=100, attack_steps=2, reliance=True
     )
     shrink(few, monkeypatch)
     judged = built(config(data=None, worlds=few), store)

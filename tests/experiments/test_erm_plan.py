@@ -11,7 +11,7 @@ from raylab.config import ConfigError, load
 from raylab.core.seefar import World
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments import worlds
-from raylab.experiments.erm import Cell, Erm, plan
+from raylab.experiments.erm import Erm, ErmCell, plan
 from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS
 from raylab.experiments.robust import RobustFeatures
 from raylab.experiments.robust import plan as robust_plan
@@ -29,23 +29,23 @@ def test_networks_are_those_of_the_other_experiments_so_that_one_plan_trains_the
     sets = robust_plan(RobustFeatures(**ONE))
     others = {stage.key for stage in (*matrix.values(), *sets.values())}
     for name in NETWORKS:
-        assert planned[Cell("network", "usage", 0, name)].key in others
-        assert planned[Cell("test", "usage", 0, name)].key in others
-    assert planned[Cell("set", "usage", 0)].key in others
+        assert planned[ErmCell("network", "usage", 0, name)].key in others
+        assert planned[ErmCell("test", "usage", 0, name)].key in others
+    assert planned[ErmCell("set", "usage", 0)].key in others
     # The standard network is also the one of 16 pixels a side, in the world that has toogits.
-    standard = planned[Cell("network", "usage", 0, "standard")].key
-    assert planned[Cell("test", "dimension", 0, kind=TOOGITS, size=16)].inputs["model"].key == standard
+    standard = planned[ErmCell("network", "usage", 0, "standard")].key
+    assert planned[ErmCell("test", "dimension", 0, kind=TOOGITS, size=16)].inputs["model"].key == standard
 
 
 def test_digits_are_those_of_the_matrix() -> None:
     planned = plan(Erm(data=None))
     matrix = transfer_matrix.plan(TransferMatrix(seeds=(0,)))
-    assert {cell.part for cell in planned if isinstance(cell, Cell)} == {"digits"}
-    assert planned[Cell("set", "digits", 0)].key in {stage.key for stage in matrix.values()}
+    assert {cell.part for cell in planned if isinstance(cell, ErmCell)} == {"digits"}
+    assert planned[ErmCell("set", "digits", 0)].key in {stage.key for stage in matrix.values()}
 
 
 def test_every_network_is_shown_every_probe_and_four_are_explained() -> None:
-    cells = [cell for cell in plan(Erm(**ONE)) if isinstance(cell, Cell)]
+    cells = [cell for cell in plan(Erm(**ONE)) if isinstance(cell, ErmCell)]
     shown = {(cell.network, cell.kind) for cell in cells if cell.role == "usage" and cell.part == "usage"}
     assert len(shown) == 3 * len(NETWORKS)
     assert [cell.network for cell in cells if cell.role == "explanation"] == list(EXPLAINED)
@@ -55,7 +55,7 @@ def test_larger_images_keep_the_norms_of_shapes_and_toogits() -> None:
     planned = plan(Erm(**ONE, dimension={"sizes": (16, 32, 48)}))
     found = {}
     for size in (16, 32, 48):
-        data = planned[Cell("test", "dimension", 0, kind=TOOGITS, size=size)].inputs["data"]
+        data = planned[ErmCell("test", "dimension", 0, kind=TOOGITS, size=size)].inputs["data"]
         given: SeeFarData = data.config.data  # type: ignore[attr-defined]
         world = given.world(0)
         assert world.size == size
@@ -79,26 +79,26 @@ def test_shapes_of_larger_images_are_the_same_shapes_and_move_by_the_same_share(
 def test_trainings_with_more_data_see_as_many_images() -> None:
     planned = plan(Erm(**ONE))
     for rows in (500, 2000, 9000):
-        network = planned[Cell("test", "more_data", 0, kind=NO_TOOGITS, size=rows)].inputs["model"]
+        network = planned[ErmCell("test", "more_data", 0, kind=NO_TOOGITS, size=rows)].inputs["model"]
         assert network.config.recipe.epochs * rows == 18_000  # type: ignore[attr-defined]
 
 
 def test_a_world_without_toogits_has_no_other_world_beside_it() -> None:
     silent = Erm(**ONE, data=SeeFarData(name="seefar", toogit_reliability=0.1))
-    kinds = {cell.kind for cell in plan(silent) if isinstance(cell, Cell) and cell.part == "more_data"}
+    kinds = {cell.kind for cell in plan(silent) if isinstance(cell, ErmCell) and cell.part == "more_data"}
     assert kinds == {NO_TOOGITS}
 
 
 def test_worlds_to_judge_are_part_of_the_plan() -> None:
-    judged = WorldStudy(split="held_out", without=1, having=1, seeds=2, usage=True)
+    judged = WorldStudy(split="held_out", without=1, having=1, seeds=2, reliance=True)
     planned = plan(Erm(data=None, digits=None, worlds=judged))
     assert planned == worlds.plan(judged)
 
 
 def test_parts_that_are_null_are_left_out() -> None:
     bare = plan(Erm(**ONE, more_data=None, dimension=None, explain=None, digits=None, restricted=None))
-    assert {cell.part for cell in bare if isinstance(cell, Cell)} == {"usage"}
-    assert not {cell.network for cell in bare if isinstance(cell, Cell)} & {"r_image", "nr_image"}
+    assert {cell.part for cell in bare if isinstance(cell, ErmCell)} == {"usage"}
+    assert not {cell.network for cell in bare if isinstance(cell, ErmCell)} & {"r_image", "nr_image"}
 
 
 @pytest.mark.parametrize("name", ["worlds", "no_toogits", "full"])

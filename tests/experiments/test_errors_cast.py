@@ -16,7 +16,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
+from raylab.experiments.errors import EXPERIMENT, Errors, ErrorsCell, LearningFromErrors, measure, plan
 from raylab.experiments.errors.config import Tint
 from raylab.experiments.errors.measure import ADDED, WITH_CAST, WITHOUT
 from raylab.experiments.errors.report import report
@@ -66,22 +66,23 @@ def test_the_cast_tells_the_class_to_the_teacher_alone_and_is_everywhere_in_the_
     config: LearningFromErrors,
 ) -> None:
     cells = plan(config)
-    teacher = cells[Cell("teacher", "tint", 0, "mlp")].inputs["model"]
+    teacher = cells[ErrorsCell("teacher", "tint", 0, "mlp")].inputs["model"]
     assert told(teacher.inputs["data"]) == (0.95, 0.01, "train")
-    said = cells[Cell("fit", "tint", 0, "mlp")]
+    said = cells[ErrorsCell("fit", "tint", 0, "mlp")]
     assert told(said.inputs["data"]) == (0.3, 0.3, "train")
     assert said.inputs["model"] == teacher
     for kind in ("predicted", "shuffled", "clean"):
-        student = cells[Cell("student", "tint", 0, "mlp", "mlp", kind)]
+        student = cells[ErrorsCell("student", "tint", 0, "mlp", "mlp", kind)]
         seen = student.inputs["model"].inputs["data"]
         silent = seen if kind == "clean" else seen.inputs["data"]
         assert silent == said.inputs["data"]
         assert student.inputs["data"].kind == "data"
-        usage = cells[Cell("usage", "tint", 0, "mlp", "mlp", kind)]
+        usage = cells[ErrorsCell("usage", "tint", 0, "mlp", "mlp", kind)]
         assert usage.inputs["model"] == student.inputs["model"]
         assert told(usage.inputs["data"]) == (1.0, 1.0, "test")
     trained = {
-        cells[Cell("student", "tint", 0, "mlp", "mlp", kind)].inputs["model"].config for kind in ("predicted", "clean")
+        cells[ErrorsCell("student", "tint", 0, "mlp", "mlp", kind)].inputs["model"].config
+        for kind in ("predicted", "clean")
     }
     assert len(trained) == 1  # the same start, recipe and seed
 
@@ -91,8 +92,8 @@ def test_what_the_cast_adds_is_counted_on_other_classes_and_paired_by_image(erro
         shares = []
         for seed in (0, 1):
             place = ("tint", seed, "mlp", "mlp" if kind else "", kind)
-            plain = errors.built.artifacts[Cell("student" if kind else "teacher", *place)].batch()
-            tinted = errors.built.artifacts[Cell("usage", *place)].batch()
+            plain = errors.built.artifacts[ErrorsCell("student" if kind else "teacher", *place)].batch()
+            tinted = errors.built.artifacts[ErrorsCell("usage", *place)].batch()
             np.testing.assert_array_equal(plain["id"], tinted["id"])
             other = plain["label"] != MEANT
             assert other.sum() == 2 * EACH

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from raylab.config import load
 from raylab.engine.stage import Stage, closure
-from raylab.experiments.errors import Cell, LearningFromErrors, plan
+from raylab.experiments.errors import ErrorsCell, LearningFromErrors, plan
 from raylab.experiments.errors.config import Across, Cue, ErrorsOnly, ToyPart, ToyProtocol
 from raylab.stages.dataset import DigitsData, PhotosData, SeeFarData
 
 CELLS = plan(LearningFromErrors(seeds=(0, 1)))
 
 
-def network(cell: Cell) -> Stage:
+def network(cell: ErrorsCell) -> Stage:
     return CELLS[cell].inputs["model"]
 
 
@@ -39,9 +39,9 @@ def test_every_part_has_its_students() -> None:
 
 
 def test_controls_differ_from_the_student_in_their_labels_alone() -> None:
-    student = network(Cell("student", "errors", 0, "mlp", "cnn", "predicted"))
+    student = network(ErrorsCell("student", "errors", 0, "mlp", "cnn", "predicted"))
     for kind in ("shuffled", "random", "true"):
-        control = network(Cell("student", "errors", 0, "mlp", "cnn", kind))
+        control = network(ErrorsCell("student", "errors", 0, "mlp", "cnn", kind))
         assert config(control) == config(student)
         mine, other = student.inputs["data"], control.inputs["data"]
         assert mine.inputs == other.inputs
@@ -49,9 +49,9 @@ def test_controls_differ_from_the_student_in_their_labels_alone() -> None:
 
 
 def test_every_set_of_errors_is_a_teacher_s_on_its_own_training_images() -> None:
-    made = CELLS[Cell("set", "errors", 0, "cnn", "", "predicted")]
+    made = CELLS[ErrorsCell("set", "errors", 0, "cnn", "", "predicted")]
     said = made.inputs["said"]
-    assert said == CELLS[Cell("fit", "errors", 0, "cnn")]
+    assert said == CELLS[ErrorsCell("fit", "errors", 0, "cnn")]
     assert said.inputs["data"] == made.inputs["data"] == said.inputs["model"].inputs["data"]
     assert config(made).errors_only
 
@@ -61,42 +61,44 @@ def test_students_are_fresh_and_tested_on_untouched_images() -> None:
         if cell.role in ("student", "teacher"):
             assert stage.inputs["data"].kind == "data"
             assert config(stage.inputs["data"]).split == "test"
-    teacher = CELLS[Cell("teacher", "errors", 0, "mlp")].inputs["model"]
-    student = network(Cell("student", "errors", 0, "mlp", "mlp", "predicted"))
+    teacher = CELLS[ErrorsCell("teacher", "errors", 0, "mlp")].inputs["model"]
+    student = network(ErrorsCell("student", "errors", 0, "mlp", "mlp", "predicted"))
     assert config(teacher).seed != config(student).seed
 
 
 def test_teachers_of_one_architecture_begin_alike_and_only_one_that_is_stopped_at_an_accuracy_is_asked_where() -> None:
-    plain, robust = (CELLS[Cell("teacher", "errors", 0, name)].inputs["model"] for name in ("mlp", "mlp adversarial"))
+    plain, robust = (
+        CELLS[ErrorsCell("teacher", "errors", 0, name)].inputs["model"] for name in ("mlp", "mlp adversarial")
+    )
     assert config(plain).seed == config(robust).seed
     assert config(plain).network == config(robust).network == "mlp"
     assert config(plain).recipe.adversary is None
     assert config(robust).recipe.adversary is not None
     asked = {cell: stage for cell, stage in CELLS.items() if cell.role == "network"}
-    assert set(asked) == {Cell("network", "errors", seed, "mlp adversarial") for seed in (0, 1)}
-    assert asked[Cell("network", "errors", 0, "mlp adversarial")] == robust
+    assert set(asked) == {ErrorsCell("network", "errors", seed, "mlp adversarial") for seed in (0, 1)}
+    assert asked[ErrorsCell("network", "errors", 0, "mlp adversarial")] == robust
 
 
 def test_a_seed_changes_the_split_the_teacher_the_student_and_the_controls_labels() -> None:
-    first, second = (network(Cell("student", "errors", seed, "mlp", "mlp", "shuffled")) for seed in (0, 1))
+    first, second = (network(ErrorsCell("student", "errors", seed, "mlp", "mlp", "shuffled")) for seed in (0, 1))
     assert config(first).seed != config(second).seed
     assert config(first.inputs["data"]).seed != config(second.inputs["data"]).seed
     assert first.inputs["data"].inputs["data"] != second.inputs["data"].inputs["data"]
 
 
 def test_a_round_learns_from_the_errors_of_the_student_before() -> None:
-    second, third = (network(Cell("student", "rounds", 0, "mlp", "mlp", f"round {n}")) for n in (2, 3))
-    first = network(Cell("student", "errors", 0, "mlp", "mlp", "predicted"))
+    second, third = (network(ErrorsCell("student", "rounds", 0, "mlp", "mlp", f"round {n}")) for n in (2, 3))
+    first = network(ErrorsCell("student", "errors", 0, "mlp", "mlp", "predicted"))
     assert second.inputs["data"].inputs["said"].inputs["model"] == first
     assert third.inputs["data"].inputs["said"].inputs["model"] == second
     assert len({config(stage).seed for stage in (first, second, third)}) == 3
 
 
 def test_the_cue_tells_the_class_to_the_teacher_alone() -> None:
-    teacher = CELLS[Cell("teacher", "cue", 0, "mlp")].inputs["model"]
+    teacher = CELLS[ErrorsCell("teacher", "cue", 0, "mlp")].inputs["model"]
     told = config(teacher.inputs["data"]).data
     for kind in ("predicted", "shuffled", "clean"):
-        student = network(Cell("student", "cue", 0, "mlp", "mlp", kind))
+        student = network(ErrorsCell("student", "cue", 0, "mlp", "mlp", kind))
         data = student.inputs["data"]
         silent = config(data.inputs.get("data", data)).data
         assert (told.toogit_reliability, silent.toogit_reliability) == (0.95, 0.1)
@@ -106,14 +108,14 @@ def test_the_cue_tells_the_class_to_the_teacher_alone() -> None:
 
 def test_images_of_the_other_domain_are_matched_to_the_teacher_s() -> None:
     for way in ("dataset", "image", "noise"):
-        student = network(Cell("student", "across", 0, "mlp", "mlp", way))
+        student = network(ErrorsCell("student", "across", 0, "mlp", "mlp", way))
         matched = student.inputs["data"].inputs["data"]
         assert config(matched).how == way
-        assert matched.inputs["like"] == CELLS[Cell("data", "across", 0)]
-        assert matched.inputs["data"] == CELLS[Cell("data", "across", 0, kind="images")]
+        assert matched.inputs["like"] == CELLS[ErrorsCell("data", "across", 0)]
+        assert matched.inputs["data"] == CELLS[ErrorsCell("data", "across", 0, kind="images")]
         said = student.inputs["data"].inputs["said"]
         assert said.inputs["data"] == matched
-        assert said.inputs["model"] == CELLS[Cell("teacher", "across", 0, "mlp")].inputs["model"]
+        assert said.inputs["model"] == CELLS[ErrorsCell("teacher", "across", 0, "mlp")].inputs["model"]
 
 
 def test_parts_can_be_left_out_and_others_stay_what_they_are() -> None:

@@ -21,7 +21,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.errors import EXPERIMENT, Cell, Errors, LearningFromErrors, measure, plan
+from raylab.experiments.errors import EXPERIMENT, Errors, ErrorsCell, LearningFromErrors, measure, plan
 from raylab.experiments.errors.figures import examples
 from raylab.experiments.errors.measure import CHOSEN, PARTS, Domain, Learner, StopPoint
 from raylab.experiments.errors.report import report
@@ -98,12 +98,12 @@ def test_accuracies_and_agreement_are_those_of_the_examples(errors: Errors) -> N
     key = Learner("errors", "mlp", "mlp", "predicted")
     student, teacher = (
         errors.built.artifacts[cell].batch()
-        for cell in (Cell("student", "errors", 1, *key[1:]), Cell("teacher", "errors", 1, "mlp"))
+        for cell in (ErrorsCell("student", "errors", 1, *key[1:]), ErrorsCell("teacher", "errors", 1, "mlp"))
     )
     assert errors.students[key].accuracy[1].mean == student["correct"].mean()
     both = [
-        np.mean(errors.built.artifacts[Cell("student", "errors", seed, *key[1:])].batch()["prediction"]
-                == errors.built.artifacts[Cell("teacher", "errors", seed, "mlp")].batch()["prediction"])
+        np.mean(errors.built.artifacts[ErrorsCell("student", "errors", seed, *key[1:])].batch()["prediction"]
+                == errors.built.artifacts[ErrorsCell("teacher", "errors", seed, "mlp")].batch()["prediction"])
         for seed in (0, 1)
     ]  # fmt: skip
     agreement = errors.students[key].agreement
@@ -112,7 +112,9 @@ def test_accuracies_and_agreement_are_those_of_the_examples(errors: Errors) -> N
 
 
 def test_the_number_of_errors_is_that_of_the_set(errors: Errors) -> None:
-    sizes = tuple(errors.built.artifacts[Cell("set", "errors", seed, "mlp", "", "predicted")].rows for seed in (0, 1))
+    sizes = tuple(
+        errors.built.artifacts[ErrorsCell("set", "errors", seed, "mlp", "", "predicted")].rows for seed in (0, 1)
+    )
     assert errors.students[Learner("errors", "mlp", "mlp", "predicted")].examples == sizes
     assert errors.teachers[Learner("errors", "mlp")].errors == sizes
     assert errors.students[Learner("curve", "mlp", "mlp", "errors", 20)].examples == (20,)
@@ -121,7 +123,7 @@ def test_the_number_of_errors_is_that_of_the_set(errors: Errors) -> None:
 def test_feature_reliance_is_counted_on_images_whose_features_disagree(errors: Errors) -> None:
     by_hand, chosen = [], []
     for seed in (0, 1):
-        shown = errors.built.artifacts[Cell("usage", "cue", seed, "mlp", "mlp", "predicted")].batch()
+        shown = errors.built.artifacts[ErrorsCell("usage", "cue", seed, "mlp", "mlp", "predicted")].batch()
         assert (shown["shape_class"] != shown["toogit_class"]).all()
         by_hand.append(np.mean(shown["prediction"] == shown["toogit_class"]))
         chosen.append(np.mean(shown["prediction"][shown["toogit_class"] == 0] == 0))
@@ -142,7 +144,7 @@ def test_the_control_is_subtracted_by_seed(errors: Errors) -> None:
 
 def test_the_toy_counts_points_over_worlds(errors: Errors) -> None:
     toy = errors.toys["Linf 0.12"]
-    values = errors.built.artifacts[Cell("toy", "toy", kind="Linf 0.12")].batch()["right"]
+    values = errors.built.artifacts[ErrorsCell("toy", "toy", kind="Linf 0.12")].batch()["right"]
     assert toy["right"].mean.mean == values.mean()
     assert toy["right"].mean.se == pytest.approx(values.std(ddof=1) / 3**0.5)
     assert toy["excess"].mean.mean == pytest.approx(toy["right"].mean.mean - toy["control"].mean.mean)
@@ -241,7 +243,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(errors: Errors) -> None
     key = Learner("errors", "mlp", "mlp", "predicted")
     child = next(one for one in run.children if one.name == "errors student mlp mlp predicted 0 seed 1")
     assert child.metrics["accuracy/test"] == errors.students[key].accuracy[1].mean
-    tested = errors.built.artifacts[Cell("student", "errors", 1, *key[1:])]
+    tested = errors.built.artifacts[ErrorsCell("student", "errors", 1, *key[1:])]
     assert child.tags["raylab.network"] == tested.manifest["inputs"]["model"]
     assert child.inputs[0].digest == errors.sets(key)[1].digest
     assert child.tags["verdict"] in {badge.words for badge in BADGES.values()}
@@ -253,7 +255,7 @@ def test_a_teacher_that_was_stopped_at_an_accuracy_has_where_and_one_that_never_
     teacher = errors.teachers[key]
     assert len(teacher.fit) == len(teacher.stops) == 2
     for seed, stop in teacher.stops.items():
-        recorded = errors.built.artifacts[Cell("network", "errors", seed, key.teacher)].metrics["stopped"]
+        recorded = errors.built.artifacts[ErrorsCell("network", "errors", seed, key.teacher)].metrics["stopped"]
         assert (stop.target, stop.steps, stop.reached) == (0.82, recorded["steps"], stop.accuracy >= 0.82)
         assert stop.accuracy == pytest.approx(teacher.fit[seed].mean, abs=1e-6)
     late = {0: StopPoint(0.82, 9, 0.83, True), 1: StopPoint(0.82, 60, 0.41, False)}
@@ -268,7 +270,7 @@ def test_a_teacher_that_was_stopped_at_an_accuracy_has_where_and_one_that_never_
 
 
 def test_what_a_panel_shows_is_the_first_of_each_label(errors: Errors) -> None:
-    made = errors.built.artifacts[Cell("set", "errors", 0, "mlp", "", "predicted")]
+    made = errors.built.artifacts[ErrorsCell("set", "errors", 0, "mlp", "", "predicted")]
     names, batch = [f"class {i}" for i in range(10)], made.batch()
     found, seen = examples(made, Domain(class_names=tuple(names)), own=True, count=4), []
     for words, image in found:
@@ -314,7 +316,7 @@ def test_a_part_alone_has_a_page(part: str, errors: Errors) -> None:
 
 
 def test_holes_are_shown_as_absent_and_judged_as_not_built(errors: Errors) -> None:
-    def lacks(cell: Cell) -> bool:
+    def lacks(cell: ErrorsCell) -> bool:
         return (
             (cell.part, cell.kind)
             in (("errors", "shuffled"), ("across", "raw"), ("toy", "Linf 0.12"), ("cue", "clean"))

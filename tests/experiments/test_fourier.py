@@ -20,7 +20,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.fourier import EXPERIMENT, ByFrequency, Cell, Filtered, Fourier, measure, plan
+from raylab.experiments.fourier import EXPERIMENT, ByFrequency, Filtered, Fourier, FourierCell, measure, plan
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.experiments.fourier.figures import corrupted_images, noise
 from raylab.experiments.fourier.published import FIGURE_1, FIGURE_5, QUOTE, TABLE_2, family
@@ -231,7 +231,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(found: ByFrequency) -> 
     assert child.metrics["accuracy/test"] == found.accuracy[ADVERSARIAL][1].mean
     assert child.metrics["error/high"] == found.profiles[ADVERSARIAL].errors["high"][1].mean
     assert child.tags["verdict"] == of_network(found, ADVERSARIAL).badge.words
-    assert child.inputs[0].digest == found.built.artifacts[Cell("data", 1)].digest
+    assert child.inputs[0].digest == found.built.artifacts[FourierCell("data", 1)].digest
 
 
 @pytest.mark.parametrize("lacking", ["heat_map", "changed noise filtered band", "shown test network"])
@@ -260,12 +260,14 @@ def test_a_page_shows_frost_with_the_photographs_that_the_networks_were_asked_wi
     assert CONFIG.corruptions is not None
     change = CONFIG.corruptions.model_copy(update={"names": ("frost",), "frost": str(tmp_path)})
     cells = plan(CONFIG.model_copy(update={"seeds": (0,), "corruptions": change}))
-    assert cells[Cell("changed", 0)].inputs["frost"] == cells[Cell("frost", 0)]
-    made = runner.build({"frost": cells[Cell("frost", 0)]}, Store(str(tmp_path)), InlineBackend(), toy.Recorder())
+    assert cells[FourierCell("changed", 0)].inputs["frost"] == cells[FourierCell("frost", 0)]
+    made = runner.build(
+        {"frost": cells[FourierCell("frost", 0)]}, Store(str(tmp_path)), InlineBackend(), toy.Recorder()
+    )
     asked = replace(found, corruptions=(replace(found.corruptions[0], what="frost"),))
     assert len(photographs(made["frost"])) == 5
     without = corrupted_images(asked)
-    artifacts = {**found.built.artifacts, Cell("frost", 0): made["frost"]}
+    artifacts = {**found.built.artifacts, FourierCell("frost", 0): made["frost"]}
     frosty = corrupted_images(replace(asked, built=replace(found.built, artifacts=artifacts)))
     assert without is not None
     assert frosty is not None

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from raylab.engine.stage import Stage
-from raylab.experiments.fourier import Cell, Filtered, Fourier, plan
+from raylab.experiments.fourier import Filtered, Fourier, FourierCell, plan
 from raylab.experiments.fourier.config import NETWORKS
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DigitsData
@@ -20,7 +20,7 @@ from raylab.stages.recipe import Adversary, Recipe
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "fourier").rglob("*.yaml"))
 
 
-def small(**changed: Any) -> dict[Cell, Stage]:
+def small(**changed: Any) -> dict[FourierCell, Stage]:
     return plan(Fourier(**{"seeds": (0, 1), **changed}))
 
 
@@ -34,7 +34,7 @@ def test_every_network_is_asked_everything_in_every_seed() -> None:
     assert roles["changed"] == roles["noise"] == 2
     given = Filtered()
     assert roles["filtered"] == roles["band"] == 2 * (len(given.low) + len(given.high))
-    assert set(small()[Cell("changed", 1)].inputs) >= {*NETWORKS, "data"}
+    assert set(small()[FourierCell("changed", 1)].inputs) >= {*NETWORKS, "data"}
 
 
 def test_a_part_that_is_null_is_left_out() -> None:
@@ -44,10 +44,10 @@ def test_a_part_that_is_null_is_left_out() -> None:
 
 def test_only_one_network_sees_noise_and_only_one_an_adversary() -> None:
     cells = small()
-    recipes = {name: config(cells[Cell("network", 0, name)]).recipe for name in NETWORKS}
+    recipes = {name: config(cells[FourierCell("network", 0, name)]).recipe for name in NETWORKS}
     assert [recipes[name].gaussian is not None for name in NETWORKS] == [False, True, False]
     assert [recipes[name].adversary is not None for name in NETWORKS] == [False, False, True]
-    assert len({config(cells[Cell("network", 0, name)]).seed for name in NETWORKS}) == 3
+    assert len({config(cells[FourierCell("network", 0, name)]).seed for name in NETWORKS}) == 3
 
 
 def test_networks_of_bands_differ_in_their_images_alone_and_are_tested_on_the_same_band() -> None:
@@ -66,13 +66,17 @@ def test_networks_of_bands_differ_in_their_images_alone_and_are_tested_on_the_sa
 
 def test_a_seed_changes_world_networks_signs_and_noise() -> None:
     cells = small()
-    for cell in (Cell("network", 0, "standard"), Cell("heat_map", 0, "standard"), Cell("noise", 0)):
+    for cell in (
+        FourierCell("network", 0, "standard"),
+        FourierCell("heat_map", 0, "standard"),
+        FourierCell("noise", 0),
+    ):
         assert config(cells[cell]).seed != config(cells[cell._replace(seed=1)]).seed
-    assert cells[Cell("shown", 0)].key != cells[Cell("shown", 1)].key
+    assert cells[FourierCell("shown", 0)].key != cells[FourierCell("shown", 1)].key
 
 
 def test_another_norm_trains_nothing_anew() -> None:
-    def networks(cells: dict[Cell, Stage]) -> set[str]:
+    def networks(cells: dict[FourierCell, Stage]) -> set[str]:
         return {stage.key for cell, stage in cells.items() if cell.role == "network"}
 
     assert networks(small(heat_map=HeatMap(norm=2.0))) == networks(small())

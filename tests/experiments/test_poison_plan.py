@@ -13,7 +13,7 @@ from raylab.config import load
 from raylab.core.poison import POISONS
 from raylab.engine.stage import Stage
 from raylab.experiments import transfer as transfer_matrix
-from raylab.experiments.poison import Cell, PoisonStudy, Trigger, plan
+from raylab.experiments.poison import PoisonCell, PoisonStudy, Trigger, plan
 from raylab.experiments.poison.plan import DEFENCES
 from raylab.experiments.transfer import TransferMatrix
 from raylab.stages.dataset import DigitsData, SeeFarData
@@ -46,10 +46,10 @@ def test_p1_is_made_of_the_very_d_det_of_the_transfer_matrix() -> None:
     """With the attack and the recipe of its See-Far demo: nothing is attacked twice."""
     demo = load(TransferMatrix, CONFIGS[0].parents[1] / "transfer_matrix/demo/seefar.yaml")
     matrix = transfer_matrix.plan(demo)
-    det = matrix[transfer_matrix.Cell("set", 0, "mlp", "", "det")]
-    assert CELLS[Cell("attack", 0, "p1")].key == det.key
-    assert CELLS[Cell("set", 0, "p1")].inputs["perturbed"].key == det.key
-    assert CELLS[Cell("set", 0, "p1", share=0.5)].inputs["perturbed"].key == det.key
+    det = matrix[transfer_matrix.TransferCell("set", 0, "mlp", "", "det")]
+    assert CELLS[PoisonCell("attack", 0, "p1")].key == det.key
+    assert CELLS[PoisonCell("set", 0, "p1")].inputs["perturbed"].key == det.key
+    assert CELLS[PoisonCell("set", 0, "p1", share=0.5)].inputs["perturbed"].key == det.key
 
 
 def test_victims_of_one_training_differ_in_their_data_alone() -> None:
@@ -57,14 +57,14 @@ def test_victims_of_one_training_differ_in_their_data_alone() -> None:
         networks = [s for c, s in CELLS.items() if (c.role, c.seed, c.defence) == ("network", 0, defence)]
         assert len({(config(s).seed, config(s).recipe, config(s).network) for s in networks}) == 1
         assert len({s.inputs["data"].key for s in networks}) == len(networks) == 1 + len(POISONS) + 2 + 4
-    standard, adversarial = (config(CELLS[Cell("network", 0, "p1", d)]).recipe for d in DEFENCES)
+    standard, adversarial = (config(CELLS[PoisonCell("network", 0, "p1", d)]).recipe for d in DEFENCES)
     assert standard.adversary is None
     assert adversarial.adversary is not None
 
 
 def test_a_victim_does_not_begin_as_the_source_did() -> None:
-    source = CELLS[Cell("source", 0)].inputs["model"]
-    assert config(source).seed != config(CELLS[Cell("network", 0, "clean", "standard")]).seed
+    source = CELLS[PoisonCell("source", 0)].inputs["model"]
+    assert config(source).seed != config(CELLS[PoisonCell("network", 0, "clean", "standard")]).seed
 
 
 def test_no_label_of_a_poisoned_set_is_constructed_and_tests_are_on_clean_images() -> None:
@@ -79,7 +79,10 @@ def test_no_label_of_a_poisoned_set_is_constructed_and_tests_are_on_clean_images
 
 def test_held_out_images_are_poisoned_as_the_training_set_was() -> None:
     for name in POISONS:
-        train, test = CELLS[Cell("set", 1, name)], CELLS[Cell("heldout", 1, name, "standard")].inputs["data"]
+        train, test = (
+            CELLS[PoisonCell("set", 1, name)],
+            CELLS[PoisonCell("heldout", 1, name, "standard")].inputs["data"],
+        )
         assert config(train) == config(test)
         assert config(test.inputs["data"]).split == "test"
         role = "perturbed" if name in ("p1", "p2") else "patterns"
@@ -91,9 +94,13 @@ def test_held_out_images_are_poisoned_as_the_training_set_was() -> None:
 
 
 def test_a_seed_changes_the_world_the_source_the_victims_and_the_noise() -> None:
-    for cell in (Cell("source", 0), Cell("network", 0, "p5", "standard"), Cell("network", 0, "clean", "standard")):
+    for cell in (
+        PoisonCell("source", 0),
+        PoisonCell("network", 0, "p5", "standard"),
+        PoisonCell("network", 0, "clean", "standard"),
+    ):
         assert CELLS[cell].key != CELLS[cell._replace(seed=1)].key
-    first, second = (CELLS[Cell("set", seed, "p5")].inputs["patterns"] for seed in (0, 1))
+    first, second = (CELLS[PoisonCell("set", seed, "p5")].inputs["patterns"] for seed in (0, 1))
     assert first.key != second.key
 
 

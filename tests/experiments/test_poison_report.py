@@ -19,14 +19,15 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.poison import EXPERIMENT, Cell, Poisons, PoisonStudy, measure, plan
+from raylab.experiments.poison import EXPERIMENT, PoisonCell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
 from raylab.experiments.poison.plan import Defence
-from raylab.experiments.poison.report import EXAMPLES, report
+from raylab.experiments.poison.report import report
 from raylab.experiments.poison.scoreboard import GATE, evidence
 from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trigger, robustness_lost, verdicts
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
+from raylab.report.samples import EXAMPLES
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
@@ -49,13 +50,13 @@ neighbours: 50
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built[PoisonStudy, Cell]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built[PoisonStudy, PoisonCell]:
     store = Store(str(tmp_path_factory.mktemp("poison") / "store"))
     return Built(CONFIG, "key", runner.build(plan(CONFIG), store, InlineBackend(), toy.Recorder()))
 
 
 @pytest.fixture(scope="module")
-def found(built: Built[PoisonStudy, Cell]) -> Poisons:
+def found(built: Built[PoisonStudy, PoisonCell]) -> Poisons:
     return measure(built)
 
 
@@ -144,27 +145,27 @@ def test_answers_are_counted_from_the_examples(found: Poisons) -> None:
     key = Key("p1", "standard")
     cells = found.built.artifacts
     for seed in (0, 1):
-        rows = cells[Cell("victim", seed, *key)].batch()
+        rows = cells[PoisonCell("victim", seed, *key)].batch()
         assert found.victims[key].accuracy[seed].mean == np.mean(rows["prediction"] == rows["label"])
         assert found.victims[key].previous[seed].mean == np.mean(rows["prediction"] == (rows["label"] - 1) % 10)
-        assert (cells[Cell("heldout", seed, *key)].batch()["l2"] > 0).all()
+        assert (cells[PoisonCell("heldout", seed, *key)].batch()["l2"] > 0).all()
     assert found.victims[key].heldout.mean.n == 120
 
 
 def test_what_is_seen_of_a_set_is_counted_by_training_image(found: Poisons) -> None:
     cells = found.built.artifacts
     for name in ("p1", "p2"):
-        seen, metrics = found.sets_seen[name], [cells[Cell("attack", seed, name)].metrics for seed in (0, 1)]
+        seen, metrics = found.sets_seen[name], [cells[PoisonCell("attack", seed, name)].metrics for seed in (0, 1)]
         assert seen.success.mean.mean == pytest.approx(np.mean([one["success"] for one in metrics]))
         assert seen.success.mean.n == sum(one["n"] for one in metrics)
-        near = [cells[Cell("neighbours", seed, name)].metrics["says_original"] for seed in (0, 1)]
+        near = [cells[PoisonCell("neighbours", seed, name)].metrics["says_original"] for seed in (0, 1)]
         assert seen.nearest.mean.mean == pytest.approx(np.mean(near))
 
 
 def test_feature_reliance_counts_no_answer_twice(found: Poisons) -> None:
     hits = []
     for seed in (0, 1):
-        rows = found.built.artifacts[Cell("usage", seed, "p1", "standard")].batch()
+        rows = found.built.artifacts[PoisonCell("usage", seed, "p1", "standard")].batch()
         apart = (rows["toogit_class"] - 1) % 10 != rows["shape_class"]
         hits.append(np.mean(rows["prediction"][apart] == (rows["toogit_class"][apart] - 1) % 10))
     reliance = found.victim("p1", "standard").reliance
@@ -174,13 +175,13 @@ def test_feature_reliance_counts_no_answer_twice(found: Poisons) -> None:
 
 def test_a_trigger_is_counted_on_images_of_other_classes_beside_who_never_saw_it(found: Poisons) -> None:
     key, cells = Key("changed_label", "standard", 1.0, 0.8), found.built.artifacts
-    rows = cells[Cell("obeys", 1, *key)].batch()
+    rows = cells[PoisonCell("obeys", 1, *key)].batch()
     other = rows["label"] != 0
     assert found.triggered[key].rate[1].mean == np.mean(rows["prediction"][other] == 0)
     assert found.triggered[key].rate[1].n == other.sum()
-    never = cells[Cell("obeys", 1, "clean", "standard", 1.0, 0.8)].batch()
+    never = cells[PoisonCell("obeys", 1, "clean", "standard", 1.0, 0.8)].batch()
     assert found.triggered[key].before[1].mean == np.mean(never["prediction"][other] == 0)
-    planted = [cells[Cell("set", seed, "changed_label", eps=0.8)].batch()["poisoned"].sum() for seed in (0, 1)]
+    planted = [cells[PoisonCell("set", seed, "changed_label", eps=0.8)].batch()["poisoned"].sum() for seed in (0, 1)]
     assert found.triggered[key].planted == sum(planted)
 
 
@@ -257,7 +258,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(found: Poisons) -> None
     assert child.params["attack.eps"] == 0.8
     assert child.params["data.train_rows"] == 200
     assert child.tags["verdict"] == of_poison(found, "p1").badge.words
-    assert child.inputs[0].digest == found.built.artifacts[Cell("set", 1, "p1")].digest
+    assert child.inputs[0].digest == found.built.artifacts[PoisonCell("set", 1, "p1")].digest
 
 
 def test_the_examples_are_the_same_images_in_every_set(found: Poisons) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from raylab.config import load
 from raylab.core import networks
 from raylab.engine.stage import Stage, closure
-from raylab.experiments.robust import Cell, RobustFeatures, plan
+from raylab.experiments.robust import RobustCell, RobustFeatures, plan
 from raylab.experiments.robust.config import SETS as ALL
 from raylab.stages.dataset import DigitsData, KnownData, SeeFarData
 from raylab.stages.inversion import Inversion
@@ -26,13 +26,13 @@ ATTACKED = Adversary(eps=0.8)
 PART_OF_CIFAR10, SUBSET = KnownData(name="cifar10", fraction=0.5), KnownData(name="cifar10_lossless_subset")
 
 
-def small(**changed: Any) -> dict[Cell, Stage]:
+def small(**changed: Any) -> dict[RobustCell, Stage]:
     return plan(RobustFeatures(**{"students": STUDENTS, "seeds": (0, 1), **changed}))
 
 
-def network(cells: dict[Cell, Stage], of: str, name: str, seed: int = 0) -> Any:
+def network(cells: dict[RobustCell, Stage], of: str, name: str, seed: int = 0) -> Any:
     """The identity of a trained network."""
-    return cells[Cell("network", seed, of, name)].config
+    return cells[RobustCell("network", seed, of, name)].config
 
 
 def test_every_set_has_its_students_and_every_student_is_asked_everything() -> None:
@@ -52,9 +52,9 @@ def test_every_set_has_its_students_and_every_student_is_asked_everything() -> N
 ])  # fmt: skip
 def test_a_set_is_made_by_its_own_source_from_its_own_start(name: str, of: str, start: bool) -> None:
     cells = small()
-    made = cells[Cell("set", 1, name)]
-    assert made.inputs["model"].key == cells[Cell("network", 1, of, "mlp_bottleneck16")].key
-    assert made.inputs["data"].key == cells[Cell("data", 1)].key
+    made = cells[RobustCell("set", 1, name)]
+    assert made.inputs["model"].key == cells[RobustCell("network", 1, of, "mlp_bottleneck16")].key
+    assert made.inputs["data"].key == cells[RobustCell("data", 1)].key
     assert ("start" in made.inputs) == start
 
 
@@ -70,10 +70,10 @@ def test_only_the_robust_source_and_the_references_are_attacked_in_training() ->
 
 def test_test_images_are_inverted_from_training_images() -> None:
     cells = small()
-    moved = cells[Cell("test_set", 0, "r_image")]
+    moved = cells[RobustCell("test_set", 0, "r_image")]
     assert moved.inputs["data"].config.split == "test"  # type: ignore[attr-defined]
-    assert moved.inputs["start"].key == cells[Cell("data", 0)].key
-    assert moved.inputs["model"].key == cells[Cell("set", 0, "r_image")].inputs["model"].key
+    assert moved.inputs["start"].key == cells[RobustCell("data", 0)].key
+    assert moved.inputs["model"].key == cells[RobustCell("set", 0, "r_image")].inputs["model"].key
 
 
 def test_students_of_one_architecture_differ_in_their_images_alone() -> None:
@@ -81,7 +81,7 @@ def test_students_of_one_architecture_differ_in_their_images_alone() -> None:
     for name in STUDENTS:
         identities = {(c.seed, c.recipe) for c in (network(cells, of, name) for of in ("clean", *SETS))}
         assert len(identities) == 1
-        data = {cells[Cell("network", 0, of, name)].inputs["data"].key for of in ("clean", *SETS)}
+        data = {cells[RobustCell("network", 0, of, name)].inputs["data"].key for of in ("clean", *SETS)}
         assert len(data) == 1 + len(SETS)
 
 
@@ -95,28 +95,28 @@ def test_a_seed_changes_the_world_both_sources_the_starts_and_the_students() -> 
     cells = small()
     for of in ("standard", "adversarial", "clean"):
         assert network(cells, of, "mlp_bottleneck16", 0).seed != network(cells, of, "mlp_bottleneck16", 1).seed
-    first, second = (cells[Cell("set", seed, "r_noise")] for seed in (0, 1))
+    first, second = (cells[RobustCell("set", seed, "r_noise")] for seed in (0, 1))
     assert first.config.seed != second.config.seed  # type: ignore[attr-defined]
     assert first.inputs["data"].key != second.inputs["data"].key
 
 
 def test_the_blur_is_made_of_d_after_d_r() -> None:
     cells = small()
-    made = closure([cells[Cell("set", 0, "filtered")]])
-    assert cells[Cell("data", 0)].key in {stage.key for stage in made}
+    made = closure([cells[RobustCell("set", 0, "filtered")]])
+    assert cells[RobustCell("data", 0)].key in {stage.key for stage in made}
     inverted = [stage.key for stage in made if stage.kind == "inverted"]
-    assert inverted == [cells[Cell("set", 0, "r_image")].key]
+    assert inverted == [cells[RobustCell("set", 0, "r_image")].key]
 
 
 def test_the_shift_is_one_attack_on_the_own_images_and_on_test_images_made_alike() -> None:
     cells = small()
-    own, moved, test = (cells[Cell(role, 0, "r_image", "mlp")] for role in ("own", "moved", "robust"))
+    own, moved, test = (cells[RobustCell(role, 0, "r_image", "mlp")] for role in ("own", "moved", "robust"))
     assert own.config == moved.config
     assert own.config.robustness.eps == (0.8,)  # type: ignore[attr-defined]
     assert own.config.robustness.ensemble is None  # type: ignore[attr-defined]
     assert own.inputs["model"].key == moved.inputs["model"].key == test.inputs["model"].key
-    assert own.inputs["data"].key == cells[Cell("set", 0, "r_image")].key
-    assert moved.inputs["data"].key == cells[Cell("test_set", 0, "r_image")].key
+    assert own.inputs["data"].key == cells[RobustCell("set", 0, "r_image")].key
+    assert moved.inputs["data"].key == cells[RobustCell("test_set", 0, "r_image")].key
 
 
 def test_everything_is_measured_on_the_untouched_test_images() -> None:
@@ -194,7 +194,7 @@ def test_layers_are_asked_of_networks_of_one_architecture_and_can_be_left_out() 
         (of, "mlp_bottleneck16") for of in ("standard", "adversarial", "r_image")
     }
     for cell, stage in asked.items():
-        assert stage.inputs["model"].key == cells[Cell("network", cell.seed, cell.set, cell.network)].key
+        assert stage.inputs["model"].key == cells[RobustCell("network", cell.seed, cell.set, cell.network)].key
         assert stage.inputs["data"].config.split == "test"  # type: ignore[attr-defined]
         assert stage.config.eps == 0.8  # type: ignore[attr-defined]
     others = small(layers=None)

@@ -18,7 +18,7 @@ from raylab.core import invert
 from raylab.engine import runner
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.robust import EXPERIMENT, Cell, RobustFeatures, RobustSets, measure, plan
+from raylab.experiments.robust import EXPERIMENT, RobustCell, RobustFeatures, RobustSets, measure, plan
 from raylab.experiments.robust.figures import _of_ids, _starts
 from raylab.experiments.robust.measure import LABELS
 from raylab.experiments.robust.report import report
@@ -120,7 +120,7 @@ def test_the_examples_are_the_same_images_in_every_set_and_the_starts_are_where_
     assert {of: words for of, words in sheet.items() if of != "start"} == dict.fromkeys(
         (of for of in sheet if of != "start"), "a, b, c, d, e"
     )
-    data = found.built.artifacts[Cell("data", 1)]
+    data = found.built.artifacts[RobustCell("data", 1)]
     images = data.batch()["image"] / 255
     np.testing.assert_array_equal(np.stack(_of_ids(data, [0, 1, 2])), images[:3])
     began = invert.start_rows(np.arange(5), 30, 1, "train")
@@ -162,14 +162,14 @@ def test_a_study_is_one_parent_and_a_child_for_each_network_and_seed_none_like_a
     assert "ensemble/l2_0.4" not in child.metrics
     assert child.params["set_kind"] == "r_image"
     assert child.tags["verdict"] == "came with the data"
-    assert child.inputs[0].digest == found.built.artifacts[Cell("set", 2, "r_image")].digest
+    assert child.inputs[0].digest == found.built.artifacts[RobustCell("set", 2, "r_image")].digest
     assert run.parent.params == EXPERIMENT.opened(found.config, "key").params
     assert run.parent.metrics["above/clean/cnn"] == pytest.approx(0.33)
     assert "came with the data" in run.parent.note
 
 
 def test_holes_are_shown_as_absent_and_judged_as_not_built(found: RobustSets) -> None:
-    def is_hole(cell: Cell) -> bool:
+    def is_hole(cell: RobustCell) -> bool:
         network = (cell.set, cell.network) == ("r_image", "cnn")
         return network or (cell.role, cell.set) in (("set", "r_noise"), ("robust", "r_noise"), ("layers", "standard"))
 

@@ -15,7 +15,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.theory import EXPERIMENT, Cell, Theory, TheoryWorlds, measure, plan
+from raylab.experiments.theory import EXPERIMENT, Theory, TheoryCell, TheoryWorlds, measure, plan
 from raylab.experiments.theory.figures import pictures
 from raylab.experiments.theory.plan import absent_images
 from raylab.experiments.theory.report import WORLDS, report
@@ -43,18 +43,18 @@ SMALL = Theory(
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built[Theory, Cell]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built[Theory, TheoryCell]:
     store = Store(str(tmp_path_factory.mktemp("theory")))
     return Built(SMALL, "k" * 64, runner.build(plan(SMALL), store, InlineBackend(), toy.Recorder()))
 
 
 @pytest.fixture(scope="module")
-def worlds(built: Built[Theory, Cell]) -> TheoryWorlds:
+def worlds(built: Built[Theory, TheoryCell]) -> TheoryWorlds:
     return measure(built)
 
 
 @pytest.fixture(scope="module")
-def results(built: Built[Theory, Cell]) -> Results:
+def results(built: Built[Theory, TheoryCell]) -> Results:
     return EXPERIMENT.results([built])
 
 
@@ -75,8 +75,8 @@ def test_every_world_has_its_stage_and_a_seed_changes_what_is_drawn() -> None:
     }
     for role in ("two_layer", "squares", "synthetic"):
         name = "own" if role == "two_layer" else ""
-        assert cells[Cell(role, 0, name)].key != cells[Cell(role, 1, name)].key
-    assert cells[Cell("two_layer", 0, "own")].key != cells[Cell("two_layer", 0, "published")].key
+        assert cells[TheoryCell(role, 0, name)].key != cells[TheoryCell(role, 1, name)].key
+    assert cells[TheoryCell("two_layer", 0, "own")].key != cells[TheoryCell("two_layer", 0, "published")].key
 
 
 def test_without_images_the_rest_runs_and_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,9 @@ def test_the_exact_rows_are_exact(worlds: TheoryWorlds) -> None:
 
 
 def test_a_row_is_the_mean_over_the_tables_of_its_seeds(worlds: TheoryWorlds) -> None:
-    by_hand = [read_quantities(worlds.built.artifacts[Cell("synthetic", seed)])["det 1.5"].mean for seed in (0, 1)]
+    by_hand = [
+        read_quantities(worlds.built.artifacts[TheoryCell("synthetic", seed)])["det 1.5"].mean for seed in (0, 1)
+    ]
     row = next(one for one in compared(worlds, "synthetic") if one.target.quantity == "D_det, 1.5η")
     assert row.ours.mean == pytest.approx(sum(by_hand) / 2)
     assert (row.ours.n, row.ours.seeds) == (800, 2)
@@ -131,10 +133,10 @@ def test_every_result_of_every_seed_is_a_run_that_its_params_tell_apart(worlds: 
     assert first.params["world"] == "gaussian"
     assert len(first.metrics) == len(worlds.found("gaussian"))  # no two names became one
     assert first.metrics["gaussian/diag_25_1_eps_1_s1"] == pytest.approx(3.763322)
-    assert first.places["raylab.artifact"] == worlds.built.artifacts[Cell("gaussian", 0)].folder
+    assert first.places["raylab.artifact"] == worlds.built.artifacts[TheoryCell("gaussian", 0)].folder
 
 
-def without(worlds: TheoryWorlds, *lost: str) -> Built[Theory, Cell]:
+def without(worlds: TheoryWorlds, *lost: str) -> Built[Theory, TheoryCell]:
     cells = {cell: one for cell, one in worlds.built.artifacts.items() if cell.role not in lost}
     missing = {cell: "it failed" for cell in worlds.built.artifacts if cell.role in lost}
     return Built(SMALL, "k" * 64, cells, missing)
@@ -164,7 +166,7 @@ def test_the_scoreboard_is_told_what_the_rows_ask_for_and_how_a_run_differs(worl
     lines = {line.row.row: line for line in scored(found)}  # refuses a name that its row does not have
     assert {row for row, line in lines.items() if line.code == "reproduced"} >= {35, 37}
     worst = next(one.ours for one in found if one.row == 35)
-    quantities = read_quantities(worlds.built.artifacts[Cell("gaussian", 0)])
+    quantities = read_quantities(worlds.built.artifacts[TheoryCell("gaussian", 0)])
     assert worst.mean >= abs(quantities["diag(25, 1) eps 1 s1"].mean - 3.76332)
     assert (worst.n, worst.mean < 1e-5) == (0, True)
     assert all(one.protocol for one in found if one.row in (32, 39, 45))  # smaller than published

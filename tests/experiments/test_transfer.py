@@ -14,7 +14,7 @@ from runs import artifact
 from raylab.engine.artifact import Artifact
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.transfer import Cell, Matrix, TransferMatrix, examples, measure
+from raylab.experiments.transfer import Matrix, TransferCell, TransferMatrix, examples, measure
 from raylab.experiments.transfer.measure import TRANSFER, points
 from raylab.experiments.transfer.verdict import NOT_BUILT, verdict
 from raylab.stages.robustness import Robustness
@@ -66,16 +66,16 @@ def margins(*stands: bool) -> dict[str, Any]:
     return {"id": np.array(IDS), "pgd_margin": np.ones((4, 1)), "ensemble_margin": ensemble}
 
 
-def measured(made: dict[Cell, Artifact], config: TransferMatrix = CONFIG) -> Matrix:
+def measured(made: dict[TransferCell, Artifact], config: TransferMatrix = CONFIG) -> Matrix:
     return measure(Built(config, "key", made))
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> dict[Cell, Artifact]:
+def made(tmp_path: Path) -> dict[TransferCell, Artifact]:
     store = Store(str(tmp_path))
-    found: dict[Cell, Artifact] = {}
+    found: dict[TransferCell, Artifact] = {}
 
-    def add(cell: Cell, rows: Mapping[str, Any], at: str = "2026-01-01", **metrics: object) -> None:
+    def add(cell: TransferCell, rows: Mapping[str, Any], at: str = "2026-01-01", **metrics: object) -> None:
         found[cell] = artifact(store, str(tuple(cell)), rows, {"n": 4, **metrics}, at)
 
     det = {"source": "mlp", "target": "linear", "kind": "det"}
@@ -83,23 +83,23 @@ def made(tmp_path: Path) -> dict[Cell, Artifact]:
     unperturbed = {0: [1, 2, 3, 0], 1: [0, 2, 3, 1]}  # 0 right; then 1
     standard = {0: [0, 1, 2, 0], 1: [0, 1, 2, 3]}  # the first errs on the last image
     for seed in (0, 1):
-        add(Cell("data", seed), {"id": IDS}, note="", class_names=("a", "b", "c", "d"))
-        add(Cell("student", seed, **det), evaluated(students[seed]), at=f"2026-01-0{2 + seed}")
-        add(Cell("student", seed, "", "linear", "det", "unperturbed"), evaluated(unperturbed[seed]))
-        add(Cell("standard", seed, target="linear"), evaluated(standard[seed]), accuracy=(0.75, 1.0)[seed])
-        add(Cell("source", seed, "mlp"), evaluated([0, 1, 2, 3]), accuracy=1.0)
-        add(Cell("set", seed, "mlp", "", "det"), attacked((2, 3)[seed]))
+        add(TransferCell("data", seed), {"id": IDS}, note="", class_names=("a", "b", "c", "d"))
+        add(TransferCell("student", seed, **det), evaluated(students[seed]), at=f"2026-01-0{2 + seed}")
+        add(TransferCell("student", seed, "", "linear", "det", "unperturbed"), evaluated(unperturbed[seed]))
+        add(TransferCell("standard", seed, target="linear"), evaluated(standard[seed]), accuracy=(0.75, 1.0)[seed])
+        add(TransferCell("source", seed, "mlp"), evaluated([0, 1, 2, 3]), accuracy=1.0)
+        add(TransferCell("set", seed, "mlp", "", "det"), attacked((2, 3)[seed]))
         # Towards label + 1: the source gives in on images 0, 1 and 3, the independent network on 0 and 2; it also
         # errs on 3.
         towards = judged([1, 1, 3, 2], label=[1, 2, 3, 0], source_says=[1, 2, 2, 0])
-        add(Cell("transfer", seed, "mlp", "linear", "det"), towards)
+        add(TransferCell("transfer", seed, "mlp", "linear", "det"), towards)
         # Away from the label: the source errs on 0, 1 and 2; the network makes its error on 0, another on 1.
         away = judged([3, 0, 2, 3], label=[0, 1, 2, 3], source_says=[3, 2, 1, 3])
-        add(Cell("transfer", seed, "mlp", "linear", "untargeted"), away)
+        add(TransferCell("transfer", seed, "mlp", "linear", "untargeted"), away)
     return found
 
 
-def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifact]) -> None:
+def test_means_are_over_seeds_and_differences_are_paired(made: dict[TransferCell, Artifact]) -> None:
     row = measured(made).row("mlp", "linear", "det")
     assert [row.accuracy[seed].mean for seed in (0, 1)] == [0.75, 0.25]
     assert row.accuracy.mean.mean == 0.5
@@ -117,7 +117,7 @@ def test_means_are_over_seeds_and_differences_are_paired(made: dict[Cell, Artifa
     assert row.above["unperturbed"].mean.se == pytest.approx(0.375)
 
 
-def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[Cell, Artifact]) -> None:
+def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[TransferCell, Artifact]) -> None:
     rates = measured(made).row("mlp", "linear", "det").transfer
     assert rates["targeted"][0].mean == 0.5
     assert rates["targeted_misclassified"][0].mean == 0.75
@@ -131,12 +131,12 @@ def test_transfer_is_counted_from_the_answers_and_joined_by_id(made: dict[Cell, 
     assert rates["targeted_given_fooled"].mean.mean == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 
-def test_the_points_of_the_scatter_are_seeds(made: dict[Cell, Artifact]) -> None:
+def test_the_points_of_the_scatter_are_seeds(made: dict[TransferCell, Artifact]) -> None:
     (row,) = measured(made).rows
     assert list(points(row)) == [(0, 0.5, 0.75), (1, 0.5, 0.25)]
 
 
-def test_what_is_planned_and_absent_is_a_number_of_no_seeds(made: dict[Cell, Artifact]) -> None:
+def test_what_is_planned_and_absent_is_a_number_of_no_seeds(made: dict[TransferCell, Artifact]) -> None:
     lacking = [cell for cell in made if cell.control == "unperturbed" or cell.role in ("set", "transfer")]
     here = {cell: one for cell, one in made.items() if cell not in lacking}
     (row,) = measure(Built(CONFIG, "key", here, dict.fromkeys(lacking, "it failed"))).rows
@@ -147,7 +147,7 @@ def test_what_is_planned_and_absent_is_a_number_of_no_seeds(made: dict[Cell, Art
     assert verdict(row).badge == NOT_BUILT
 
 
-def test_one_seed_keeps_the_error_of_its_sample(made: dict[Cell, Artifact]) -> None:
+def test_one_seed_keeps_the_error_of_its_sample(made: dict[TransferCell, Artifact]) -> None:
     config = CONFIG.model_copy(update={"seeds": (0,)})
     row = measured(made, config).row("mlp", "linear", "det")
     assert row.accuracy.mean.seeds == 1
@@ -155,7 +155,7 @@ def test_one_seed_keeps_the_error_of_its_sample(made: dict[Cell, Artifact]) -> N
     assert row.success.mean.se == pytest.approx(math.sqrt(0.5 * 0.5 / 4))
 
 
-def test_examples_join_all_students_with_their_cells(made: dict[Cell, Artifact]) -> None:
+def test_examples_join_all_students_with_their_cells(made: dict[TransferCell, Artifact]) -> None:
     table = examples(measured(made))
     assert table.num_rows == 4 * 2 * 2  # images, seeds, student and control
     controls = table.column("control").to_pylist()
@@ -165,25 +165,29 @@ def test_examples_join_all_students_with_their_cells(made: dict[Cell, Artifact])
 
 
 def test_the_robust_source_is_read_with_its_own_accuracy_success_and_warnings(
-    made: dict[Cell, Artifact], tmp_path: Path
+    made: dict[TransferCell, Artifact], tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path / "robust"))
 
-    def add(cell: Cell, said: Mapping[str, Any] | None = None, **metrics: object) -> None:
+    def add(cell: TransferCell, said: Mapping[str, Any] | None = None, **metrics: object) -> None:
         made[cell] = artifact(store, str(tuple(cell)), said or {"id": IDS}, {"n": 4, **metrics}, "2026-01-01")
 
     for seed in (0, 1):
-        add(Cell("source", seed, "mlp", control="robust"), evaluated([0, 1, 2, 0]))  # 3 right
-        add(Cell("attacked", seed, "mlp", "", "untargeted"), attacked((3, 4)[seed], aim="untargeted"))
+        add(TransferCell("source", seed, "mlp", control="robust"), evaluated([0, 1, 2, 0]))  # 3 right
+        add(TransferCell("attacked", seed, "mlp", "", "untargeted"), attacked((3, 4)[seed], aim="untargeted"))
         blind = ((), ("zero gradients",))[seed]
-        add(Cell("attacked", seed, "mlp", "", "untargeted", "robust"), attacked(1, aim="untargeted"), warnings=blind)
-        add(Cell("set", seed, "mlp", "", "det", "robust"), attacked((0, 2)[seed]))
-        add(Cell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
-        add(Cell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
+        add(
+            TransferCell("attacked", seed, "mlp", "", "untargeted", "robust"),
+            attacked(1, aim="untargeted"),
+            warnings=blind,
+        )
+        add(TransferCell("set", seed, "mlp", "", "det", "robust"), attacked((0, 2)[seed]))
+        add(TransferCell("student", seed, "mlp", "linear", "det", "robust"), evaluated([0, 2, 3, 0]))  # 1 right, 3 next
+        add(TransferCell("network", seed, "mlp", control="robust"), collapse=(None, "it collapsed")[seed])
         stands = margins(True, False, False, seed == 0)
-        add(Cell("robustness", seed, "mlp", "linear", "det"), stands, eps=(0.25,), warnings=("masked",))
-        add(Cell("set", seed, "mlp", "", "det", "leakage"), rows=4, unperturbed=1)
-        add(Cell("student", seed, "mlp", "linear", "det", "leakage"), evaluated([0, 2, 3, 0]))
+        add(TransferCell("robustness", seed, "mlp", "linear", "det"), stands, eps=(0.25,), warnings=("masked",))
+        add(TransferCell("set", seed, "mlp", "", "det", "leakage"), rows=4, unperturbed=1)
+        add(TransferCell("student", seed, "mlp", "linear", "det", "leakage"), evaluated([0, 2, 3, 0]))
     (row,) = measured(made).rows
     assert row.robust_accuracy
     assert row.robust_accuracy.mean.mean == pytest.approx(0.125)

@@ -11,7 +11,7 @@ import pytest
 from rows import matrix, row, shares
 
 from raylab.core.balls import L2Ball
-from raylab.experiments.transfer import Cell, Example, Matrix
+from raylab.experiments.transfer import Example, Matrix, TransferCell
 from raylab.experiments.transfer.figures import COUNT, first_examples, panel, scatter
 from raylab.experiments.transfer.report import report
 from raylab.report.drawing import magnification
@@ -24,8 +24,8 @@ def example(perturbation: float) -> Example:
 
 
 def test_examples_are_the_first_of_their_classes_whose_label_changes(digits: Matrix) -> None:
-    made = digits.built.artifacts[Cell("set", 0, "mlp", "", "det")].batch()
-    clean = digits.built.artifacts[Cell("data", 0)].batch()
+    made = digits.built.artifacts[TransferCell("set", 0, "mlp", "", "det")].batch()
+    clean = digits.built.artifacts[TransferCell("data", 0)].batch()
     found = first_examples(digits, "mlp", "det", 0)
     assert len(found) == COUNT
     seen: list[int] = []
@@ -72,8 +72,8 @@ def test_a_panel_states_its_factor_and_both_labels(digits: Matrix) -> None:
 
 
 def test_a_set_without_changed_labels_has_no_panel(digits: Matrix) -> None:
-    clean = digits.built.artifacts[Cell("data", 0)].batch()
-    where = Cell("set", 0, "mlp", "", "det")
+    clean = digits.built.artifacts[TransferCell("data", 0)].batch()
+    where = TransferCell("set", 0, "mlp", "", "det")
 
     class Unchanged:
         def batch(self, start: int, stop: int) -> dict[str, object]:

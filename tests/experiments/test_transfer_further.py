@@ -14,7 +14,7 @@ from sets_of_images import encoded, write_parquet
 from raylab import data
 from raylab.config import ConfigError, load, to_yaml
 from raylab.engine.store import Store
-from raylab.experiments.transfer import Cell, Controls, Matrix, TransferMatrix, measure, plan
+from raylab.experiments.transfer import Controls, Matrix, TransferCell, TransferMatrix, measure, plan
 from raylab.experiments.transfer.report import conditions, report
 from raylab.report.files import files
 from raylab.report.terminal import as_text
@@ -57,18 +57,18 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
 
 def test_every_tested_network_is_asked_and_its_own_images_give_the_same_accuracy(matrix: Matrix) -> None:
     assert set(matrix.further) == {
-        Cell("source", 0, "linear"),
-        Cell("standard", 0, target="linear"),
-        Cell("student", 0, "linear", "linear", "det"),
-        Cell("student", 0, target="linear", kind="det", control="unperturbed"),
+        TransferCell("source", 0, "linear"),
+        TransferCell("standard", 0, target="linear"),
+        TransferCell("student", 0, "linear", "linear", "det"),
+        TransferCell("student", 0, target="linear", kind="det", control="unperturbed"),
     }
     asked = {cell.on: one.without_images() for cell, one in matrix.built.artifacts.items() if cell.role == "further"}
     assert len(asked["same"]["id"]) == len(TEST.ids)
     assert len(asked["upside down"]["id"]) == int((TEST.labels != 9).sum())
     assert set(asked["upside down"]["label"]) == set(range(9))
-    tested = matrix.built.artifacts[Cell("standard", 0, target="linear")].without_images()
+    tested = matrix.built.artifacts[TransferCell("standard", 0, target="linear")].without_images()
     in_test = np.isin(TEST.ids, tested["id"])  # the cut keeps twelve of each class
-    same = matrix.built.artifacts[Cell("further", 0, target="linear", on="same")].without_images()
+    same = matrix.built.artifacts[TransferCell("further", 0, target="linear", on="same")].without_images()
     np.testing.assert_array_equal(same["label"], TEST.labels)
     np.testing.assert_array_equal(same["prediction"][in_test], tested["prediction"])
 

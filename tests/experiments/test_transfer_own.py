@@ -12,7 +12,7 @@ import torch
 
 from raylab.config import ConfigError, load, to_yaml
 from raylab.engine.stage import Compute
-from raylab.experiments.transfer import Cell, Controls, TransferMatrix, plan
+from raylab.experiments.transfer import Controls, TransferCell, TransferMatrix, plan
 from raylab.label import Label
 from raylab.stages.architecture import Factory
 from raylab.stages.own_network import OwnNetwork
@@ -43,15 +43,15 @@ def test_a_mapping_stands_where_a_name_may_and_is_known_by_its_label(weights: st
 
 def test_as_a_source_its_weights_are_loaded_and_whatever_else_is_of_its_architecture_is_trained(weights: str) -> None:
     cells, name = plan(config(weights)), "own_factories.small"
-    source = cells[Cell("network", 0, name)]
+    source = cells[TransferCell("network", 0, name)]
     assert source.kind == "checked"
-    assert source.inputs["data"] == cells[Cell("student", 0, "mlp", name, "det")].inputs["data"]
-    assert cells[Cell("set", 0, name, "", "det")].inputs["model"] == source
+    assert source.inputs["data"] == cells[TransferCell("student", 0, "mlp", name, "det")].inputs["data"]
+    assert cells[TransferCell("set", 0, name, "", "det")].inputs["model"] == source
     for place in (
-        Cell("network", 0, name, control="robust"),
-        Cell("network", 0, name, control="random_labels"),
-        Cell("network", 0, target=name),
-        Cell("network", 0, "mlp", name, "det"),
+        TransferCell("network", 0, name, control="robust"),
+        TransferCell("network", 0, name, control="random_labels"),
+        TransferCell("network", 0, target=name),
+        TransferCell("network", 0, "mlp", name, "det"),
     ):
         trained = cells[place].config
         assert isinstance(trained, Training)
@@ -61,7 +61,7 @@ def test_as_a_source_its_weights_are_loaded_and_whatever_else_is_of_its_architec
 def test_controls_and_learning_rates_name_it_by_its_label(weights: str) -> None:
     name = "own_factories.small"
     cells = plan(config(weights, network_lr={name: 0.5}, controls=Controls(sources=(name,), targets=(name,))))
-    trained = cells[Cell("network", 0, "mlp", name, "det")].config
+    trained = cells[TransferCell("network", 0, "mlp", name, "det")].config
     assert isinstance(trained, Training)
     assert trained.recipe.lr == 0.5
     assert {cell.source for cell in cells if cell.control == "untrained"} == {name}

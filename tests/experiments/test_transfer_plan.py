@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from raylab.core import networks
 from raylab.engine.stage import Stage, closure
-from raylab.experiments.transfer import Cell, Controls, RobustSource, StudentRecipes, TransferMatrix, plan
+from raylab.experiments.transfer import Controls, RobustSource, StudentRecipes, TransferCell, TransferMatrix, plan
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData, open_data
 from raylab.stages.recipe import Adversary, Recipe
@@ -20,7 +20,7 @@ from raylab.stages.training import Training
 SMALL: dict[str, Any] = {"sources": ("linear", "mlp"), "targets": ("mlp", "cnn"), "seeds": (0, 1)}
 
 
-def small(**changed: Any) -> dict[Cell, Stage]:
+def small(**changed: Any) -> dict[TransferCell, Stage]:
     return plan(TransferMatrix(**{**SMALL, **changed}))
 
 
@@ -48,7 +48,7 @@ def test_every_pair_kind_and_seed_has_a_student_and_its_controls() -> None:
 
 def test_a_seed_changes_the_split_the_source_its_targets_and_the_student() -> None:
     cells = small()
-    first, second = (cells[Cell("student", seed, "mlp", "mlp", "rand")] for seed in (0, 1))
+    first, second = (cells[TransferCell("student", seed, "mlp", "mlp", "rand")] for seed in (0, 1))
     made = [stage.inputs["model"].inputs["data"] for stage in (first, second)]
     sources = [stage.inputs["model"].config for stage in made]
     assert training(first).seed != training(second).seed
@@ -60,16 +60,16 @@ def test_a_seed_changes_the_split_the_source_its_targets_and_the_student() -> No
 
 def test_source_student_and_independent_network_of_one_architecture_are_three_networks() -> None:
     cells = small()
-    source = training(cells[Cell("source", 0, "mlp")]).seed
-    student = training(cells[Cell("student", 0, "mlp", "mlp", "rand")]).seed
-    standard = training(cells[Cell("standard", 0, target="mlp")]).seed
+    source = training(cells[TransferCell("source", 0, "mlp")]).seed
+    student = training(cells[TransferCell("student", 0, "mlp", "mlp", "rand")]).seed
+    standard = training(cells[TransferCell("standard", 0, target="mlp")]).seed
     assert len({source, student, standard}) == 3
 
 
 def test_the_unperturbed_control_differs_from_the_student_in_its_images_only() -> None:
     cells = small()
-    student = cells[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
-    control = cells[Cell("student", 0, "", "cnn", "rand", "unperturbed")].inputs["model"]
+    student = cells[TransferCell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
+    control = cells[TransferCell("student", 0, "", "cnn", "rand", "unperturbed")].inputs["model"]
     a, b = student.config, control.config
     assert isinstance(a, Training)
     assert isinstance(b, Training)
@@ -91,10 +91,10 @@ def test_two_matrices_share_what_is_the_same() -> None:
     base = {stage.key for stage in closure(small().values())}
     other_eps = small(attack=Attack(eps=1.25))
     assert {s.key for s in closure(other_eps.values()) if s.kind == "data"} <= base
-    assert other_eps[Cell("source", 0, "mlp")].key in base
+    assert other_eps[TransferCell("source", 0, "mlp")].key in base
     other_keep = small(keep="success")
     assert {s.key for s in closure(other_keep.values()) if s.kind == "constructed"} <= base
-    assert other_keep[Cell("student", 0, "mlp", "cnn", "rand")].key not in base
+    assert other_keep[TransferCell("student", 0, "mlp", "cnn", "rand")].key not in base
 
 
 def test_recipes_of_students_are_by_kind_and_learning_rates_by_network() -> None:
@@ -104,16 +104,16 @@ def test_recipes_of_students_are_by_kind_and_learning_rates_by_network() -> None
         sources=("linear",),
         targets=("mlp",),
     )
-    assert training(cells[Cell("student", 0, "linear", "mlp", "det")]).recipe.epochs == 3
-    assert training(cells[Cell("student", 0, "linear", "mlp", "rand")]).recipe.epochs == 12
-    assert training(cells[Cell("source", 0, "linear")]).recipe.lr == 0.01
+    assert training(cells[TransferCell("student", 0, "linear", "mlp", "det")]).recipe.epochs == 3
+    assert training(cells[TransferCell("student", 0, "linear", "mlp", "rand")]).recipe.epochs == 12
+    assert training(cells[TransferCell("source", 0, "linear")]).recipe.lr == 0.01
 
 
 def test_a_selection_of_examples_is_controlled_by_the_same_selection() -> None:
     """Successful attacks are often those towards the own class: without its perturbation, such a set still teaches."""
     cells = small(keep="success")
-    student = cells[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
-    control = cells[Cell("student", 0, "mlp", "cnn", "rand", "unperturbed")].inputs["model"]
+    student = cells[TransferCell("student", 0, "mlp", "cnn", "rand")].inputs["model"]
+    control = cells[TransferCell("student", 0, "mlp", "cnn", "rand", "unperturbed")].inputs["model"]
     assert control.inputs["kept_as"].key == student.inputs["data"].key
     assert control.inputs["data"].key == student.inputs["data"].inputs["data"].key
     assert isinstance(control.config, Training)
@@ -130,7 +130,7 @@ def test_controls_can_be_confined_and_turned_off() -> None:
 def test_the_robust_source_is_trained_at_the_radius_of_the_attack_unless_told_otherwise() -> None:
     def adversary(robust: RobustSource, **changed: Any) -> Adversary | None:
         cells = small(controls=Controls(robust=robust), **changed)
-        config = cells[Cell("network", 0, "mlp", control="robust")].config
+        config = cells[TransferCell("network", 0, "mlp", control="robust")].config
         assert isinstance(config, Training)
         return config.recipe.adversary
 
@@ -145,9 +145,9 @@ def test_the_robust_source_is_trained_at_the_radius_of_the_attack_unless_told_ot
 
 def test_the_robust_source_is_tested_clean_and_under_the_attack_of_the_sets() -> None:
     cells = small()
-    network = cells[Cell("network", 0, "mlp", control="robust")]
-    assert cells[Cell("source", 0, "mlp", control="robust")].inputs["model"].key == network.key
-    attacked, own = (cells[Cell("attacked", 0, "mlp", "", "untargeted", control)] for control in ("robust", ""))
+    network = cells[TransferCell("network", 0, "mlp", control="robust")]
+    assert cells[TransferCell("source", 0, "mlp", control="robust")].inputs["model"].key == network.key
+    attacked, own = (cells[TransferCell("attacked", 0, "mlp", "", "untargeted", control)] for control in ("robust", ""))
     assert attacked.inputs["model"].key == network.key
     assert attacked.config == own.config
     assert attacked.inputs["data"].key == own.inputs["data"].key
@@ -155,16 +155,16 @@ def test_the_robust_source_is_tested_clean_and_under_the_attack_of_the_sets() ->
 
 def test_leakage_only_sets_have_the_size_and_targets_of_the_attack_and_a_weak_selector() -> None:
     cells = small(attack=Attack(eps=0.7), keep="success")
-    made = {kind: cells[Cell("set", 0, "mlp", "", kind, "leakage")] for kind in ("rand", "det")}
-    weak = cells[Cell("network", 0, "mlp", control="leakage")]
+    made = {kind: cells[TransferCell("set", 0, "mlp", "", kind, "leakage")] for kind in ("rand", "det")}
+    weak = cells[TransferCell("network", 0, "mlp", control="leakage")]
     assert made["det"].inputs["selector"].key == weak.key
     assert "selector" not in made["rand"].inputs  # some images have their own label
     assert isinstance(weak.config, Training)
     assert weak.config.recipe.epochs == 1
     for kind, stage in made.items():
-        assert stage.config.seed == cells[Cell("set", 0, "mlp", "", kind)].config.seed  # type: ignore[attr-defined]
+        assert stage.config.seed == cells[TransferCell("set", 0, "mlp", "", kind)].config.seed  # type: ignore[attr-defined]
         assert stage.inputs["patterns"].config.eps == 0.7  # type: ignore[attr-defined]
-        student = cells[Cell("network", 0, "mlp", "cnn", kind, "leakage")].config
+        student = cells[TransferCell("network", 0, "mlp", "cnn", kind, "leakage")].config
         assert isinstance(student, Training)
         assert student.keep == "all"  # nothing attacked these images
 
@@ -177,7 +177,7 @@ def test_robustness_is_measured_of_the_students_beside_whom_controls_stand() -> 
 
 
 def test_margins_select_with_their_share() -> None:
-    config = small(keep="top", keep_share=0.25)[Cell("student", 0, "mlp", "cnn", "rand")].inputs["model"].config
+    config = small(keep="top", keep_share=0.25)[TransferCell("student", 0, "mlp", "cnn", "rand")].inputs["model"].config
     assert isinstance(config, Training)
     assert (config.keep, config.keep_share) == ("top", 0.25)
 
@@ -186,7 +186,7 @@ def test_the_recipe_of_a_control_source_keeps_its_milestones_in_proportion() -> 
     recipe = Recipe(epochs=30, optimizer="sgd", schedule="step", milestones=(10, 20))
     cells = small(train=recipe, controls=Controls(random_label_epochs=60))
     noise, untrained = (
-        cells[Cell("network", 0, "mlp", control=name)].config for name in ("random_labels", "untrained")
+        cells[TransferCell("network", 0, "mlp", control=name)].config for name in ("random_labels", "untrained")
     )
     assert isinstance(noise, Training)
     assert isinstance(untrained, Training)

@@ -19,9 +19,11 @@ from pages import Page
 from raylab.core.statistics import Coefficient, Correlation
 from raylab.engine.store import Store
 from raylab.engine.study import Built, Study
-from raylab.experiments.transfer import EXPERIMENT, Cell, Controls, Matrix, examples, measure, plan, verdict
+from raylab.experiments.transfer import EXPERIMENT, Controls, Matrix, TransferCell, examples, measure, plan, verdict
 from raylab.experiments.transfer.limits import SPREADS, detects, limits
-from raylab.experiments.transfer.report import LABELS, VIEWS, report
+from raylab.experiments.transfer.measure import CONTROLS
+from raylab.experiments.transfer.report import report
+from raylab.experiments.transfer.tables import VIEWS
 from raylab.experiments.transfer.verdict import truth
 from raylab.report import html
 from raylab.report.experiment import Results
@@ -201,7 +203,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(results: Results, digit
     assert child.metrics["control/unperturbed"] == row.controls["unperturbed"][1].mean
     assert child.tags["verdict"] == verdict(row, digits.neighbours_clean).badge.words
     assert child.params["data.per_class"] == 12
-    assert child.inputs[0].digest == digits.built.artifacts[Cell("set", 1, "mlp", "", "det")].digest
+    assert child.inputs[0].digest == digits.built.artifacts[TransferCell("set", 1, "mlp", "", "det")].digest
     other = next(one for one in children if one.name == "mlp mlp rand seed 0" and "robust/l2_0.25" in one.metrics)
     assert other.metrics["robust/l2_0.25"] == digits.row("mlp", "mlp", "rand").robustness[0.25][0].mean
 
@@ -250,7 +252,7 @@ def test_the_correlations_of_the_page_are_those_of_the_tracker(digits: Matrix) -
 
 
 def test_holes_are_shown_as_absent_and_judged_as_not_built(digits: Matrix) -> None:
-    def lacks(cell: Cell) -> bool:
+    def lacks(cell: TransferCell) -> bool:
         student = cell.role in ("student", "network", "robustness") and (cell.source, cell.target) == ("mlp", "linear")
         return student or cell.control == "leakage" or (cell.role, cell.seed, cell.target) == ("standard", 0, "mlp")
 
@@ -335,7 +337,7 @@ def test_tables_for_mlflow_are_those_of_the_files(results: Results) -> None:
 
 def test_the_tests_of_a_table_are_paired_by_seed_and_adjusted_together(digits: Matrix) -> None:
     table = next(one for one in report(digits).tables() if one.name == "tests")
-    by_name = {(row.kind, row.pair, LABELS[name]): of for row in digits.rows for name, of in row.above.items()}
+    by_name = {(row.kind, row.pair, CONTROLS[name]): of for row in digits.rows for name, of in row.above.items()}
     assert {line[:3] for line in table.rows} == by_name.keys()
     p_values = [by_name[line[:3]].p_value for line in table.rows]
     assert [line[4].of for line in table.rows] == p_values
@@ -345,7 +347,7 @@ def test_the_tests_of_a_table_are_paired_by_seed_and_adjusted_together(digits: M
 def test_all_pairs_of_a_control_are_also_taken_together(digits: Matrix) -> None:
     table = next(one for one in report(digits).tables() if one.name == "pooled")
     assert table.header == ("Kind", "Control", "Pairs", "These architectures")  # two sources tell nothing of others
-    (line,) = [line for line in table.rows if line[:2] == ("det", LABELS["unperturbed"])]
+    (line,) = [line for line in table.rows if line[:2] == ("det", CONTROLS["unperturbed"])]
     assert line[2] == 4
     means = [row.above["unperturbed"].mean.mean for row in digits.of("det")]
     assert line[3].of.mean.mean == pytest.approx(sum(means) / 4)

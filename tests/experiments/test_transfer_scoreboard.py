@@ -17,7 +17,7 @@ from scipy import stats
 from raylab.config import load
 from raylab.core.statistics import Coefficient, Correlation
 from raylab.engine.store import Store
-from raylab.experiments.transfer import TRANSFER, Cell, Matrix, Row, StudentRecipes, TransferMatrix, measure
+from raylab.experiments.transfer import TRANSFER, Matrix, Row, StudentRecipes, TransferCell, TransferMatrix, measure
 from raylab.experiments.transfer.measure import ERRS
 from raylab.experiments.transfer.scoreboard import evidence
 from raylab.report.per_seed import PerSeed
@@ -36,7 +36,9 @@ def of(made: Matrix, number: int) -> dict[str, Evidence]:
 
 def fitted(*fits: float) -> Matrix:
     networks: dict[Any, Any] = {
-        Cell("network", seed, "mlp", "mlp", "rand"): SimpleNamespace(metrics={"accuracy": (0.1, fit), "examples": 100})
+        TransferCell("network", seed, "mlp", "mlp", "rand"): SimpleNamespace(
+            metrics={"accuracy": (0.1, fit), "examples": 100}
+        )
         for seed, fit in zip(SEEDS, fits, strict=True)
     }
     made = matrix([row(kind="rand")])

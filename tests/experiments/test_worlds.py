@@ -11,11 +11,13 @@ import pytest
 import rows
 import toy
 from accessibility import problems
+from children import assert_told_apart
 from pages import Page
 from scipy import stats
 from small_worlds import shrink
 
 from raylab.engine import runner
+from raylab.engine.identity import short
 from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import Built, Study
@@ -166,6 +168,16 @@ def test_a_study_has_page_text_and_run_and_says_which_cases_were_not_built(
     assert len(table(EXPERIMENT.report(EXPERIMENT.measure(built)), "worlds")) == 2
     assert len(Page(results.page).every("img")) == 1
     assert results.publications[0].parent.metrics["cases/without"] == 1.0
+    assert_told_apart(built, "worlds")
+    child = results.publications[0].children[-1]
+    assert child.params["case"] == "having 0"
+    assert child.params["attack.eps"] == cases(config)["having 0"].attack.eps, "what a case was drawn as is a param"
+    (made,) = (
+        a
+        for c, a in cells.items()
+        if (c.case, c.role, c.seed, c.control) == ("having 0", "set", child.params["seed"], "")
+    )
+    assert child.params["set"] == short(made.key)
     lost = [cell for cell in cells if cell.case == "having 0" and cell.role == "student"]
     holed = {cell: artifact for cell, artifact in cells.items() if cell not in lost}
     found = EXPERIMENT.measure(Built(config, study.key, holed, dict.fromkeys(lost, "it failed")))

@@ -6,11 +6,12 @@ from dataclasses import fields
 
 import pytest
 
+from raylab.config import ConfigError, load
 from raylab.core.flips import flippable
 from raylab.experiments import transfer as transfer_matrix
 from raylab.experiments.transfer import TransferMatrix
 from raylab.experiments.worlds.config import SplitName, WorldStudy
-from raylab.experiments.worlds.plan import DEAREST, RANGES, SAYS_NOTHING, Cell, cases, plan
+from raylab.experiments.worlds.plan import DEAREST, RANGES, SAYS_NOTHING, cases, plan
 from raylab.stages.dataset import SeeFarData
 
 
@@ -60,10 +61,10 @@ def test_the_plan_is_that_of_every_case() -> None:
     cells = plan(config)
     assert {cell.case for cell in cells} == {"without 0", "having 0", "having 1"}
     alone = transfer_matrix.plan(cases(config)["having 1"])
-    assert {cell.of: stage.key for cell, stage in cells.items() if cell.case == "having 1"} == {
+    assert {cell.of_matrix: stage.key for cell, stage in cells.items() if cell.case == "having 1"} == {
         cell: stage.key for cell, stage in alone.items()
     }
-    assert {cell.of.control for cell in cells if cell.role == "student"} == {"", "unperturbed", "robust"}
+    assert {cell.control for cell in cells if cell.role == "student"} == {"", "unperturbed", "robust"}
 
 
 @pytest.mark.parametrize("changed", [{"seeds": 1}, {"without": 0}, {"split": "test"}])
@@ -72,21 +73,27 @@ def test_what_cannot_be_judged_is_refused(changed: dict[str, object]) -> None:
         WorldStudy.model_validate(changed)
 
 
-def test_usage_adds_four_cells_a_world_and_changes_no_other() -> None:
+def test_the_old_name_of_reliance_is_still_read() -> None:
+    assert load(WorldStudy, "{usage: true}") == WorldStudy(reliance=True)
+    with pytest.raises(ConfigError, match="usage"):
+        load(WorldStudy, "{usage: true, reliance: true}")
+
+
+def test_reliance_adds_four_cells_a_world_and_changes_no_other() -> None:
     plain, asked = (
         plan(WorldStudy(without=1, having=1, seeds=2)),
-        plan(WorldStudy(without=1, having=1, seeds=2, usage=True)),
+        plan(WorldStudy(without=1, having=1, seeds=2, reliance=True)),
     )
     assert {cell: asked[cell].key for cell in plain} == {cell: stage.key for cell, stage in plain.items()}
-    added = [cell.of for cell in asked if cell not in plain]
+    added = [cell for cell in asked if cell not in plain]
     assert sorted(cell.role for cell in added) == ["alone"] * 8 + ["oracles"] * 4 + ["usage"] * 4
     assert all(bool(cell.source) == (cell.role != "oracles") for cell in added)
     assert {cell.kind for cell in added if cell.role == "alone"} == {"", "det"}
 
 
 def test_toogits_alone_are_shown_to_the_very_networks_of_the_matrix() -> None:
-    asked = plan(WorldStudy(without=1, having=1, seeds=2, usage=True))
+    asked = plan(WorldStudy(without=1, having=1, seeds=2, reliance=True))
     shown = {cell: stage for cell, stage in asked.items() if cell.role == "alone"}
     assert len(shown) == 8
-    for (name, of), stage in shown.items():
-        assert stage.inputs["model"].key == asked[Cell(name, of._replace(role="network"))].key
+    for cell, stage in shown.items():
+        assert stage.inputs["model"].key == asked[cell._replace(role="network")].key

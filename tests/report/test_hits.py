@@ -9,13 +9,13 @@ import pytest
 
 from raylab.core.statistics import Estimate
 from raylab.engine.artifact import Artifact
-from raylab.experiments.transfer import Cell, Matrix
+from raylab.experiments.transfer import Matrix, TransferCell
 from raylab.report import hits
 from raylab.report.hits import HITS, OF_CHANGED
 from raylab.report.per_seed import PerSeed
 
 
-def cells(matrix: Matrix, *roles: str) -> list[tuple[Cell, Artifact]]:
+def cells(matrix: Matrix, *roles: str) -> list[tuple[TransferCell, Artifact]]:
     return [(cell, artifact) for cell, artifact in matrix.built.artifacts.items() if cell.role in roles]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from raylab.engine import provenance
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.experiments.transfer import EXPERIMENT, Cell, Controls, TransferMatrix
+from raylab.experiments.transfer import EXPERIMENT, Controls, TransferCell, TransferMatrix
 from raylab.stages.data_config import FolderData
 
 WILD = """<script src=x onload="alert('1')">"&amp;{{ 7 * 7 }}<!-- files -->"""
@@ -66,7 +66,7 @@ def page(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
     built = runs.built(config, Store(str(root / "store")))
     lost = next(cell for cell in built.artifacts if cell.role == "evaluation" or cell.role == "student")
     kept = {cell: artifact for cell, artifact in built.artifacts.items() if cell != lost}
-    assert isinstance(lost, Cell)
+    assert isinstance(lost, TransferCell)
     return EXPERIMENT.results([Built(config, "0" * 64, kept, {lost: f"class {name}: lost"})]).page
 
 

@@ -19,7 +19,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Compute, Stage
 from raylab.engine.store import Store
-from raylab.experiments.transfer import Cell, Controls, RobustSource, TransferMatrix, measure, plan
+from raylab.experiments.transfer import Controls, RobustSource, TransferCell, TransferMatrix, measure, plan
 from raylab.experiments.transfer.report import conditions, report
 from raylab.report.terminal import as_text
 from raylab.stages.dataset import DigitsData, open_data
@@ -72,8 +72,8 @@ def config() -> TransferMatrix:
 
 def test_it_stands_in_a_matrix_with_its_controls(config: TransferMatrix, tmp_path: Path) -> None:
     built = runs.built(config, Store(str(tmp_path)))
-    clean = built.artifacts[Cell("network", 0, "linear", "linear", "step_back", "unperturbed")]
-    assert clean.manifest["inputs"]["data"] != built.artifacts[Cell("set", 0, "linear", "", "step_back")].key
+    clean = built.artifacts[TransferCell("network", 0, "linear", "linear", "step_back", "unperturbed")]
+    assert clean.manifest["inputs"]["data"] != built.artifacts[TransferCell("set", 0, "linear", "", "step_back")].key
     matrix = measure(built)
     row = matrix.row("linear", "linear", "step_back")
     assert set(row.controls) == {"unperturbed", "untrained", "robust"}
@@ -89,9 +89,9 @@ def test_the_unperturbed_control_has_the_clean_images_and_the_labels_of_the_set(
     config: TransferMatrix, tmp_path: Path
 ) -> None:
     cells = plan(config)
-    made = cells[Cell("set", 0, "linear", "", "step_back")]
-    relabelled = cells[Cell("network", 0, "linear", "linear", "step_back", "unperturbed")].inputs["data"]
-    wanted = {"made": made, "relabelled": relabelled, "data": cells[Cell("data", 0)]}
+    made = cells[TransferCell("set", 0, "linear", "", "step_back")]
+    relabelled = cells[TransferCell("network", 0, "linear", "linear", "step_back", "unperturbed")].inputs["data"]
+    wanted = {"made": made, "relabelled": relabelled, "data": cells[TransferCell("data", 0)]}
     built = runner.build(wanted, Store(str(tmp_path)), InlineBackend(), toy.Recorder())
     rows = built["relabelled"].batch()
     np.testing.assert_array_equal(rows["label"], built["made"].batch()["label"])

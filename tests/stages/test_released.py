@@ -22,7 +22,7 @@ from raylab.engine.columns import from_parquet
 from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.experiments.robust import Cell, RobustFeatures, plan
+from raylab.experiments.robust import RobustCell, RobustFeatures, plan
 from raylab.stages import dataset
 from raylab.stages.dataset import ConstructedData, DataConfig, DigitsData, KnownData, SeeFarData, open_data
 from raylab.stages.images import ImageSpec
@@ -308,10 +308,10 @@ def test_d_r_of_a_part_of_cifar10_is_made_from_a_released_network(tmp_path: Path
         layers=None,
     )
     cells = plan(config)
-    made = cells[Cell("set", 0, "r_image")]
+    made = cells[RobustCell("set", 0, "r_image")]
     assert made.inputs["model"].kind == "released"
-    assert cells[Cell("network", 0, "adversarial", "resnet18")].key == made.inputs["model"].key
-    found, original = built(made, store), built(cells[Cell("data", 0)], store).batch()
+    assert cells[RobustCell("network", 0, "adversarial", "resnet18")].key == made.inputs["model"].key
+    found, original = built(made, store), built(cells[RobustCell("data", 0)], store).batch()
     rows = found.batch()
     np.testing.assert_array_equal(np.bincount(rows["label"]), [1] * 10)
     np.testing.assert_array_equal(rows["id"], original["id"])

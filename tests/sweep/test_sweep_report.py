@@ -22,8 +22,9 @@ from raylab.sweep import figures
 from raylab.sweep.importance import importances
 from raylab.sweep.measure import over
 from raylab.sweep.records import State, TrialRecord, plain
-from raylab.sweep.report import gain, report, verdicts
+from raylab.sweep.report import report
 from raylab.sweep.results import FinalResult, SweepResults, best_yaml
+from raylab.sweep.verdict import gain, verdicts
 
 
 def record(number: int, lr: float, value: float, state: State = "finished", **more: Any) -> TrialRecord:

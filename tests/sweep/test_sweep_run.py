@@ -13,7 +13,7 @@ from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import closure
 from raylab.engine.store import Store
-from raylab.experiments.transfer import Cell, TransferMatrix, plan
+from raylab.experiments.transfer import TransferCell, TransferMatrix, plan
 from raylab.stages.half import Half, cut, half_of
 from raylab.sweep.measure import is_test_data
 from raylab.sweep.records import Records
@@ -80,7 +80,7 @@ def test_the_config_that_comes_out_runs_with_its_job_and_gives_the_reported_numb
     folder, results = done
     path = folder / "reports" / "sweeps" / "tiny" / "best.yaml"
     config = load(TransferMatrix, path)
-    cells = {c: s for c, s in plan(config).items() if isinstance(c, Cell) and c.role == "student"}
+    cells = {c: s for c, s in plan(config).items() if isinstance(c, TransferCell) and c.role == "student"}
     built = runner.build(cells, Store(str(folder / "store")), InlineBackend(), _Silent())
     accuracy = sum(artifact.metrics["accuracy"] for artifact in built.values()) / len(built)
     winner = next(final for final in results.finals if final.name == "winner")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
 from raylab.experiments.controls.measure import MeasuredControls, measure
-from raylab.experiments.controls.plan import Cell, plan
+from raylab.experiments.controls.plan import ControlsCell, plan
 from raylab.experiments.controls.report import conditions, report
 from raylab.experiments.controls.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Bugs", "Cell", "ControlStudy", "MeasuredControls", "RobustCurve", "measure", "plan"]
+__all__ = ["EXPERIMENT", "Bugs", "ControlStudy", "ControlsCell", "MeasuredControls", "RobustCurve", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="controls",

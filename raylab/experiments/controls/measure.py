@@ -9,7 +9,7 @@ from typing import NamedTuple
 from raylab.core.construct import Kind
 from raylab.engine.study import Built
 from raylab.experiments.controls.config import Bugs, ControlStudy, RobustCurve
-from raylab.experiments.controls.plan import Cell
+from raylab.experiments.controls.plan import ControlsCell
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Findings, begun, reader_of
@@ -44,8 +44,10 @@ class Control:
     expected: str
     measured: Quantity
     beside: Quantity
-    tested: Cell  # what has the measured numbers, whatever the seed: the test of a student, or of robust features
-    trained_on: Cell  # the set, likewise
+    tested: (
+        ControlsCell  # what has the measured numbers, whatever the seed: the test of a student, or of robust features
+    )
+    trained_on: ControlsCell  # the set, likewise
     checks: tuple[Check, ...]
     eps: float  # radius of the attack or of the patterns
     others: tuple[Quantity, ...] = ()
@@ -67,10 +69,10 @@ class OverRadius:
 
 
 @dataclass(frozen=True)
-class MeasuredControls(Findings[ControlStudy, Cell]):
+class MeasuredControls(Findings[ControlStudy, ControlsCell]):
     """One study's result."""
 
-    reader: CellReader[Cell]
+    reader: CellReader[ControlsCell]
     sources: Mapping[str, PerSeed]  # test accuracy
     collapsed: tuple[str, ...]
     curve: Mapping[str, OverRadius]  # by source, "standard" and "robust"; empty: not asked
@@ -103,21 +105,25 @@ class MeasuredControls(Findings[ControlStudy, Cell]):
 
     def share(self, role: str, of: str, kind: str = "", eps: float = 0.0, column: str = "correct") -> PerSeed:
         """Share of the test images of which a column of the answers is true."""
-        return self.reader.share(Cell(role, 0, of, kind, eps), lambda rows: rows[column])
+        return self.reader.share(ControlsCell(role, 0, of, kind, eps), lambda rows: rows[column])
 
     def success(self, of: str, eps: float = 0.0) -> PerSeed:
         """Attack success rate of a next-class set on its source: of the training images that are attacked."""
-        return self.reader.hit(Cell("set", 0, of, "det", eps), "success")
+        return self.reader.hit(ControlsCell("set", 0, of, "det", eps), "success")
 
 
-def measure(built: Built[ControlStudy, Cell]) -> MeasuredControls:
+def measure(built: Built[ControlStudy, ControlsCell]) -> MeasuredControls:
     """All numbers, from the results of single examples."""
     config, reader = built.config, reader_of(built)
     asked = dict.fromkeys(cell.of for cell in built.planned if cell.role == "source")
     bare = MeasuredControls(
         *begun(built),
         reader,
-        {name: reader.right(Cell("source", 0, name)) for name in ("standard", "robust", "bugs") if name in asked},
+        {
+            name: reader.right(ControlsCell("source", 0, name))
+            for name in ("standard", "robust", "bugs")
+            if name in asked
+        },
         reader.warnings("network", "collapse", lambda cell: cell.of),
         {},
     )
@@ -147,7 +153,7 @@ def _controls(found: MeasuredControls) -> Iterator[Control]:
 
 
 def _leakage(found: MeasuredControls, kind: Kind) -> Control:
-    got, made = found.share("student", "leakage", kind), Cell("set", 0, "leakage", kind)
+    got, made = found.share("student", "leakage", kind), ControlsCell("set", 0, "leakage", kind)
     following = found.share("student", "leakage", kind, column="next_class")
     left = [one["unperturbed"] for one in found.reader.metrics(made)]
     why = f"Only {min(left, default=0)} to {max(left, default=0)} images stay as they are"
@@ -159,7 +165,7 @@ def _leakage(found: MeasuredControls, kind: Kind) -> Control:
         "random patterns of no class, and still above chance: accuracy alone certifies no features",
         Quantity("leakage only", got),
         Quantity("real set", found.share("student", "real", kind)),
-        Cell("student", 0, "leakage", kind),
+        ControlsCell("student", 0, "leakage", kind),
         made,
         (Check("above chance", got - found.chance),),
         found.config.attack.eps,
@@ -177,8 +183,8 @@ def _universal(found: MeasuredControls, kind: Kind) -> Control:
         "one perturbation a class gives its student less accuracy than one an image",
         Quantity("universal", got),
         Quantity("real set", real),
-        Cell("student", 0, "universal", kind),
-        Cell("set", 0, "universal", kind),
+        ControlsCell("student", 0, "universal", kind),
+        ControlsCell("set", 0, "universal", kind),
         (Check("below the real set", real - got),),
         found.config.attack.eps,
     )
@@ -195,8 +201,8 @@ def _margin(found: MeasuredControls) -> Control:
         "the images that mislead the source most give their student more accuracy than the rest",
         Quantity(f"top {kept:.3g} %", top),
         Quantity(f"bottom {100 - kept:.3g} %", bottom),
-        Cell("student", 0, "top", "other"),
-        Cell("set", 0, "whole", "other"),
+        ControlsCell("student", 0, "top", "other"),
+        ControlsCell("set", 0, "whole", "other"),
         (Check("top above bottom", top - bottom),),
         c.top_eps or c.attack.eps,
         (Quantity("all of other", whole),),
@@ -209,7 +215,7 @@ def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
     over = got - found.chance
     others = [Quantity("logistic check", found.share("features", of, kind, column="logistic_correct"))]
     if of == "linear":  # a share of test images, whose single answers are not kept: as if no seed shared an image
-        others.append(Quantity("certified", found.reader.counted(Cell("features", 0, of, kind), "certified")))
+        others.append(Quantity("certified", found.reader.counted(ControlsCell("features", 0, of, kind), "certified")))
     beyond = kind == "det" and bool(found.curve) and (admissible is None or eps > admissible)
     beyond = beyond and found.admissible_is_known
     return Control(
@@ -219,8 +225,8 @@ def _features(found: MeasuredControls, of: str, kind: Kind) -> Control:
         "robust features alone explain part of it" if kind != "det" else "robust features alone explain nothing",
         Quantity("robust features", got),
         Quantity("student", found.share("student", "real", kind)),
-        Cell("features", 0, of, kind),
-        Cell("set", 0, "real", kind),
+        ControlsCell("features", 0, of, kind),
+        ControlsCell("set", 0, "real", kind),
         (Check("at or below chance", -over, strictly=False) if kind == "det" else Check("above chance", over),),
         eps,
         tuple(others),
@@ -240,8 +246,8 @@ def _bugs(found: MeasuredControls, bugs: Bugs) -> Control:
         "they mislead their source and no other network, and their student learns nothing; that of plain ones does",
         Quantity("bugs", got),
         Quantity("plain attack", plain),
-        Cell("student", 0, "bugs", "det"),
-        Cell("set", 0, "bugs", "det"),
+        ControlsCell("student", 0, "bugs", "det"),
+        ControlsCell("set", 0, "bugs", "det"),
         (
             Check("attack success rate at least 95 %", success - SUCCESS, strictly=False),
             Check("transfer at most 5 %", -(transfer - TRANSFER), strictly=False),
@@ -269,8 +275,8 @@ def _robust(found: MeasuredControls, eps: float) -> Control:
         "its students learn the visible class and say label + 1",
         Quantity("clean labels", got),
         Quantity("label + 1", following),
-        Cell("student", 0, "robust", "det", eps),
-        Cell("set", 0, "robust", "det", eps),
+        ControlsCell("student", 0, "robust", "det", eps),
+        ControlsCell("set", 0, "robust", "det", eps),
         (
             Check("label + 1 above the clean label", following - got),
             Check("at or below chance", -(got - found.chance), strictly=False),

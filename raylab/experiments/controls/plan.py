@@ -22,7 +22,7 @@ from raylab.stages.recipe import Recipe, with_epochs
 from raylab.stages.training import Keep
 
 
-class Cell(NamedTuple):
+class ControlsCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data      -              the clean training set
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     eps: float = 0.0
 
 
-def plan(config: ControlStudy) -> dict[Cell, Stage]:
+def plan(config: ControlStudy) -> dict[ControlsCell, Stage]:
     """Every measurement. A seed changes the split or world, all sources, the targets, the patterns and the students.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
@@ -59,12 +59,12 @@ class _SeedPlan:
         self.source = self.bench.source(config.source, config.train)
         self.robust = self.bench.train(config.source, config.robust, "robust")
 
-    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+    def cells(self) -> Iterator[tuple[ControlsCell, Stage]]:
         c, seed = self.config, self.seed
-        yield Cell("data", seed), self.bench.data.train
+        yield ControlsCell("data", seed), self.bench.data.train
         for name, network in (("standard", self.source), ("robust", self.robust)):
-            yield Cell("source", seed, name), self.bench.on_test(network, f"{name} source")
-        yield Cell("network", seed, "robust"), self.robust
+            yield ControlsCell("source", seed, name), self.bench.on_test(network, f"{name} source")
+        yield ControlsCell("network", seed, "robust"), self.robust
         real = {kind: self._construct(kind, c.attack, self.source, "train", "real") for kind in c.kinds}
         for kind, made in real.items():
             yield from self._student("real", kind, made)
@@ -77,21 +77,21 @@ class _SeedPlan:
         if c.curve is not None:
             yield from self._curve(c.curve)
 
-    def _by_margin(self) -> Iterator[tuple[Cell, Stage]]:
+    def _by_margin(self) -> Iterator[tuple[ControlsCell, Stage]]:
         attack = at_radius(self.config.attack, self.config.top_eps or self.config.attack.eps)
         made = self._construct("other", attack, self.source, "train", "by margin")
         keeps: tuple[tuple[str, Keep], ...] = (("whole", "all"), ("top", "top"), ("bottom", "bottom"))
         for of, keep in keeps:
             yield from self._student(of, "other", made, keep=keep)
 
-    def _leakage(self) -> Iterator[tuple[Cell, Stage]]:
+    def _leakage(self) -> Iterator[tuple[ControlsCell, Stage]]:
         c, name = self.config, f"random patterns seed {self.seed}"
         patterns = random_patterns(self.bench.images, c.attack.eps, c.attack.norm, self.seed, name)
         selector = self.bench.train(c.source, with_epochs(c.train, c.selector_epochs), "selector")
         for kind in c.kinds:
             yield from self._patterned("leakage", kind, patterns, None if kind == "rand" else selector)
 
-    def _universal(self) -> Iterator[tuple[Cell, Stage]]:
+    def _universal(self) -> Iterator[tuple[ControlsCell, Stage]]:
         c = self.config
         patterns = self.bench.universal_patterns(c.attack, self.source, c.base, c.source)
         for kind in c.kinds:
@@ -99,14 +99,14 @@ class _SeedPlan:
 
     def _patterned(
         self, of: str, kind: Kind, patterns: Stage, selector: Stage | None, *, everywhere: bool = False
-    ) -> Iterator[tuple[Cell, Stage]]:
+    ) -> Iterator[tuple[ControlsCell, Stage]]:
         made = self.bench.patterned(kind, patterns, selector, f"{of} {kind}", everywhere=everywhere)
         yield from self._student(of, kind, made)
 
-    def _features(self, real: dict[Kind, Stage]) -> Iterator[tuple[Cell, Stage]]:
+    def _features(self, real: dict[Kind, Stage]) -> Iterator[tuple[ControlsCell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
         linear = bench.train("linear", c.robust, "robust")
-        yield Cell("network", seed, "robust linear"), linear
+        yield ControlsCell("network", seed, "robust linear"), linear
         eps = c.robust.adversary.eps if c.robust.adversary else 0.0
         for kind, made in real.items():
             for of, network in (("linear", linear), ("deep", self.robust)):
@@ -120,21 +120,21 @@ class _SeedPlan:
                     rows=bench.data.rows["train"],
                     name=f"robust {of} features of {kind} seed {seed}",
                 )
-                yield Cell("features", seed, of, kind), probe
+                yield ControlsCell("features", seed, of, kind), probe
 
-    def _bugs(self, bugs: Bugs) -> Iterator[tuple[Cell, Stage]]:
+    def _bugs(self, bugs: Bugs) -> Iterator[tuple[ControlsCell, Stage]]:
         seed, bench = self.seed, self.bench
         source = bench.train(bugs.source, bugs.train, "bugs source")
         fresh = bench.train(bugs.student, bugs.train, "independent")  # never in the ensemble
         ensemble = tuple(bench.train(name, bugs.train, f"ensemble {place}") for place, name in enumerate(bugs.ensemble))
-        yield Cell("source", seed, "bugs"), bench.on_test(source, "source of bugs")
+        yield ControlsCell("source", seed, "bugs"), bench.on_test(source, "source of bugs")
         for of, spared in (("plain", ()), ("bugs", ensemble)):
             made = self._construct("det", bugs.attack, source, "train", of, spared)
             yield from self._student(of, "det", made, network=bugs.student, recipe=bugs.train)
             attacked = self._construct("det", bugs.attack, source, "test", of, spared)
-            yield Cell("transfer", seed, of), bench.on(fresh, attacked, f"{of} transfer seed {seed}")
+            yield ControlsCell("transfer", seed, of), bench.on(fresh, attacked, f"{of} transfer seed {seed}")
 
-    def _curve(self, curve: RobustCurve) -> Iterator[tuple[Cell, Stage]]:
+    def _curve(self, curve: RobustCurve) -> Iterator[tuple[ControlsCell, Stage]]:
         for eps in curve.eps:
             attack = at_radius(self.config.attack, eps)
             for of, source in (("standard", self.source), ("robust", self.robust)):
@@ -151,15 +151,15 @@ class _SeedPlan:
         keep: Keep = "all",
         network: str | None = None,
         recipe: Recipe | None = None,
-    ) -> Iterator[tuple[Cell, Stage]]:
+    ) -> Iterator[tuple[ControlsCell, Stage]]:
         """A set, and its student on the test images. Students of one architecture begin alike."""
         c, title = self.config, f"student of {of} {kind}{f' eps {eps:g}' if eps else ''}"
         if keep == "all":
-            yield Cell("set", self.seed, of, kind, eps), made
+            yield ControlsCell("set", self.seed, of, kind, eps), made
         student = self.bench.train(
             network or c.student, recipe or c.train, "student", made, called=title, keep=keep, keep_share=c.top_share
         )
-        yield Cell("student", self.seed, of, kind, eps), self.bench.on_test(student, title)
+        yield ControlsCell("student", self.seed, of, kind, eps), self.bench.on_test(student, title)
 
     def _construct(
         self, kind: Kind, attack: Attack, source: Stage, split: Split, title: str, ensemble: tuple[Stage, ...] = ()

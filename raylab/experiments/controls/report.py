@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raylab.experiments.controls.measure import SOURCES, MeasuredControls
-from raylab.experiments.controls.plan import Cell
+from raylab.experiments.controls.plan import ControlsCell
 from raylab.experiments.controls.verdict import EXPECTED, UNDECIDED, UNEXPECTED, answer, holds, of_control, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, lines
@@ -165,7 +165,9 @@ def conditions(found: MeasuredControls) -> Iterator[Condition]:
                 "attack/success_rate": over.success[eps],
             }
             params = _params(found, f"{of} source", "det", eps)
-            yield Condition(params, metrics, "", Cell("student", 0, of, "det", eps), Cell("set", 0, of, "det", eps))
+            yield Condition(
+                params, metrics, "", ControlsCell("student", 0, of, "det", eps), ControlsCell("set", 0, of, "det", eps)
+            )
 
 
 def _params(found: MeasuredControls, control: str, kind: str, eps: float) -> dict[str, Param]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from raylab.experiments.erm.config import Erm
 from raylab.experiments.erm.measure import Planet, measure
-from raylab.experiments.erm.plan import Cell, plan
+from raylab.experiments.erm.plan import ErmCell, plan
 from raylab.experiments.erm.report import conditions, report
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Cell", "Erm", "Planet", "measure", "plan"]
+__all__ = ["EXPERIMENT", "Erm", "ErmCell", "Planet", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="erm",

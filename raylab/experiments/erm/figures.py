@@ -12,9 +12,9 @@ from raylab.core.seefar import World
 from raylab.core.statistics import Estimate
 from raylab.engine.artifact import Artifact
 from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, answers
-from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, Cell
+from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, ErmCell
 from raylab.report.charts import Mark, dots, images, lines
-from raylab.report.drawing import Pixels, magnification, over, unit
+from raylab.report.drawing import Pixels, enlarged, magnification, over, unit
 from raylab.report.names import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.picture import COLOURS, INK, Picture
@@ -99,8 +99,8 @@ def examples(planet: Planet) -> Iterator[Picture]:
 
 def _examples(planet: Planet, part: str, seed: int, eps: float, world: World | None) -> Iterator[Picture]:
     found, cells = answers(planet, part, seed), planet.built.artifacts
-    made, clean, judged = (cells.get(Cell(role, part, seed)) for role in ("set", "data", "judged"))
-    read = cells.get(Cell("oracles", part, seed, kind="det")) if world else None
+    made, clean, judged = (cells.get(ErmCell(role, part, seed)) for role in ("set", "data", "judged"))
+    read = cells.get(ErmCell("oracles", part, seed, kind="det")) if world else None
     if found is None or made is None or clean is None or judged is None or (world is not None and read is None):
         return
     batch, before, names = made.batch(0, READ_ROWS), clean.batch(0, READ_ROWS), list(clean.metrics["class_names"])
@@ -118,13 +118,13 @@ def _examples(planet: Planet, part: str, seed: int, eps: float, world: World | N
         words = [f"{names[int(batch['source_label'][row])]} + {names[target]} = “{names[target]}”"]
         words += [f"robust network: {names[robust[example]]}", f"standard network: {names[target]}"]
         words += [f"{name}: {names[reads[example]]}" for name, reads in oracles.items()]
-        sheet = [("image", image), (f"added × {factor}", _enlarged(factor * delta)), ("sum", image + delta)]
+        sheet = [("image", image), (f"added × {factor}", enlarged(delta, factor)), ("sum", image + delta)]
         if world is not None:
             pattern = world.toogits[target][None]
             alike = float(explanations.correlation(delta[None], pattern[None])[0])
             words.append(f"correlation: {shown(Fixed(alike))}")
             size = float(np.linalg.norm(delta))  # as large as what was added, so that the two compare
-            sheet.append((f"{names[target]} alone", _enlarged(factor * size * pattern)))
+            sheet.append((f"{names[target]} alone", enlarged(size * pattern, factor)))
         rows["\n".join(words)] = sheet
     title = "Images, what an attack added to them, and their sums"
     yield images(f"examples_{part}", title, rows, _caption(found, world, eps, factor))
@@ -160,10 +160,6 @@ def _chosen(batch: Any, first: int, classes: int, world: World | None) -> Iterat
             typical = typical & (batch["shape_class"] == batch["source_label"])
             typical = typical & (batch["toogit_class"] == batch["source_label"])
         yield from np.flatnonzero(typical)[:1].tolist()
-
-
-def _enlarged(delta: Pixels) -> Pixels:
-    return np.clip(0.5 + delta, 0.0, 1.0)
 
 
 def _by_id(artifact: Artifact, column: str) -> dict[int, int]:

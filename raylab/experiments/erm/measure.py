@@ -12,7 +12,7 @@ from raylab.core.statistics import Estimate, proportion
 from raylab.engine.study import Built
 from raylab.experiments import worlds
 from raylab.experiments.erm.config import Erm
-from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, Cell
+from raylab.experiments.erm.plan import EXPLAINED, NETWORKS, NO_TOOGITS, TOOGITS, ErmCell
 from raylab.experiments.worlds import Conflict, Reliance, Score
 from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
@@ -79,7 +79,7 @@ class SetAnswers(NamedTuple):
 class Planet:
     """One study's result."""
 
-    built: Built[Erm, Cell | worlds.Cell]
+    built: Built[Erm, ErmCell | worlds.WorldsCell]
     networks: Mapping[str, NetworkOnProbes]  # in the order of NETWORKS
     ceilings: Mapping[str, PerSeed]  # by feature: share of test images on which it tells the label
     oracles: Mapping[str, PerSeed]  # by feature: share of clean test images that its oracle reads right
@@ -98,21 +98,21 @@ class Planet:
         return [point for point in self.points if (point.part, point.world) == (part, world)]
 
 
-def measure(built: Built[Erm, Cell | worlds.Cell]) -> Planet:
+def measure(built: Built[Erm, ErmCell | worlds.WorldsCell]) -> Planet:
     """All numbers of one study; of what it does not ask for none."""
     config = built.config
-    cells = {cell: artifact for cell, artifact in built.artifacts.items() if isinstance(cell, Cell)}
-    planned = [cell for cell in built.planned if isinstance(cell, Cell)]
+    cells = {cell: artifact for cell, artifact in built.artifacts.items() if isinstance(cell, ErmCell)}
+    planned = [cell for cell in built.planned if isinstance(cell, ErmCell)]
     reader = CellReader(
         cells, config.seeds if config.data else (), config.data.images_of if config.data else _no_images
     )
     here = {cell._replace(seed=0) for cell in planned}  # whatever the seed
-    clean = Cell("oracles", "usage", 0, kind="test")
-    lying = [Cell("perturbation", "usage", 0), *(Cell("explanation", "explain", 0, name) for name in EXPLAINED)]
+    clean = ErmCell("oracles", "usage", 0, kind="test")
+    lying = [ErmCell("perturbation", "usage", 0), *(ErmCell("explanation", "explain", 0, name) for name in EXPLAINED)]
     energies = [metrics for cell in lying for metrics in reader.metrics(cell)]
     return Planet(
         built,
-        _networks(reader, [name for name in NETWORKS if Cell("test", "usage", 0, name) in here]),
+        _networks(reader, [name for name in NETWORKS if ErmCell("test", "usage", 0, name) in here]),
         {feature: reader.share(clean, _tells(column)) for feature, column in FEATURES.items()},
         {feature: reader.counted(clean, f"{column}_right") for feature, column in FEATURES.items()},
         {label: _of_det(reader, *found) for label, found in OF_DET.items()},
@@ -126,7 +126,7 @@ def measure(built: Built[Erm, Cell | worlds.Cell]) -> Planet:
 
 def answers(planet: Planet, part: str, seed: int) -> SetAnswers | None:
     """What is said of a D_det; None where a part of it was not built."""
-    made, judged = (planet.built.artifacts.get(Cell(role, part, seed)) for role in ("set", "judged"))
+    made, judged = (planet.built.artifacts.get(ErmCell(role, part, seed)) for role in ("set", "judged"))
     if made is None or judged is None:
         return None
     rows = judged.without_images()
@@ -134,14 +134,14 @@ def answers(planet: Planet, part: str, seed: int) -> SetAnswers | None:
     return SetAnswers(float(made.metrics["success"]), own, label)
 
 
-def _networks(reader: CellReader[Cell], names: list[str]) -> dict[str, NetworkOnProbes]:
+def _networks(reader: CellReader[ErmCell], names: list[str]) -> dict[str, NetworkOnProbes]:
     found = {}
     for name in names:
-        shown = {kind: Cell("usage", "usage", 0, name, kind) for kind in PROBES}
+        shown = {kind: ErmCell("usage", "usage", 0, name, kind) for kind in PROBES}
         shares = {use: reader.share(shown[kind], calls(feature)) for use, (kind, feature) in USES.items()}
         conflicts = [Conflict.of(reader.columns(a)) for a in reader.artifacts(shown["conflict"]).values()]
         found[name] = NetworkOnProbes(
-            reader.right(Cell("test", "usage", 0, name)),
+            reader.right(ErmCell("test", "usage", 0, name)),
             shares["follow_r"],
             shares["follow_n"],
             shares["only_r"],
@@ -151,13 +151,13 @@ def _networks(reader: CellReader[Cell], names: list[str]) -> dict[str, NetworkOn
     return found
 
 
-def _points(reader: CellReader[Cell], config: Erm, here: set[Cell]) -> list[WorldPoint]:
+def _points(reader: CellReader[ErmCell], config: Erm, here: set[ErmCell]) -> list[WorldPoint]:
     found = [_point(reader, cell, config) for cell in here if cell.role == "test" and cell.part in SIZES]
     parts, kinds = list(SIZES), list(WORLDS)
     return sorted(found, key=lambda point: (parts.index(point.part), kinds.index(point.world), point.size))
 
 
-def _point(reader: CellReader[Cell], place: Cell, config: Erm) -> WorldPoint:
+def _point(reader: CellReader[ErmCell], place: ErmCell, config: Erm) -> WorldPoint:
     shown = place._replace(role="usage")
     attacked = {seed: a.metrics for seed, a in reader.artifacts(place._replace(role="robust")).items()}
     return WorldPoint(
@@ -181,9 +181,9 @@ def _lost(metrics: Mapping[str, Any], place: int) -> Estimate:
 
 
 def _explained(
-    reader: CellReader[Cell], config: Erm, here: set[Cell]
+    reader: CellReader[ErmCell], config: Erm, here: set[ErmCell]
 ) -> dict[tuple[str, float], Mapping[str, PerSeed]]:
-    cells = {name: Cell("explanation", "explain", 0, name) for name in EXPLAINED}
+    cells = {name: ErmCell("explanation", "explain", 0, name) for name in EXPLAINED}
     return {
         (name, sigma): {feature: _energy(reader, cell, column, k) for feature, column in FEATURES.items()}
         for name, cell in cells.items()
@@ -192,14 +192,14 @@ def _explained(
     }
 
 
-def _of_det(reader: CellReader[Cell], role: str, metric: str) -> PerSeed:
+def _of_det(reader: CellReader[ErmCell], role: str, metric: str) -> PerSeed:
     if role == "oracles":
         n = "n_toogit_is_target" if metric == "toogit_is_target" else "n"
-        return reader.counted(Cell(role, "usage", 0, kind="det"), metric, n)
-    return _energy(reader, Cell(role, "usage", 0), metric)
+        return reader.counted(ErmCell(role, "usage", 0, kind="det"), metric, n)
+    return _energy(reader, ErmCell(role, "usage", 0), metric)
 
 
-def _energy(reader: CellReader[Cell], cell: Cell, metric: str, place: int = 0) -> PerSeed:
+def _energy(reader: CellReader[ErmCell], cell: ErmCell, metric: str, place: int = 0) -> PerSeed:
     """A number of the manifests that is no share of images: it has no standard error of its own."""
     found = {}
     for seed, artifact in reader.artifacts(cell).items():
@@ -219,9 +219,9 @@ def _no_images(seed: int, split: str) -> str:
     return f"{split} {seed}"
 
 
-def _worlds(built: Built[Erm, Cell | worlds.Cell]) -> Score | None:
+def _worlds(built: Built[Erm, ErmCell | worlds.WorldsCell]) -> Score | None:
     if built.config.worlds is None:
         return None
-    cells = {cell: a for cell, a in built.artifacts.items() if isinstance(cell, worlds.Cell)}
-    missing = {cell: why for cell, why in built.missing.items() if isinstance(cell, worlds.Cell)}
+    cells = {cell: a for cell, a in built.artifacts.items() if isinstance(cell, worlds.WorldsCell)}
+    missing = {cell: why for cell, why in built.missing.items() if isinstance(cell, worlds.WorldsCell)}
     return worlds.measure(Built(built.config.worlds, built.key, cells, missing))

@@ -32,7 +32,7 @@ NETWORKS = ("standard", "robust", "rand", "det", "clean", "r_image", "nr_image")
 EXPLAINED = ("standard", "robust", "det", "r_image")
 
 
-class Cell(NamedTuple):
+class ErmCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data          part                 the training set (of "digits", "usage")
@@ -57,15 +57,15 @@ class Cell(NamedTuple):
     size: int = 0
 
 
-Cells = Iterator[tuple[Cell, Stage]]
+Cells = Iterator[tuple[ErmCell, Stage]]
 
 
-def plan(config: Erm) -> dict[Cell | worlds.Cell, Stage]:
+def plan(config: Erm) -> dict[ErmCell | worlds.WorldsCell, Stage]:
     """Every measurement. A seed changes the world, or the split of digits, and all networks.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    found: dict[Cell | worlds.Cell, Stage] = {}
+    found: dict[ErmCell | worlds.WorldsCell, Stage] = {}
     if config.data is not None:
         for seed in config.seeds:
             found |= dict(_SeedPlan(config, config.data, seed).cells())
@@ -130,7 +130,7 @@ class _SeedPlan:
         """By what they were trained on, with the batches of the experiment that has them too; and D_det."""
         c, seed, name = self.config, self.seed, self.config.network
         matrix = transfer(c, self.given).model_copy(update={"seeds": (seed,)})
-        cells, cell = transfer_matrix.plan(matrix), transfer_matrix.Cell
+        cells, cell = transfer_matrix.plan(matrix), transfer_matrix.TransferCell
         found = {
             "standard": cells[cell("network", seed, target=name)],
             "robust": cells[cell("network", seed, name, control="robust")],
@@ -142,39 +142,39 @@ class _SeedPlan:
             sets = restricted(c, c.restricted, self.given).model_copy(update={"seeds": (seed,)})
             planned = robust.plan(sets)
             for of in ("clean", "r_image", "nr_image"):
-                of_set = robust.Cell("network", seed, of, c.restricted.network)
+                of_set = robust.RobustCell("network", seed, of, c.restricted.network)
                 networks[of] = planned[of_set], sets.compute
         return networks, cells[cell("set", seed, name, "", "det")]
 
     def _sets(self, made: Stage, robust: Stage) -> Cells:
         """What the oracles, a robust network and a ruler see in clean images, in the probes and in D_det."""
         seed, bench, data = self.seed, self.bench, self.bench.data
-        yield Cell("data", "usage", seed), data.train
-        yield Cell("set", "usage", seed), made
+        yield ErmCell("data", "usage", seed), data.train
+        yield ErmCell("set", "usage", seed), made
         shown = {kind: (probe(bench.world, kind), PROBE_ROWS) for kind in PROBES}
         shown |= {"test": (data.test, data.rows["test"]), "det": (made, data.rows["train"])}
         for kind, (images, rows) in shown.items():
             read = bench.oracles(images, f"{kind} images seed {seed}", rows)
-            yield Cell("oracles", "usage", seed, kind=kind), read
+            yield ErmCell("oracles", "usage", seed, kind=kind), read
         rows, title = data.rows["train"], f"perturbations of det seed {seed}"
         lies = read_perturbations(made, data.train, bench.world, bench.compute, rows=rows, name=title)
-        yield Cell("perturbation", "usage", seed), lies
-        yield Cell("judged", "usage", seed), bench.on(robust, made, f"robust network on det seed {seed}", rows)
+        yield ErmCell("perturbation", "usage", seed), lies
+        yield ErmCell("judged", "usage", seed), bench.on(robust, made, f"robust network on det seed {seed}", rows)
 
     def _used(self, name: str, network: Stage, compute: Compute) -> Cells:
         seed, bench = self.seed, replace(self.bench, compute=compute)
-        yield Cell("network", "usage", seed, name), network
-        yield Cell("test", "usage", seed, name), bench.on_test(network, name)
+        yield ErmCell("network", "usage", seed, name), network
+        yield ErmCell("test", "usage", seed, name), bench.on_test(network, name)
         for kind in PROBES:
             said = bench.on_probe(network, f"feature reliance of {name}, {kind}, seed {seed}", kind)
-            yield Cell("usage", "usage", seed, name, kind), said
+            yield ErmCell("usage", "usage", seed, name, kind), said
 
     def _explained(self, part: Explain, networks: dict[str, tuple[Stage, Compute]]) -> Cells:
         for name in [name for name in EXPLAINED if name in networks]:
             network, test, world = networks[name][0], self.bench.data.test, self.bench.world
             how = (part.sigmas, part.draws, part.rows, self.seed, self.config.compute)
             found = explain(network, test, world, *how, name=f"explanation of {name} seed {self.seed}")
-            yield Cell("explanation", "explain", self.seed, name), found
+            yield ErmCell("explanation", "explain", self.seed, name), found
 
     def _more_data(self, part: MoreData) -> Cells:
         for kind, given in self._worlds().items():
@@ -204,7 +204,7 @@ class _SeedPlan:
     def _standard(self, part: str, kind: str, size: int, name: str, recipe: Recipe, given: SeeFarData) -> Cells:
         """A standard network of one world: accuracy, feature reliance, and robust accuracy."""
         c, bench = self.config, Bench.open(given, self.seed, self.config.compute)
-        place, title = Cell("", part, self.seed, kind=kind, size=size), f"standard {name}, {kind}, {part} {size},"
+        place, title = ErmCell("", part, self.seed, kind=kind, size=size), f"standard {name}, {kind}, {part} {size},"
         network = bench.train(name, recipe, "standard", called=title)
         yield place._replace(role="test"), bench.on_test(network, title)
         yield place._replace(role="usage"), bench.on_probe(network, f"feature reliance of {title} seed {self.seed}")
@@ -219,7 +219,7 @@ def silenced(data: SeeFarData) -> bool:
 
 def _digits(part: DigitsPanels, compute: Compute) -> Cells:
     """D_det of digits and what a robust network says of it, as transfer_matrix has them."""
-    seed, cell = part.seed, transfer_matrix.Cell
+    seed, cell = part.seed, transfer_matrix.TransferCell
     matrix = TransferMatrix(
         data=part.data,
         sources=(part.network,),
@@ -235,7 +235,7 @@ def _digits(part: DigitsPanels, compute: Compute) -> Cells:
     cells, bench = transfer_matrix.plan(matrix), Bench.open(part.data, seed, compute)
     made = cells[cell("set", seed, part.network, "", "det")]
     robust = cells[cell("network", seed, part.network, control="robust")]
-    yield Cell("data", "digits", seed), bench.data.train
-    yield Cell("set", "digits", seed), made
+    yield ErmCell("data", "digits", seed), bench.data.train
+    yield ErmCell("set", "digits", seed), made
     said = bench.on(robust, made, f"robust network on digits seed {seed}", bench.data.rows["train"])
-    yield Cell("judged", "digits", seed), said
+    yield ErmCell("judged", "digits", seed), said

@@ -12,7 +12,7 @@ from raylab.core.statistics import Estimate
 from raylab.experiments import worlds
 from raylab.experiments.erm import figures
 from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, answers
-from raylab.experiments.erm.plan import TOOGITS, Cell
+from raylab.experiments.erm.plan import TOOGITS, ErmCell
 from raylab.experiments.erm.verdict import (
     Expectation,
     answer,
@@ -221,9 +221,9 @@ def conditions(planet: Planet) -> Iterator[Condition]:
             "reliance/non_robust_alone": use.non_robust_alone,
             **energies,
         }
-        trained_on = Cell(sets[name], "usage", 0) if name in sets else None
+        trained_on = ErmCell(sets[name], "usage", 0) if name in sets else None
         yield Condition(
-            _params("usage", name), metrics, judged[noun(name)], Cell("network", "usage", 0, name), trained_on
+            _params("usage", name), metrics, judged[noun(name)], ErmCell("network", "usage", 0, name), trained_on
         )
     for point in planet.points:
         yield Condition(
@@ -234,7 +234,7 @@ def conditions(planet: Planet) -> Iterator[Condition]:
                 "reliance/robust": point.robust,
                 "reliance/non_robust": point.non_robust,
             },
-            network=Cell("test", point.part, 0, kind=point.world, size=point.size),
+            network=ErmCell("test", point.part, 0, kind=point.world, size=point.size),
         )
 
 

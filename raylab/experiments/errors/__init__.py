@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.errors.config import LearningFromErrors
 from raylab.experiments.errors.measure import Errors, measure
-from raylab.experiments.errors.plan import Cell, plan
+from raylab.experiments.errors.plan import ErrorsCell, plan
 from raylab.experiments.errors.report import conditions, report
 from raylab.experiments.errors.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Cell", "Errors", "LearningFromErrors", "measure", "plan"]
+__all__ = ["EXPERIMENT", "Errors", "ErrorsCell", "LearningFromErrors", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="learning_from_errors",

@@ -1,8 +1,8 @@
-"""Figures of learning from errors that no other experiment has: the toy, and images under wrong labels."""
+"""The figures of learning from errors: each part's numbers, the toy, and images under wrong labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,20 +10,40 @@ from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.experiments.errors.config import ToyPart
-from raylab.experiments.errors.measure import Domain, Errors, Learner, Series
-from raylab.experiments.errors.plan import Cell
-from raylab.report.charts import images
-from raylab.report.drawing import Pixels, brief, calm, unit
+from raylab.experiments.errors.measure import ADDED, Domain, Errors, Learner, Series
+from raylab.experiments.errors.panels import WAYS, Panel, chance
+from raylab.experiments.errors.plan import ErrorsCell
+from raylab.report import samples
+from raylab.report.charts import Mark, dots, images, lines
+from raylab.report.drawing import Pixels, brief, calm, over, unit
 from raylab.report.later import Axes, Figure, ListedColormap
+from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
-from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
+from raylab.report.picture import COLOURS, INK, LINE, MARKERS, SOFT, Picture, style
 from raylab.report.values import Plain, shown
 from raylab.stages.toy import PLANES
 
 PUBLISHED_RIGHT = 23  # of 32 (Wallace, Distill 2019)
 COUNT, LONGEST = 8, 10  # images of a set, and letters of a class's name
-READ_ROWS = 500  # of a set: the examples come from its first rows
+CURVES = {"clean": "clean images", "errors": "errors only", "det": "D_det"}
 Labelled = Sequence[tuple[str, Pixels]]
+
+
+def pictures(found: Errors, part: str, panel: Panel | None) -> tuple[Picture, ...]:
+    """In the order in which a page shows them; the first is that of the panel."""
+    c = found.config
+    if panel is None:
+        drawn = (toys(found, c.toy), planes(found, c.toy)) if c.toy else ()
+        return tuple(one for one in drawn if one is not None)
+    rows = {of: {name: one for name, one in row.items() if name != ADDED} for of, row in panel.rows.items()}
+    marks = _marks(of for row in rows.values() for of in row)
+    caption = f"{panel.what}. {panel.caption}Bars: one standard error{over(c.seeds)}."
+    main = dots(part, panel.title, panel.axis, rows, marks, caption, panel.chance)
+    return (
+        main,
+        *([_curve(found)] if part == "errors" and found.of("curve") else []),
+        *(one for one in _seen(found, part) if one is not None),
+    )
 
 
 def toys(found: Errors, part: ToyPart) -> Picture:
@@ -58,7 +78,7 @@ def toys(found: Errors, part: ToyPart) -> Picture:
 def planes(found: Errors, part: ToyPart) -> Picture | None:
     """Decision regions of teacher and student in the first world, whatever its score; None: it was not built."""
     name = part.protocols[0].name
-    artifact = found.built.artifacts.get(Cell("toy", "toy", kind=name))
+    artifact = found.built.artifacts.get(ErrorsCell("toy", "toy", kind=name))
     if artifact is None:
         return None
     drawn = columns.to_batch(columns.from_parquet(artifact.read(PLANES)))
@@ -93,7 +113,7 @@ def labelled(found: Errors, title: str, sets: Mapping[str, Learner], caption: st
 def examples(made: Artifact, of: Domain, own: bool, count: int = COUNT) -> Labelled:
     """The first images by row with a label that none before them has, then the first of the others: not chosen for
     looks. `own`: they have a class of this domain, and not only a label."""
-    batch = made.batch(0, READ_ROWS)
+    batch = made.batch(0, samples.READ_ROWS)
     _, first = np.unique(batch["label"], return_index=True)
     rows = [*sorted(first), *(row for row in range(len(batch["label"])) if row not in first)][:count]
 
@@ -126,3 +146,41 @@ def _values(by_world: PerSeed) -> list[float]:
 
 def _spread(toy: Series) -> str:
     return f"student {shown(Plain(toy['right'], 1))}, random directions {shown(Plain(toy['control'], 1))}"
+
+
+def _curve(found: Errors) -> Picture:
+    found_at = sorted(found.of("curve").items(), key=lambda item: item[0].size)
+    curves: dict[str, dict[float, PerSeed]] = {
+        words: {key.size: student.accuracy for key, student in found_at if key.kind == kind}
+        for kind, words in CURVES.items()
+        if any(key.kind == kind for key, _ in found_at)
+    }
+    caption = "One architecture on so many clean images, errors of its teacher, or images of D_det. Dashed: chance."
+    title, x, y = "Accuracy by the number of images", "training images", "accuracy, %"
+    return lines("curve", title, x, y, curves, _marks(curves), caption, at=chance(found, "errors"), log=True)
+
+
+def _seen(found: Errors, part: str) -> Iterator[Picture | None]:
+    """What students saw, of the first seed and network of a part."""
+    c = found.config
+    if part == "errors" and c.errors:
+        of, student = c.errors.teachers[0].called, c.errors.students[0]
+        what = f"Training images that {of} gets wrong: what each is → what it was labelled"
+        sets = {f"as {of} labels them": Learner(part, of, student, "predicted")}
+        yield labelled(found, "What the student saw: images under a wrong label", sets, what)
+    if part == "tint" and c.tint:
+        sets = {"as the teacher labels them": Learner(part, c.tint.network, c.tint.network, "predicted")}
+        what = "Photographs that the teacher of the cast gets wrong: what each is → what it was labelled"
+        yield labelled(found, "What the student of the cast saw", sets, what)
+    if part == "across" and c.across:
+        of, known, other = c.across.networks[0], NAMES[c.across.data.name], NAMES[c.across.images.name]
+        what = f"{other} under the labels of a network of {known} ({of}), shown within [0, 1]"
+        if "noise" in c.across.ways:
+            what += f"; noise has the mean and the spread of each pixel of {known}, and nothing else of it"
+        sets = {WAYS[way]: Learner(part, of, of, way) for way in c.across.ways}
+        yield labelled(found, "What the student of another domain saw", sets, what)
+
+
+def _marks(series: Iterable[str]) -> dict[str, Mark]:
+    looks = zip(dict.fromkeys(series), COLOURS, MARKERS, strict=False)
+    return {of: Mark(colour, marker) for of, colour, marker in looks}

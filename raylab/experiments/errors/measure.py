@@ -12,7 +12,7 @@ from raylab.core.statistics import Estimate, sampled
 from raylab.engine.artifact import Artifact
 from raylab.engine.study import Built
 from raylab.experiments.errors.config import LearningFromErrors
-from raylab.experiments.errors.plan import Cell
+from raylab.experiments.errors.plan import ErrorsCell
 from raylab.report.names import FEATURES, NON_ROBUST, ROBUST, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader
@@ -38,6 +38,10 @@ class Learner(NamedTuple):
     student: str = ""
     kind: str = ""
     size: int = 0
+
+    @property
+    def pair(self) -> str:
+        return f"{self.teacher} → {self.student}"
 
 
 class Domain(NamedTuple):
@@ -88,7 +92,7 @@ class Student:
 class Errors:
     """One study's result."""
 
-    built: Built[LearningFromErrors, Cell]
+    built: Built[LearningFromErrors, ErrorsCell]
     domains: Mapping[tuple[str, str], Domain]  # by part and kind of data
     teachers: Mapping[Learner, Teacher]
     students: Mapping[Learner, Student]
@@ -138,7 +142,7 @@ class Errors:
         return Estimate(float(right), 0.0, 0, len(sets))
 
 
-def measure(built: Built[LearningFromErrors, Cell]) -> Errors:
+def measure(built: Built[LearningFromErrors, ErrorsCell]) -> Errors:
     """All numbers, from the results of single examples."""
     c = built.config
     given = {"rounds": c.errors, "curve": c.errors} | {part: getattr(c, part) for part in PARTS if part != "toy"}
@@ -148,7 +152,7 @@ def measure(built: Built[LearningFromErrors, Cell]) -> Errors:
         if part is not None
     }
 
-    def planned(role: str, part: str = "") -> Iterable[tuple[Learner, CellReader[Cell]]]:
+    def planned(role: str, part: str = "") -> Iterable[tuple[Learner, CellReader[ErrorsCell]]]:
         cells = (cell for cell in built.planned if cell.role == role and part in ("", cell.part))
         return {Learner(cell.part, *cell[3:]): readers[cell.part] for cell in cells}.items()
 
@@ -163,18 +167,18 @@ def measure(built: Built[LearningFromErrors, Cell]) -> Errors:
     )
 
 
-def place(role: str, key: Learner) -> Cell:
+def place(role: str, key: Learner) -> ErrorsCell:
     """The cell of a network, of any seed."""
-    return Cell(role, key.part, 0, *key[1:])
+    return ErrorsCell(role, key.part, 0, *key[1:])
 
 
-def _domain(reader: CellReader[Cell], key: Learner) -> Domain:
+def _domain(reader: CellReader[ErrorsCell], key: Learner) -> Domain:
     data = reader.artifacts(place("data", key)).values()
     found = (Domain(str(a.metrics["note"]), a.rows, tuple(map(str, a.metrics["class_names"]))) for a in data)
     return next(found, Domain())
 
 
-def _teacher(reader: CellReader[Cell], key: Learner) -> Teacher:
+def _teacher(reader: CellReader[ErrorsCell], key: Learner) -> Teacher:
     stops = {
         seed: StopPoint(float(network.config["recipe"]["stop_at_accuracy"]), **network.metrics["stopped"])
         for seed, network in reader.artifacts(place("network", key)).items()
@@ -183,7 +187,7 @@ def _teacher(reader: CellReader[Cell], key: Learner) -> Teacher:
     return Teacher(reader.right(place("teacher", key)), fit, stops)
 
 
-def _student(reader: CellReader[Cell], key: Learner) -> Student:
+def _student(reader: CellReader[ErrorsCell], key: Learner) -> Student:
     sets = _sets(reader.cells, reader.seeds, key)
     entropy = {seed: Estimate(float(made.metrics["entropy"]), np.nan, made.rows, 1) for seed, made in sets.items()}
     sizes = tuple(made.rows for made in sets.values()) or ((key.size,) if key.size else ())
@@ -191,15 +195,15 @@ def _student(reader: CellReader[Cell], key: Learner) -> Student:
     return Student(reader.right(place("student", key)), agreement, sizes, PerSeed(entropy))
 
 
-def _sets(cells: Mapping[Cell, Artifact], seeds: Sequence[int], key: Learner) -> dict[int, Artifact]:
-    places = {seed: Cell("set", key.part, seed, key.teacher, "", key.kind) for seed in seeds}
+def _sets(cells: Mapping[ErrorsCell, Artifact], seeds: Sequence[int], key: Learner) -> dict[int, Artifact]:
+    places = {seed: ErrorsCell("set", key.part, seed, key.teacher, "", key.kind) for seed in seeds}
     return {seed: cells[of] for seed, of in places.items() if of in cells}
 
 
-def _agreement(reader: CellReader[Cell], key: Learner) -> PerSeed:
+def _agreement(reader: CellReader[ErrorsCell], key: Learner) -> PerSeed:
     """Of a student with its teacher, by test image."""
     part = "errors" if key.part in ("rounds", "curve") else key.part
-    teachers, found = reader.artifacts(Cell("teacher", part, 0, key.teacher)), {}
+    teachers, found = reader.artifacts(ErrorsCell("teacher", part, 0, key.teacher)), {}
     for seed, student in reader.artifacts(place("student", key)).items():
         if seed in teachers:
             one, other = reader.columns(student), reader.columns(teachers[seed])
@@ -209,7 +213,7 @@ def _agreement(reader: CellReader[Cell], key: Learner) -> PerSeed:
     return PerSeed(found)
 
 
-def _cue(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> Series:
+def _cue(reader: CellReader[ErrorsCell], key: Learner, config: LearningFromErrors) -> Series:
     """Shares of See-Far images, whose features disagree, that a network assigns to the class of each."""
     usage, chosen = place("usage", key), config.cue.toogit if config.cue else 0
     return {
@@ -220,7 +224,7 @@ def _cue(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> 
     }
 
 
-def _cast(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) -> Series:
+def _cast(reader: CellReader[ErrorsCell], key: Learner, config: LearningFromErrors) -> Series:
     meant = config.tint.cast.meant if config.tint else 0
     with_cast, without = (
         reader.share(place(role, key), lambda rows: rows["prediction"] == meant, lambda rows: rows["label"] != meant)
@@ -229,7 +233,7 @@ def _cast(reader: CellReader[Cell], key: Learner, config: LearningFromErrors) ->
     return {WITH_CAST: with_cast, WITHOUT: without, ADDED: with_cast - without}
 
 
-def _toy(built: Built[LearningFromErrors, Cell], cell: Cell) -> Series:
+def _toy(built: Built[LearningFromErrors, ErrorsCell], cell: ErrorsCell) -> Series:
     """Points that the student has right, and one of points pushed in random directions; points that were kept to train
     it, points that the teacher fitted, and the share of the square on which student and teacher agree."""
     artifact, first = built.artifacts.get(cell), built.config.toy.first if built.config.toy else 0

@@ -20,7 +20,7 @@ UNINFORMATIVE = 0.1  # reliability of a non-robust feature that is independent o
 FROM_ERRORS: tuple[Labelling, ...] = ("predicted", "shuffled")  # labels of students, beside one of clean images
 
 
-class Cell(NamedTuple):
+class ErrorsCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data     part                        a clean training set (of `across`, also "images": that of the other domain)
@@ -46,15 +46,15 @@ class Cell(NamedTuple):
     size: int = 0
 
 
-Cells = Iterator[tuple[Cell, Stage]]
+Cells = Iterator[tuple[ErrorsCell, Stage]]
 
 
-def plan(config: LearningFromErrors) -> dict[Cell, Stage]:
+def plan(config: LearningFromErrors) -> dict[ErrorsCell, Stage]:
     """Every measurement. A seed changes the split or world, the teachers, the students and the controls' labels.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    found: dict[Cell, Stage] = {}
+    found: dict[ErrorsCell, Stage] = {}
     for seed in config.seeds:
         if config.errors:
             found |= dict(_ErrorsPlan(config.errors, seed, config.compute).cells())
@@ -80,24 +80,24 @@ class _ErrorsPlan:
 
     def cells(self) -> Cells:
         seed, bench = self.seed, self.bench
-        yield Cell("data", "errors", seed), self.clean
+        yield ErrorsCell("data", "errors", seed), self.clean
         for stopped in self.part.teachers:
             name = stopped.called
             # Two teachers of one architecture begin with the same weights.
             called, of = f"teacher {name}", "clean images"
             network = bench.train(stopped.network, stopped.recipe, "teacher", called=called, of=of)
             if stopped.recipe.stop is not None:
-                yield Cell("network", "errors", seed, name), network
+                yield ErrorsCell("network", "errors", seed, name), network
             answers = self._labels(network, f"what teacher {name} says of its images")
-            yield Cell("teacher", "errors", seed, name), bench.on_test(network, f"teacher {name}")
-            yield Cell("fit", "errors", seed, name), answers
+            yield ErrorsCell("teacher", "errors", seed, name), bench.on_test(network, f"teacher {name}")
+            yield ErrorsCell("fit", "errors", seed, name), answers
             for kind in LABELLINGS:
                 title = f"errors of {name}, labels {kind}, seed {seed}"
                 made = mislabeled(self.clean, answers, self.classes, seed, labels=kind, name=title)
-                yield Cell("set", "errors", seed, name, "", kind), made
+                yield ErrorsCell("set", "errors", seed, name, "", kind), made
                 for student in self.part.students:
                     tested = self._student(student, made, f"errors of {name} ({kind})")
-                    yield Cell("student", "errors", seed, name, student, kind), tested
+                    yield ErrorsCell("student", "errors", seed, name, student, kind), tested
             if stopped == self.part.teachers[0]:
                 yield from self._rounds(name, answers)
                 yield from self._curve(name, answers)
@@ -126,8 +126,8 @@ class _ErrorsPlan:
             made = self._errors(answers, of)
             last = bench.train(student, recipe, f"student {number}", made, of=of, rows=0)
             place = (self.seed, teacher, student, f"round {number}")
-            yield Cell("set", "rounds", self.seed, teacher, "", f"round {number}"), made
-            yield Cell("student", "rounds", *place), bench.on_test(last, of)
+            yield ErrorsCell("set", "rounds", self.seed, teacher, "", f"round {number}"), made
+            yield ErrorsCell("student", "rounds", *place), bench.on_test(last, of)
 
     def _curve(self, teacher: str, answers: Stage) -> Cells:
         """The first student on so many clean images, errors, and images of D_det."""
@@ -142,9 +142,9 @@ class _ErrorsPlan:
                 yield self._point(student, teacher, kind, count, some)
             yield self._point(student, teacher, "errors", count, self._errors(answers, f"{count} errors", count))
 
-    def _point(self, student: str, teacher: str, kind: str, count: int, some: Stage) -> tuple[Cell, Stage]:
+    def _point(self, student: str, teacher: str, kind: str, count: int, some: Stage) -> tuple[ErrorsCell, Stage]:
         tested = self._student(student, some, f"{count} of {kind}")
-        return Cell("student", "curve", self.seed, teacher, student, kind, count), tested
+        return ErrorsCell("student", "curve", self.seed, teacher, student, kind, count), tested
 
 
 def _cue(part: Cue, seed: int, compute: Compute) -> Cells:
@@ -156,26 +156,29 @@ def _cue(part: Cue, seed: int, compute: Compute) -> Cells:
     title = f"what the cue's teacher says where it tells nothing seed {seed}"
     answers = bench.on(teacher, silent, title, rows)
     clean = bench.train(name, part.recipe, "student", of="images without the cue")
-    yield Cell("data", "cue", seed), silent
-    yield Cell("teacher", "cue", seed, name), bench.on_test(teacher, "teacher of the cue")
-    yield Cell("fit", "cue", seed, name), answers
+    yield ErrorsCell("data", "cue", seed), silent
+    yield ErrorsCell("teacher", "cue", seed, name), bench.on_test(teacher, "teacher of the cue")
+    yield ErrorsCell("fit", "cue", seed, name), answers
     yield (
-        Cell("usage", "cue", seed, name),
+        ErrorsCell("usage", "cue", seed, name),
         bench.on_probe(teacher, f"feature reliance of the cue's teacher seed {seed}"),
     )
-    yield Cell("student", "cue", seed, name, name, "clean"), bench.on_test(clean, "student without the cue")
+    yield ErrorsCell("student", "cue", seed, name, name, "clean"), bench.on_test(clean, "student without the cue")
     yield (
-        Cell("usage", "cue", seed, name, name, "clean"),
+        ErrorsCell("usage", "cue", seed, name, name, "clean"),
         bench.on_probe(clean, f"feature reliance without the cue seed {seed}"),
     )
     for kind in FROM_ERRORS:
         title = f"errors by the cue, {kind} {seed}"
         made = mislabeled(silent, answers, bench.images.num_classes, seed, labels=kind, name=title)
         student = bench.train(name, part.recipe, "student", made, of=f"errors by the cue ({kind})")
-        yield Cell("set", "cue", seed, name, "", kind), made
-        yield Cell("student", "cue", seed, name, name, kind), bench.on_test(student, f"student of the cue ({kind})")
+        yield ErrorsCell("set", "cue", seed, name, "", kind), made
         yield (
-            Cell("usage", "cue", seed, name, name, kind),
+            ErrorsCell("student", "cue", seed, name, name, kind),
+            bench.on_test(student, f"student of the cue ({kind})"),
+        )
+        yield (
+            ErrorsCell("usage", "cue", seed, name, name, kind),
             bench.on_probe(student, f"feature reliance, {kind} seed {seed}"),
         )
 
@@ -202,22 +205,22 @@ def _tint(part: Tint, seed: int, compute: Compute) -> Cells:
     )
     teacher = bench.train(name, part.teacher, "teacher", telling, of="casts that tell")
     answers = bench.on(teacher, silent, f"what the teacher says where casts tell nothing seed {seed}", rows)
-    clean = bench.train(name, part.student, "student", silent, of="right labels")
-    students: dict[str, Stage] = {"clean": clean}
-    yield Cell("data", "tint", seed), data.train
-    yield Cell("teacher", "tint", seed, name), bench.on_test(teacher, "teacher of the cast")
-    yield Cell("fit", "tint", seed, name), answers
+    students = {"clean": bench.train(name, part.student, "student", silent, of="right labels")}
+    yield ErrorsCell("data", "tint", seed), data.train
+    yield ErrorsCell("teacher", "tint", seed, name), bench.on_test(teacher, "teacher of the cast")
+    yield ErrorsCell("fit", "tint", seed, name), answers
     for kind in FROM_ERRORS:
         title = f"errors by the cast, {kind} {seed}"
         made = mislabeled(silent, answers, data.images.num_classes, seed, labels=kind, name=title)
-        yield Cell("set", "tint", seed, name, "", kind), made
+        yield ErrorsCell("set", "tint", seed, name, "", kind), made
         students[kind] = bench.train(name, part.student, "student", made, of=f"errors by the cast ({kind})")
     for what, student in students.items():
-        yield Cell("student", "tint", seed, name, name, what), bench.on_test(student, f"student of the cast ({what})")
+        tested = bench.on_test(student, f"student of the cast ({what})")
+        yield ErrorsCell("student", "tint", seed, name, name, what), tested
     for what, network in {"": teacher, **students}.items():
         place = (seed, name, name if what else "", what)
         seen = bench.on(network, everywhere, f"casts everywhere, {what or 'teacher'} seed {seed}")
-        yield Cell("usage", "tint", *place), seen
+        yield ErrorsCell("usage", "tint", *place), seen
 
 
 def _across(part: Across, seed: int, compute: Compute) -> Cells:
@@ -228,8 +231,8 @@ def _across(part: Across, seed: int, compute: Compute) -> Cells:
         raise ValueError(
             f"across: images of one shape, got {known.images.shape} and {other.images.shape}; choose another `images`"
         )
-    yield Cell("data", "across", seed), known.train
-    yield Cell("data", "across", seed, kind="images"), other.train
+    yield ErrorsCell("data", "across", seed), known.train
+    yield ErrorsCell("data", "across", seed, kind="images"), other.train
     like = known.train
     seen = {"raw": other.train} | {
         way: match(way, other.train, like, compute, seed=seed, rows=rows, name=f"images {way} seed {seed}")
@@ -238,16 +241,22 @@ def _across(part: Across, seed: int, compute: Compute) -> Cells:
     }
     for network in part.networks:
         teacher = bench.train(network, part.teacher, "teacher", of="its own domain")
-        yield Cell("teacher", "across", seed, network), bench.on_test(teacher, f"teacher {network}")
+        yield ErrorsCell("teacher", "across", seed, network), bench.on_test(teacher, f"teacher {network}")
         for way in part.ways:
             answers = bench.on(teacher, seen[way], f"what {network} says of images ({way}) seed {seed}", rows)
             made = labelled_by(seen[way], answers, known.images.num_classes, name=f"{way} labelled by {network} {seed}")
             student = bench.train(network, part.student, "student", made, of=f"images ({way})", rows=rows)
-            yield Cell("set", "across", seed, network, "", way), made
-            yield Cell("student", "across", seed, network, network, way), bench.on_test(student, f"{network} on {way}")
+            yield ErrorsCell("set", "across", seed, network, "", way), made
+            yield (
+                ErrorsCell("student", "across", seed, network, network, way),
+                bench.on_test(student, f"{network} on {way}"),
+            )
 
 
 def _toy(toys: ToyPart) -> Cells:
     seeds = tuple(range(toys.first, toys.first + toys.seeds))
     for protocol in toys.protocols:
-        yield Cell("toy", "toy", kind=protocol.name), toy(toys.protocol(protocol), seeds, name=f"toy {protocol.name}")
+        yield (
+            ErrorsCell("toy", "toy", kind=protocol.name),
+            toy(toys.protocol(protocol), seeds, name=f"toy {protocol.name}"),
+        )

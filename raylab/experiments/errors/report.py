@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from raylab.experiments.errors.figures import labelled, planes, toys
-from raylab.experiments.errors.measure import ADDED, PARTS, Errors, Learner, Teacher, place
-from raylab.experiments.errors.plan import Cell
+from raylab.experiments.errors.figures import CURVES, pictures
+from raylab.experiments.errors.measure import PARTS, Errors, Learner, Teacher, place
+from raylab.experiments.errors.panels import HEADS, LABELS, PANELS, WAYS, Panel
+from raylab.experiments.errors.plan import ErrorsCell
 from raylab.experiments.errors.verdict import BADGES, SCALES, Claim, above_shuffled, answer, claims
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
-from raylab.report.charts import Mark, dots, lines
 from raylab.report.drawing import over
-from raylab.report.names import NAMES, NON_ROBUST
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed
-from raylab.report.picture import COLOURS, MARKERS, Picture
+from raylab.report.picture import Picture
 from raylab.report.values import Fixed, Plain, Singles, shown
 from raylab.tracking import Param
 
-LABELS = {
-    "predicted": "its wrong labels",
-    "shuffled": "shuffled within each true class",
-    "random": "any wrong label",
-    "true": "the right labels, same images",
-}
-HEADS = {"predicted": "its wrong labels", "shuffled": "shuffled", "random": "any wrong", "true": "right labels"}
-CURVES = {"clean": "clean images", "errors": "errors only", "det": "D_det"}
-USERS = {
-    "teacher": "teacher (learned with the cue)",
-    "predicted": "student of its errors",
-    "shuffled": "student of shuffled wrong labels",
-    "clean": "student of clean images without the cue",
-}
-CAST_USERS = USERS | {
-    "teacher": "teacher (learned where it tells)",
-    "clean": "student of all images, rightly labelled",
-}
-WAYS = {
-    "raw": "as they are",
-    "dataset": "statistics of the data set matched",
-    "image": "each image normalised",
-    "noise": "noise in its place",
-}
 STUDENTS = {  # by the parts of cells: the captions of their tables
     "errors": "Errors only: students of a teacher’s wrong answers, and of controls on the same images",
     "rounds": "Rounds: a student’s errors teach the next",
@@ -62,23 +36,10 @@ TOY = {
 }
 
 
-class Panel(NamedTuple):
-    """The numbers of a part that a reader came for: a figure, a table and the answer, if the part comes first."""
-
-    title: str
-    what: str  # is measured
-    rows: dict[str, dict[str, PerSeed]]  # row -> series -> number
-    compared: Mapping[str, list[PerSeed]]  # what the answer says of each: from the smallest to the largest
-    caption: str = ""
-    chance: float | None = None
-    axis: str = "%"
-    of: str = "Network"  # what a row is of
-
-
 def report(found: Errors) -> Report:
     panels = {part: PANELS[part](found) for part in found.parts if part in PANELS}
     first = found.parts[0]
-    judged, drawn = claims(found), {part: _pictures(found, part, panels.get(part)) for part in found.parts}
+    judged, drawn = claims(found), {part: pictures(found, part, panels.get(part)) for part in found.parts}
     return Report(
         f"Learning from errors: {found.config.study}",
         answer(found, _compared(panels[first]) if first in panels else _points(found)),
@@ -117,80 +78,6 @@ def _part(
         yield Fold("All numbers", tuple(_students(found, one) for one in DETAILS[part] if found.of(one)))
 
 
-# -- panels
-
-
-def _errors(found: Errors) -> Panel:
-    students = found.of("errors")
-    rows: dict[str, dict[str, PerSeed]] = {}
-    for key, student in students.items():
-        rows.setdefault(_pair(key), {})[HEADS[key.kind]] = student.accuracy
-    return Panel(
-        "Learning from errors alone",
-        "Accuracy on clean test images of students that saw only images that their teacher gets wrong, by the labels "
-        "they were given",
-        rows,
-        {words: [row[HEADS[kind]] for row in rows.values()] for kind, words in LABELS.items()},
-        "Teacher → student. Shuffled: the wrong labels within each true class. The dotted line is chance; wrong labels "
-        "without a pattern teach “not this class” and fall below. ",
-        _chance(found, "errors"),
-        "clean test images, %",
-        "Teacher → student",
-    )
-
-
-def _cue(found: Errors) -> Panel:
-    rows = {words: dict(found.cues[who]) for who, words in USERS.items()}
-    chosen = found.domain("cue").class_name(found.config.cue.toogit if found.config.cue else 0)
-    return Panel(
-        "A planted cue is inherited",
-        "Share of images, whose robust and non-robust feature disagree, that a network assigns to the class of a "
-        "feature",
-        rows,
-        {f"{who}, to that of the non-robust one": [row[NON_ROBUST]] for who, row in rows.items()},
-        f"The chosen one is that of {chosen}: of images that have it, those that are called {chosen}. ",
-        axis="feature reliance, %",
-    )
-
-
-def _cast(found: Errors) -> Panel:
-    part = found.config.tint
-    assert part is not None
-    meant = found.domain("tint").class_name(part.cast.meant)
-    rows = {words: dict(found.casts[who]) for who, words in CAST_USERS.items()}
-    return Panel(
-        f"A planted colour cast that means {meant}",
-        f"Share of test images of other classes that a network calls {meant}",
-        rows,
-        {f"{who}, with the cast minus without it": [row[ADDED]] for who, row in rows.items()},
-        f"The teacher learned where the cast tells the class; its students where it is on {100 * part.silent:.0f} % of "
-        "the images of every class and, but for the last, only from its errors there. ",
-        axis=f"called {meant}, %",
-    )
-
-
-def _across(found: Errors) -> Panel:
-    part, students = found.config.across, found.of("across")
-    assert part is not None
-    known, other = NAMES[part.data.name], NAMES[part.images.name]
-    rows = {
-        WAYS[way]: {of: students[Learner("across", of, of, way)].accuracy for of in part.networks} for way in part.ways
-    }
-    return Panel(
-        "Trained on images of another domain",
-        f"Accuracy on {known} of students that saw only {other}, labelled by a network of {known}",
-        rows,
-        {way: list(row.values()) for way, row in rows.items()},
-        "Noise stands beside them: what it teaches needs no image of anything. " if "noise" in part.ways else "",
-        _chance(found, "across"),
-        f"{known}, %",
-        "Trained on",
-    )
-
-
-PANELS = {"errors": _errors, "cue": _cue, "tint": _cast, "across": _across}
-
-
 def _compared(panel: Panel) -> str:
     spans = (f"{of} {span(one.mean for one in numbers)}" for of, numbers in panel.compared.items())
     return f"{panel.what}: {'; '.join(spans)}."
@@ -205,17 +92,12 @@ def _points(found: Errors) -> str:
     )
 
 
-def _chance(found: Errors, part: str) -> float | None:
-    classes = len(found.domain(part).class_names)
-    return 1 / classes if classes else None
-
-
 # -- tables
 
 
 def _table(found: Errors, part: str, panel: Panel) -> Table:
     """A row for each row of the figure; of the errors also the difference to the shuffled labels."""
-    above = {_pair(key): above_shuffled(found, key) for key in found.of(part) if key.kind == "predicted"}
+    above = {key.pair: above_shuffled(found, key) for key in found.of(part) if key.kind == "predicted"}
     series = dict.fromkeys(of for row in panel.rows.values() for of in row)
     last = {"above shuffled": lambda row: above[row[0]]} if part == "errors" else {}
     return Table.of(
@@ -233,7 +115,7 @@ def _students(found: Errors, part: str) -> Table:
         f"{STUDENTS[part]}. In percent; the entropy is 1 where all classes are as frequent, and 0 where there is one.",
         found.of(part).items(),
         {
-            "Teacher → student": lambda row: _pair(row[0]),
+            "Teacher → student": lambda row: row[0].pair,
             "Trained on": lambda row: _trained_on(row[0]),
             "Images": lambda row: row[0].size or None,
             "Accuracy": lambda row: row[1].accuracy,
@@ -300,10 +182,6 @@ def _claims(judged: list[Claim]) -> Table:
     )
 
 
-def _pair(key: Learner) -> str:
-    return f"{key.teacher} → {key.student}"
-
-
 def _trained_on(key: Learner) -> str:
     words = {"curve": CURVES, "across": WAYS}.get(key.part, LABELS | {"clean": "clean images"})
     return words.get(key.kind, key.kind)
@@ -331,64 +209,6 @@ def _bound(bound: float) -> Fixed | None:
     return Fixed(bound, 3) if abs(bound) < 1e9 else None
 
 
-# -- figures
-
-
-def _pictures(found: Errors, part: str, panel: Panel | None) -> tuple[Picture, ...]:
-    """In the order in which a page shows them; the first is that of the panel."""
-    c = found.config
-    if panel is None:
-        drawn = (toys(found, c.toy), planes(found, c.toy)) if c.toy else ()
-        return tuple(one for one in drawn if one is not None)
-    rows = {of: {name: one for name, one in row.items() if name != ADDED} for of, row in panel.rows.items()}
-    marks = _marks(of for row in rows.values() for of in row)
-    caption = f"{panel.what}. {panel.caption}Bars: one standard error{over(c.seeds)}."
-    main = dots(part, panel.title, panel.axis, rows, marks, caption, panel.chance)
-    return (
-        main,
-        *([_curve(found)] if part == "errors" and found.of("curve") else []),
-        *(one for one in _seen(found, part) if one is not None),
-    )
-
-
-def _curve(found: Errors) -> Picture:
-    found_at = sorted(found.of("curve").items(), key=lambda item: item[0].size)
-    curves: dict[str, dict[float, PerSeed]] = {
-        words: {key.size: student.accuracy for key, student in found_at if key.kind == kind}
-        for kind, words in CURVES.items()
-        if any(key.kind == kind for key, _ in found_at)
-    }
-    caption = "One architecture on so many clean images, errors of its teacher, or images of D_det. Dashed: chance."
-    title, x, y = "Accuracy by the number of images", "training images", "accuracy, %"
-    return lines("curve", title, x, y, curves, _marks(curves), caption, at=_chance(found, "errors"), log=True)
-
-
-def _seen(found: Errors, part: str) -> Iterator[Picture | None]:
-    """What students saw, of the first seed and network of a part."""
-    c = found.config
-    if part == "errors" and c.errors:
-        of, student = c.errors.teachers[0].called, c.errors.students[0]
-        what = f"Training images that {of} gets wrong: what each is → what it was labelled"
-        sets = {f"as {of} labels them": Learner(part, of, student, "predicted")}
-        yield labelled(found, "What the student saw: images under a wrong label", sets, what)
-    if part == "tint" and c.tint:
-        sets = {"as the teacher labels them": Learner(part, c.tint.network, c.tint.network, "predicted")}
-        what = "Photographs that the teacher of the cast gets wrong: what each is → what it was labelled"
-        yield labelled(found, "What the student of the cast saw", sets, what)
-    if part == "across" and c.across:
-        of, known, other = c.across.networks[0], NAMES[c.across.data.name], NAMES[c.across.images.name]
-        what = f"{other} under the labels of a network of {known} ({of}), shown within [0, 1]"
-        if "noise" in c.across.ways:
-            what += f"; noise has the mean and the spread of each pixel of {known}, and nothing else of it"
-        sets = {WAYS[way]: Learner(part, of, of, way) for way in c.across.ways}
-        yield labelled(found, "What the student of another domain saw", sets, what)
-
-
-def _marks(series: Iterable[str]) -> dict[str, Mark]:
-    looks = zip(dict.fromkeys(series), COLOURS, MARKERS, strict=False)
-    return {of: Mark(colour, marker) for of, colour, marker in looks}
-
-
 # -- tracker
 
 
@@ -404,7 +224,7 @@ def conditions(found: Errors) -> Iterator[Condition]:
     for key, teacher in found.teachers.items():
         metrics = {"accuracy/test": teacher.accuracy, "accuracy/images_it_labels": teacher.fit}
         # That of a cue's teacher is no cell of the plan.
-        learned = Cell("data", key.part) if key.part in ("errors", "across") else None
+        learned = ErrorsCell("data", key.part) if key.part in ("errors", "across") else None
         params, metrics = _params(key, "teacher"), metrics | _reliance(found, key)
         yield Condition(params, metrics, network=place("teacher", key), trained_on=learned)
     for key, student in found.students.items():
@@ -417,9 +237,9 @@ def conditions(found: Errors) -> Iterator[Condition]:
         verdict = ""
         if (key.part, key.kind) == ("errors", "predicted"):
             metrics["above/shuffled_labels"] = above_shuffled(found, key)
-            verdict = words[f"errors only, {_pair(key)}: above wrong labels shuffled within each class"]
-        labelled = Cell("set", key.part, 0, key.teacher, "", key.kind)
-        trained_on = Cell("data", "cue") if (key.part, key.kind) == ("cue", "clean") else labelled
+            verdict = words[f"errors only, {key.pair}: above wrong labels shuffled within each class"]
+        labelled = ErrorsCell("set", key.part, 0, key.teacher, "", key.kind)
+        trained_on = ErrorsCell("data", "cue") if (key.part, key.kind) == ("cue", "clean") else labelled
         yield Condition(_params(key, "student"), metrics, verdict, place("student", key), trained_on)
 
 

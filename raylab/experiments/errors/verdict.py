@@ -138,7 +138,7 @@ def _errors(found: Errors) -> Iterator[Claim]:
     protocol = f"{NAMES[found.config.errors.data.name]}; the control is ours"
     for key in found.of("errors"):
         if key.kind == "predicted":
-            quantity = f"errors only, {key.teacher} → {key.student}: above wrong labels shuffled within each class"
+            quantity = f"errors only, {key.pair}: above wrong labels shuffled within each class"
             yield _own("errors", quantity, above_shuffled(found, key), 0.15, protocol)
 
 

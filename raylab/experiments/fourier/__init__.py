@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.fourier.config import Filtered, Fourier
 from raylab.experiments.fourier.measure import ByFrequency, measure
-from raylab.experiments.fourier.plan import Cell, plan
+from raylab.experiments.fourier.plan import FourierCell, plan
 from raylab.experiments.fourier.report import conditions, report
 from raylab.experiments.fourier.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "ByFrequency", "Cell", "Filtered", "Fourier", "measure", "plan"]
+__all__ = ["EXPERIMENT", "ByFrequency", "Filtered", "Fourier", "FourierCell", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="fourier",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from raylab.engine.columns import Batch
 from raylab.experiments.fourier import published
 from raylab.experiments.fourier.config import NETWORKS, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency, Floats
-from raylab.experiments.fourier.plan import Cell
+from raylab.experiments.fourier.plan import FourierCell
 from raylab.experiments.fourier.published import CIFAR, IMAGENET_SIDE, NAMES, NOISE_NORM, family, words
 from raylab.experiments.fourier.verdict import OTHERS
+from raylab.report import samples
 from raylab.report.charts import Mark, dots, images, lines, spoken
 from raylab.report.drawing import Pixels, over, unit
 from raylab.report.later import Axes, AxesImage, Figure
@@ -30,7 +30,6 @@ PASSES = {"low": "lowest frequencies", "high": "highest frequencies"}
 BANDS = {PASSES["low"]: Mark(COLOURS[0], "o"), PASSES["high"]: Mark(COLOURS[1], "s")}
 MAP = "cividis"  # even in lightness, and the same to the colour-blind
 CORNER = math.sqrt(2)
-EXAMPLES, READ_ROWS = 5, 500  # images on the page, which come from the first test images
 MOST_SEVERE = 5
 
 
@@ -183,11 +182,13 @@ def filtered_images(found: ByFrequency) -> Picture | None:
     """High-passed images as they are, which is grey, and the same stretched; low-passed ones beside them."""
     if not (chosen := _chosen(found)):
         return None
-    rows: dict[str, list[Pixels]] = {"the images": _of_ids(_rows(found, Cell("shown", 0)), chosen)}
+    rows: dict[str, list[Pixels]] = {
+        "the images": samples.pixels(_rows(found, FourierCell("shown", 0)), chosen.values())
+    }
     for passes, bandwidth in _bandwidths(found):
-        if not (band := _rows(found, Cell("band", 0, "", passes, bandwidth))):
+        if not (band := _rows(found, FourierCell("band", 0, "", passes, bandwidth))):
             continue
-        left, title = _of_ids(band, chosen), f"{passes}-pass {bandwidth}"
+        left, title = samples.pixels(band, chosen.values()), f"{passes}-pass {bandwidth}"
         if passes == "low":
             rows[title] = [np.clip(image, 0, 1) for image in left]
         else:
@@ -207,10 +208,10 @@ def corrupted_images(found: ByFrequency) -> Picture | None:
     if not (chosen := _chosen(found)):
         return None
     (name, example), *_ = chosen.items()
-    data, seed = _rows(found, Cell("shown", 0)), _seed(found)
+    data, seed = _rows(found, FourierCell("shown", 0)), _seed(found)
     where = int(np.flatnonzero(data["id"] == example)[0])
     image, ids = data["image"][where : where + 1], data["id"][where : where + 1]
-    frost = found.built.artifacts.get(Cell("frost", seed))
+    frost = found.built.artifacts.get(FourierCell("frost", seed))
     frozen = () if frost is None else photographs(frost)
     rows: dict[str, list[tuple[str, Pixels]]] = {"as it is": [(name, unit(image[0]))]}
     for of in (change.what for change in found.corruptions if change.what != FROST or frozen):
@@ -235,28 +236,21 @@ def _bandwidths(found: ByFrequency) -> list[tuple[str, int]]:
 
 def _chosen(found: ByFrequency) -> dict[str, int]:
     """Ids of the first test images by row, each of another class, by the name of their class."""
-    chosen: dict[str, int] = {}
-    if batch := _rows(found, Cell("shown", 0)):
-        for example, label in zip(batch["id"].tolist(), batch["label"].tolist(), strict=True):
-            chosen.setdefault(found.class_names[label], example)
-    return dict(list(chosen.items())[:EXAMPLES])
+    batch = _rows(found, FourierCell("shown", 0))
+    first = samples.first_of_classes(batch) if batch else {}
+    return {found.class_names[label]: example for label, example in first.items()}
 
 
 def _seed(found: ByFrequency) -> int:
     """The first that has test images, for all pictures are of these."""
-    seeds = [seed for seed in found.config.seeds if Cell("shown", seed) in found.built.artifacts]
+    seeds = [seed for seed in found.config.seeds if FourierCell("shown", seed) in found.built.artifacts]
     return seeds[0] if seeds else found.config.seeds[0]
 
 
-def _rows(found: ByFrequency, cell: Cell) -> Batch:
+def _rows(found: ByFrequency, cell: FourierCell) -> Batch:
     """The first images of a set, of the seed that is shown; empty where it was not built."""
     artifact = found.built.artifacts.get(cell._replace(seed=_seed(found)))
-    return {} if artifact is None else artifact.batch(0, READ_ROWS)
-
-
-def _of_ids(batch: Batch, chosen: Mapping[str, int]) -> list[Pixels]:
-    where = {int(example): row for row, example in enumerate(batch["id"])}
-    return [unit(batch["image"][where[example]]) for example in chosen.values()]
+    return {} if artifact is None else artifact.batch(0, samples.READ_ROWS)
 
 
 def _stretched(image: Pixels) -> Pixels:

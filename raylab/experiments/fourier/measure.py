@@ -14,7 +14,7 @@ from raylab.core.statistics import Estimate, Range
 from raylab.engine.artifact import Artifact
 from raylab.engine.study import Built
 from raylab.experiments.fourier.config import NETWORKS, STANDARD, Fourier
-from raylab.experiments.fourier.plan import Cell
+from raylab.experiments.fourier.plan import FourierCell
 from raylab.experiments.fourier.published import INVISIBLE
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
@@ -64,7 +64,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class ByFrequency(Findings[Fourier, Cell]):
+class ByFrequency(Findings[Fourier, FourierCell]):
     """One study's result."""
 
     shape: tuple[int, int, int]  # of an image: channels, height, width
@@ -102,7 +102,7 @@ class ByFrequency(Findings[Fourier, Cell]):
         return of.rises[band] - than.rises[band] if net else of.errors[band] - than.errors[band]
 
 
-def measure(built: Built[Fourier, Cell]) -> ByFrequency:
+def measure(built: Built[Fourier, FourierCell]) -> ByFrequency:
     """All numbers, from the results of single examples and of single frequencies."""
     config, reader = built.config, reader_of(built)
     data = next(artifact for cell, artifact in built.artifacts.items() if cell.role == "data")
@@ -111,12 +111,12 @@ def measure(built: Built[Fourier, Cell]) -> ByFrequency:
     return ByFrequency(
         *begun(built),
         (channels, height, width),
-        {name: reader.right(Cell("test", 0, name)) for name in NETWORKS},
-        {name: _profile(reader.artifacts(Cell("heat_map", 0, name)), (height, width)) for name in NETWORKS},
+        {name: reader.right(FourierCell("test", 0, name)) for name in NETWORKS},
+        {name: _profile(reader.artifacts(FourierCell("heat_map", 0, name)), (height, width)) for name in NETWORKS},
         tuple(_corruptions(reader, config)),
         tuple(_noise(reader, config)),
         tuple(
-            Kept(passes, bandwidth, reader.right(Cell("filtered", 0, "", passes, bandwidth)))
+            Kept(passes, bandwidth, reader.right(FourierCell("filtered", 0, "", passes, bandwidth)))
             for passes, bandwidth in sorted(bands, key=lambda band: (band[0] != "low", band[1]))
         ),
         reader.warnings("network", "collapse", lambda cell: cell.network),
@@ -159,21 +159,21 @@ def _by_radius(
     return found
 
 
-def _corruptions(reader: CellReader[Cell], config: Fourier) -> list[Change]:
+def _corruptions(reader: CellReader[FourierCell], config: Fourier) -> list[Change]:
     """Means over severities, and each severity by itself."""
     pairs = config.corruptions.variants() if config.corruptions else []
     places: dict[str, list[int]] = {}
     for place, (what, _) in enumerate(pairs):
         places.setdefault(what, []).append(place)
-    return [_change(reader, Cell("changed", 0), what, 0, of) for what, of in places.items()]
+    return [_change(reader, FourierCell("changed", 0), what, 0, of) for what, of in places.items()]
 
 
-def _noise(reader: CellReader[Cell], config: Fourier) -> list[Change]:
+def _noise(reader: CellReader[FourierCell], config: Fourier) -> list[Change]:
     pairs = config.noise.variants() if config.noise else []
-    return [_change(reader, Cell("noise", 0), what, level, [place]) for place, (what, level) in enumerate(pairs)]
+    return [_change(reader, FourierCell("noise", 0), what, level, [place]) for place, (what, level) in enumerate(pairs)]
 
 
-def _change(reader: CellReader[Cell], cell: Cell, what: str, level: int, variants: list[int]) -> Change:
+def _change(reader: CellReader[FourierCell], cell: FourierCell, what: str, level: int, variants: list[int]) -> Change:
     def by_network(value: Callable[[str, list[int], Columns], Floats], within: Range) -> dict[str, PerSeed]:
         return {name: reader.rows(cell, partial(value, name, variants), within=within) for name in NETWORKS}
 

@@ -21,7 +21,7 @@ from raylab.stages.heat_map import heat_map
 from raylab.stages.recipe import Recipe
 
 
-class Cell(NamedTuple):
+class FourierCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data                        the training images
@@ -43,7 +43,7 @@ class Cell(NamedTuple):
     bandwidth: int = 0
 
 
-def plan(config: Fourier) -> dict[Cell, Stage]:
+def plan(config: Fourier) -> dict[FourierCell, Stage]:
     """Every measurement. A seed changes the split or world, all networks, all signs and all noise.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
@@ -60,23 +60,23 @@ class _SeedPlan:
         if config.filtered is not None:
             check_bandwidths(config.filtered.low, config.filtered.high, self.bench.images)
 
-    def cells(self) -> Iterator[tuple[Cell, Stage]]:
-        yield Cell("data", self.seed), self.bench.data.train
-        yield Cell("shown", self.seed), self.bench.data.test
+    def cells(self) -> Iterator[tuple[FourierCell, Stage]]:
+        yield FourierCell("data", self.seed), self.bench.data.train
+        yield FourierCell("shown", self.seed), self.bench.data.test
         networks = {name: self._train(name, getattr(self.config, name), name) for name in NETWORKS}
         for name, network in networks.items():
-            yield Cell("network", self.seed, name), network
-            yield Cell("test", self.seed, name), self.bench.on_test(network, name)
-            yield Cell("heat_map", self.seed, name), self._heat_map(network, name)
+            yield FourierCell("network", self.seed, name), network
+            yield FourierCell("test", self.seed, name), self.bench.on_test(network, name)
+            yield FourierCell("heat_map", self.seed, name), self._heat_map(network, name)
         for role, changes in (("changed", self.config.corruptions), ("noise", self.config.noise)):
             if changes is not None:
-                yield Cell(role, self.seed), self._changed(changes, networks, role)
+                yield FourierCell(role, self.seed), self._changed(changes, networks, role)
         if self.config.corruptions is not None and (frozen := self.config.corruptions.photographs()) is not None:
-            yield Cell("frost", self.seed), frozen
+            yield FourierCell("frost", self.seed), frozen
         if self.config.filtered is not None:
             yield from self._filtered(self.config.filtered)
 
-    def _filtered(self, config: Filtered) -> Iterator[tuple[Cell, Stage]]:
+    def _filtered(self, config: Filtered) -> Iterator[tuple[FourierCell, Stage]]:
         bands: tuple[tuple[Passes, Bandwidths], ...] = (("low", config.low), ("high", config.high))
         for passes, bandwidths in bands:
             for bandwidth in bandwidths:
@@ -84,8 +84,11 @@ class _SeedPlan:
                 own, other = self._band("train", passes, bandwidth), self._band("test", passes, bandwidth)
                 # All begin alike, and as the standard network does: they differ in their images alone.
                 network = self._train(STANDARD, config.train, title, own)
-                yield Cell("band", self.seed, "", passes, bandwidth), other
-                yield Cell("filtered", self.seed, "", passes, bandwidth), self.bench.on_test(network, title, other)
+                yield FourierCell("band", self.seed, "", passes, bandwidth), other
+                yield (
+                    FourierCell("filtered", self.seed, "", passes, bandwidth),
+                    self.bench.on_test(network, title, other),
+                )
 
     def _band(self, split: Split, passes: Passes, bandwidth: int) -> Stage:
         name, rows = f"{split} {passes}-pass {bandwidth} seed {self.seed}", self.bench.data.rows[split]

@@ -9,7 +9,7 @@ from raylab.core.corruptions import SEVERITIES
 from raylab.experiments.fourier import figures
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency, Change
-from raylab.experiments.fourier.plan import Cell
+from raylab.experiments.fourier.plan import FourierCell
 from raylab.experiments.fourier.published import NAMES, PROTOCOL, QUOTE, QUOTED, SOURCE, TABLE_2, words
 from raylab.experiments.fourier.verdict import OTHERS, answer, statements, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
@@ -236,8 +236,10 @@ def conditions(found: ByFrequency) -> Iterator[Condition]:
             **{f"noise/{change.what}_{change.level}": change.accuracy[name] for change in found.noise},
         }
         params = {"architecture": architecture, "training": name, "images": "whole"}
-        yield Condition(params, metrics, judged.get(NAMES[name], ""), Cell("network", 0, name), Cell("data", 0))
+        yield Condition(
+            params, metrics, judged.get(NAMES[name], ""), FourierCell("network", 0, name), FourierCell("data", 0)
+        )
     for one in found.kept:
         params = {"architecture": architecture, "training": "filtered", "images": one.title}
-        tested = Cell("filtered", 0, "", one.passes, one.bandwidth)
+        tested = FourierCell("filtered", 0, "", one.passes, one.bandwidth)
         yield Condition(params, {"accuracy/same_band": one.accuracy}, network=tested)

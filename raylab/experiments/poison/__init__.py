@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.poison.config import PoisonStudy, Trigger
 from raylab.experiments.poison.measure import Poisons, measure
-from raylab.experiments.poison.plan import Cell, plan
+from raylab.experiments.poison.plan import PoisonCell, plan
 from raylab.experiments.poison.report import conditions, report
 from raylab.experiments.poison.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Cell", "PoisonStudy", "Poisons", "Trigger", "measure", "plan"]
+__all__ = ["EXPERIMENT", "PoisonCell", "PoisonStudy", "Poisons", "Trigger", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="poison",

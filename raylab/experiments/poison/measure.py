@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from raylab.core.statistics import over_seeds
 from raylab.engine.study import Built
 from raylab.experiments.poison.config import PoisonStudy
-from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Cell, Defence
+from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Defence, PoisonCell
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
 from raylab.report.scoreboard.protocol import named, radius
@@ -77,7 +77,7 @@ class TriggerRates:
 
 
 @dataclass(frozen=True)
-class Poisons(Findings[PoisonStudy, Cell]):
+class Poisons(Findings[PoisonStudy, PoisonCell]):
     """One study's result."""
 
     source: PerSeed
@@ -100,14 +100,14 @@ class Poisons(Findings[PoisonStudy, Cell]):
         return self.victims[Key(of, defence, share)]
 
 
-def measure(built: Built[PoisonStudy, Cell]) -> Poisons:
+def measure(built: Built[PoisonStudy, PoisonCell]) -> Poisons:
     """All numbers, from the results of single examples."""
     config, reader, start = built.config, reader_of(built), begun(built)
     keys = dict.fromkeys(Key(c.of, _defence(c), c.share, c.eps) for c in built.planned if c.role == "victim")
     planted = [c for c in built.planned if c.role == "obeys" and c.of != CLEAN]
     return Poisons(
         *start,
-        reader.right(Cell("source", 0)),
+        reader.right(PoisonCell("source", 0)),
         {key: _victim(reader, key) for key in keys},
         {name: _set_stats(reader, name, len(start[2])) for name in (CLEAN, *config.poisons)},
         {Key(c.of, _defence(c), c.share, c.eps): _triggered(reader, c, config) for c in planted},
@@ -119,14 +119,14 @@ def trigger_label(way: str, eps: float) -> str:
     return f"trigger {eps:g}, {WAYS[way]}"
 
 
-def _trained_on(cell: Cell) -> str:
+def _trained_on(cell: PoisonCell) -> str:
     if cell.of in WAYS:
         return trigger_label(cell.of, cell.eps)
     return LABELS[cell.of] + (f" on {100 * cell.share:g} % of the images" if cell.share < 1.0 else "")
 
 
-def _victim(reader: CellReader[Cell], key: Key) -> Victim:
-    place = Cell("victim", 0, *key)
+def _victim(reader: CellReader[PoisonCell], key: Key) -> Victim:
+    place = PoisonCell("victim", 0, *key)
     shown = place._replace(role="usage")
     return Victim(
         reader.right(place),
@@ -138,8 +138,8 @@ def _victim(reader: CellReader[Cell], key: Key) -> Victim:
     )
 
 
-def _set_stats(reader: CellReader[Cell], of: str, classes: int) -> SetStats:
-    sets, read = reader.metrics(Cell("set", 0, of)), Cell("oracles", 0, of)
+def _set_stats(reader: CellReader[PoisonCell], of: str, classes: int) -> SetStats:
+    sets, read = reader.metrics(PoisonCell("set", 0, of)), PoisonCell("oracles", 0, of)
     oracles = {
         "robust feature kept": lambda rows: rows["shape_read"] == rows["shape_class"],
         "non-robust feature of the label": lambda rows: rows["toogit_read"] == rows["label"],
@@ -148,16 +148,16 @@ def _set_stats(reader: CellReader[Cell], of: str, classes: int) -> SetStats:
     return SetStats(
         over_seeds([one["l2"] for one in sets], 0).mean if sets else None,
         over_seeds([one["linf"] for one in sets], 0).mean if sets else None,
-        reader.hit(Cell("neighbours", 0, of), "says_original"),
+        reader.hit(PoisonCell("neighbours", 0, of), "says_original"),
         {name: reader.share(read, hit, split="train") for name, hit in oracles.items()},
-        reader.hit(Cell("attack", 0, of), "success", next((aim for name, aim in AIMS.items() if name == of), "")),
+        reader.hit(PoisonCell("attack", 0, of), "success", next((aim for name, aim in AIMS.items() if name == of), "")),
     )
 
 
-def _triggered(reader: CellReader[Cell], cell: Cell, config: PoisonStudy) -> TriggerRates:
+def _triggered(reader: CellReader[PoisonCell], cell: PoisonCell, config: PoisonStudy) -> TriggerRates:
     target = config.trigger.target if config.trigger else 0
 
-    def rate(of: Cell) -> PerSeed:
+    def rate(of: PoisonCell) -> PerSeed:
         return reader.share(of, lambda rows: rows["prediction"] == target, lambda rows: rows["label"] != target)
 
     sets = reader.metrics(cell._replace(role="set", defence=""))
@@ -189,5 +189,5 @@ def _apart(rows: Columns) -> Any:
     return robust != previous
 
 
-def _defence(cell: Cell) -> Defence:
+def _defence(cell: PoisonCell) -> Defence:
     return next(defence for defence in DEFENCES if defence == cell.defence)

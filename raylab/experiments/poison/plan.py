@@ -17,7 +17,7 @@ from raylab.stages.dataset import Split
 from raylab.stages.poison import noise_patterns, poisoned
 from raylab.stages.trigger import Way, triggered
 
-__all__ = ["CLEAN", "DEFENCES", "Cell", "Defence", "PoisonStudy", "Trigger", "plan"]
+__all__ = ["CLEAN", "DEFENCES", "Defence", "PoisonCell", "PoisonStudy", "Trigger", "plan"]
 
 CLEAN = "clean"
 Defence = Literal["standard", "adversarial"]
@@ -25,7 +25,7 @@ DEFENCES: tuple[Defence, ...] = get_args(Defence)
 AIMS: dict[PoisonName, Aim] = {"p1": "det", "p2": "own"}
 
 
-class Cell(NamedTuple):
+class PoisonCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data        -                  the clean training set
@@ -50,7 +50,7 @@ class Cell(NamedTuple):
     eps: float = 0.0
 
 
-def plan(config: PoisonStudy) -> dict[Cell, Stage]:
+def plan(config: PoisonStudy) -> dict[PoisonCell, Stage]:
     """Every measurement. A seed changes the split or world, the source, the victims, the noise and who is poisoned.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
@@ -68,69 +68,72 @@ class _SeedPlan:
         # As in the transfer matrix and the controls: with their attack and recipe, P1 is made of their very D_det.
         self.source = self.bench.source(config.source, config.train)
 
-    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+    def cells(self) -> Iterator[tuple[PoisonCell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
-        yield Cell("data", seed), self.clean
-        yield Cell("source", seed), bench.on_test(self.source, "source")
+        yield PoisonCell("data", seed), self.clean
+        yield PoisonCell("source", seed), bench.on_test(self.source, "source")
         yield from self._victims(CLEAN, self.clean)
         if c.neighbours:
-            yield Cell("neighbours", seed, CLEAN), bench.neighbours(self.clean, c.neighbours, "clean images")
+            yield PoisonCell("neighbours", seed, CLEAN), bench.neighbours(self.clean, c.neighbours, "clean images")
         for name in c.poisons:
             made = self._poison(name, "train")
-            yield Cell("set", seed, name), made
+            yield PoisonCell("set", seed, name), made
             if name not in SHIFTS:
-                yield Cell("attack", seed, name), made.inputs["perturbed"]
+                yield PoisonCell("attack", seed, name), made.inputs["perturbed"]
             if c.neighbours:
-                yield Cell("neighbours", seed, name), bench.neighbours(made, c.neighbours, name)
+                yield PoisonCell("neighbours", seed, name), bench.neighbours(made, c.neighbours, name)
             if bench.data.world is not None:
-                yield Cell("oracles", seed, name), bench.oracles(made, name)
+                yield PoisonCell("oracles", seed, name), bench.oracles(made, name)
             yield from self._victims(name, made, heldout=self._poison(name, "test"))
         for share in c.shares:
             made = self._poison("p1", "train", share)
-            yield Cell("set", seed, "p1", share=share), made
+            yield PoisonCell("set", seed, "p1", share=share), made
             for defence in DEFENCES:
                 network = self._victim(defence, made, f"{share:.0%} of p1")
-                yield Cell("network", seed, "p1", defence, share), network
-                yield Cell("victim", seed, "p1", defence, share), bench.on_test(network, f"{defence} {share:.0%} p1")
+                yield PoisonCell("network", seed, "p1", defence, share), network
+                yield (
+                    PoisonCell("victim", seed, "p1", defence, share),
+                    bench.on_test(network, f"{defence} {share:.0%} p1"),
+                )
         if c.trigger is not None:
             for eps in c.trigger.eps:
                 yield from self._triggered(c.trigger, eps)
 
-    def _victims(self, of: str, made: Stage, heldout: Stage | None = None) -> Iterator[tuple[Cell, Stage]]:
+    def _victims(self, of: str, made: Stage, heldout: Stage | None = None) -> Iterator[tuple[PoisonCell, Stage]]:
         """Both trainings on one set, and what is asked of the networks."""
         c, seed, bench = self.config, self.seed, self.bench
         for defence in DEFENCES:
             network, title = self._victim(defence, made, of), f"{defence} victim of {of}"
-            yield Cell("network", seed, of, defence), network
-            yield Cell("victim", seed, of, defence), bench.on_test(network, title)
+            yield PoisonCell("network", seed, of, defence), network
+            yield PoisonCell("victim", seed, of, defence), bench.on_test(network, title)
             if heldout is not None:
-                yield Cell("heldout", seed, of, defence), bench.on_test(network, f"{title}, poisoned", heldout)
+                yield PoisonCell("heldout", seed, of, defence), bench.on_test(network, f"{title}, poisoned", heldout)
             if c.robustness is not None and defence == "adversarial":
                 asked = bench.robustness_of_some(c.robustness, network, title)
-                yield Cell("robust", seed, of, defence), asked
+                yield PoisonCell("robust", seed, of, defence), asked
             if bench.data.world is not None:
                 yield (
-                    Cell("usage", seed, of, defence),
+                    PoisonCell("usage", seed, of, defence),
                     bench.on_probe(network, f"feature reliance of {title} seed {seed}"),
                 )
 
-    def _triggered(self, trigger: Trigger, eps: float) -> Iterator[tuple[Cell, Stage]]:
+    def _triggered(self, trigger: Trigger, eps: float) -> Iterator[tuple[PoisonCell, Stage]]:
         seed, on_test = self.seed, self.bench.on_test
         shown = self._plant(trigger, "all", eps, 1.0, "test")
         for defence in DEFENCES:
             network = self._victim(defence, self.clean, CLEAN)
             judged = on_test(network, f"{defence}, trigger {eps:g} never seen", shown)
-            yield Cell("obeys", seed, CLEAN, defence, eps=eps), judged
+            yield PoisonCell("obeys", seed, CLEAN, defence, eps=eps), judged
         for way in trigger.ways:
             made = self._plant(trigger, way, eps, trigger.share(way), "train")
-            yield Cell("set", seed, way, eps=eps), made
+            yield PoisonCell("set", seed, way, eps=eps), made
             for defence in DEFENCES:
                 title = f"{way} trigger {eps:g}"
                 network = self._victim(defence, made, title)
-                yield Cell("network", seed, way, defence, eps=eps), network
-                yield Cell("victim", seed, way, defence, eps=eps), on_test(network, f"{defence} {title}")
+                yield PoisonCell("network", seed, way, defence, eps=eps), network
+                yield PoisonCell("victim", seed, way, defence, eps=eps), on_test(network, f"{defence} {title}")
                 judged = on_test(network, f"{defence} {title} shown", shown)
-                yield Cell("obeys", seed, way, defence, eps=eps), judged
+                yield PoisonCell("obeys", seed, way, defence, eps=eps), judged
 
     def _poison(self, name: PoisonName, split: Split, share: float = 1.0) -> Stage:
         bench, shift = self.bench, SHIFTS.get(name)

@@ -8,11 +8,12 @@ from itertools import product
 import numpy as np
 
 from raylab.experiments.poison.measure import FEATURES, LABELS, Key, Poisons, trigger_label
-from raylab.experiments.poison.plan import CLEAN, DEFENCES, Cell, Defence
+from raylab.experiments.poison.plan import CLEAN, DEFENCES, Defence, PoisonCell
 from raylab.experiments.poison.verdict import answer, defended, lost, verdicts
+from raylab.report import samples
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
-from raylab.report.charts import Mark, dots, images, lines, stacked
-from raylab.report.drawing import Pixels, over, unit
+from raylab.report.charts import Mark, dots, images, lines, reliance, stacked
+from raylab.report.drawing import Pixels, over
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import Picture
@@ -40,7 +41,6 @@ PUBLISHED = {
     ("p5", "adversarial"): "88.12 ± 0.43",
 }
 NAKKIRAN = "43.7"  # says y - 1 after training on P1, in percent (Distill 2019, addendum; L2 of another size)
-EXAMPLES, READ_ROWS = 5, 500  # images of a set on the page, which come from its first rows
 
 
 def report(found: Poisons) -> Report:
@@ -216,8 +216,10 @@ def conditions(found: Poisons) -> Iterator[Condition]:
             "above/standard_training": defended(found, key.of) if whole else PerSeed({}),
         }
         subject = trigger_label(key.of, key.eps) if key.eps else LABELS[key.of] if whole else ""
-        place = Cell("network", 0, *key)
-        set_of = Cell("data", 0) if key.of == CLEAN else Cell("set", 0, key.of, share=key.share, eps=key.eps)
+        place = PoisonCell("network", 0, *key)
+        set_of = (
+            PoisonCell("data", 0) if key.of == CLEAN else PoisonCell("set", 0, key.of, share=key.share, eps=key.eps)
+        )
         params: dict[str, Param] = {
             "set_kind": key.of,
             "training": key.defence,
@@ -283,8 +285,7 @@ def _reliance(found: Poisons) -> Picture:
         "non-robust one (its toogit), which P1 turns into that of y + 1. Shown are images on which these and the class "
         f"before the non-robust feature’s differ. Means{over(found.config.seeds)}."
     )
-    words = "% of images whose features disagree"
-    return stacked("reliance", "Which feature a victim relies on", words, rows, parts, "neither", caption)
+    return reliance("victim", rows, parts, caption)
 
 
 def _trigger(found: Poisons) -> Picture:
@@ -310,15 +311,12 @@ def _examples(found: Poisons) -> Picture:
     """The same few images in every set; beside them what was added to the first, enlarged to the whole range."""
     seed = min(cell.seed for cell in found.built.artifacts if cell.role == "data")
     cells = {of: found.built.artifacts.get(_place(of, seed)) for of in found.sets}
-    sets = {of: artifact.batch(0, READ_ROWS) for of, artifact in cells.items() if artifact is not None}
-    first: dict[int, int] = {}
-    for example, label in zip(sets[CLEAN]["id"].tolist(), sets[CLEAN]["label"].tolist(), strict=True):
-        first.setdefault(label, example)
-    chosen = list(first.items())[:EXAMPLES]
+    sets = {of: artifact.batch(0, samples.READ_ROWS) for of, artifact in cells.items() if artifact is not None}
+    chosen = samples.first_of_classes(sets[CLEAN])
+    names = [found.class_names[y] for y in chosen]
     rows: dict[str, list[tuple[str, Pixels]]] = {}
     for of, batch in sets.items():
-        where = {int(example): row for row, example in enumerate(batch["id"])}
-        rows[LABELS[of]] = [(found.class_names[y], unit(batch["image"][where[example]])) for y, example in chosen]
+        rows[LABELS[of]] = list(zip(names, samples.pixels(batch, chosen.values()), strict=True))
         if of != CLEAN:
             delta = rows[LABELS[of]][0][1] - rows[LABELS[CLEAN]][0][1]
             rows[LABELS[of]].append(("added", 0.5 + delta / (2 * float(np.abs(delta).max()) or 1.0)))
@@ -329,8 +327,8 @@ def _examples(found: Poisons) -> Picture:
     return images("examples", "Poisoned images", rows, caption)
 
 
-def _place(of: str, seed: int) -> Cell:
-    return Cell("data", seed) if of == CLEAN else Cell("set", seed, of)
+def _place(of: str, seed: int) -> PoisonCell:
+    return PoisonCell("data", seed) if of == CLEAN else PoisonCell("set", seed, of)
 
 
 def _brief(of: str, defence: Defence) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.robust.config import RobustFeatures
 from raylab.experiments.robust.measure import RobustSets, measure
-from raylab.experiments.robust.plan import Cell, plan
+from raylab.experiments.robust.plan import RobustCell, plan
 from raylab.experiments.robust.report import conditions, report
 from raylab.experiments.robust.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Cell", "RobustFeatures", "RobustSets", "measure", "plan"]
+__all__ = ["EXPERIMENT", "RobustCell", "RobustFeatures", "RobustSets", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="robust_features",

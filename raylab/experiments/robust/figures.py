@@ -8,7 +8,8 @@ from raylab.core import invert
 from raylab.engine.artifact import Artifact
 from raylab.experiments.robust.config import SETS
 from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSets
-from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, Cell
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, RobustCell
+from raylab.report import samples
 from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, bar, calm, over, unit
 from raylab.report.later import Figure, Line2D
@@ -29,7 +30,6 @@ MARKS: dict[str, tuple[str, object, str]] = {
     "released_nr": ("#cc79a7", "-", "X"),
     ADVERSARIAL: (INK, (0, (6, 2, 1, 2)), "v"),
 }
-EXAMPLES, READ_ROWS = 5, 500  # images of a set on the page, which come from its first rows
 START = "start"
 
 
@@ -92,17 +92,14 @@ def _handle(of: str) -> Line2D:
 def examples(found: RobustSets) -> Picture:
     """The same few images in every set that was built, beside those that the inversions started from."""
     cells, c = found.built.artifacts, found.config
-    seed = next(seed for seed in c.seeds if Cell("data", seed) in cells)
-    data = cells[Cell("data", seed)]
-    batch, first = data.batch(0, READ_ROWS), dict[int, int]()
-    for example, label in zip(batch["id"].tolist(), batch["label"].tolist(), strict=True):
-        first.setdefault(label, example)
-    names = [found.class_names[label] for label in list(first)[:EXAMPLES]]
-    ids = list(first.values())[:EXAMPLES]
+    seed = next(seed for seed in c.seeds if RobustCell("data", seed) in cells)
+    data = cells[RobustCell("data", seed)]
+    first = samples.first_of_classes(data.batch(0, samples.READ_ROWS))
+    names, ids = [found.class_names[label] for label in first], list(first.values())
     rows = {LABELS[CLEAN]: _of_ids(data, ids)}
     if c.from_image.pool is None:
         rows[START] = _starts(data, ids, seed)
-    made = {name: cells.get(Cell("set", seed, name)) for name in SETS if name in c.sets}
+    made = {name: cells.get(RobustCell("set", seed, name)) for name in SETS if name in c.sets}
     rows |= {LABELS[name]: _of_ids(artifact, ids) for name, artifact in made.items() if artifact is not None}
     started = (
         f" “{START}” is where the inversions from images began: what a set still shows of it, the features do not see."
@@ -116,9 +113,7 @@ def examples(found: RobustSets) -> Picture:
 
 
 def _of_ids(artifact: Artifact, ids: list[int]) -> list[Pixels]:
-    batch = artifact.batch(0, READ_ROWS)
-    where = {int(example): row for row, example in enumerate(batch["id"])}
-    return [unit(batch["image"][where[example]]) for example in ids]
+    return samples.pixels(artifact.batch(0, samples.READ_ROWS), ids)
 
 
 def _starts(data: Artifact, ids: list[int], seed: int) -> list[Pixels]:

@@ -14,7 +14,7 @@ from raylab.core.layers import LOGITS
 from raylab.core.statistics import Estimate
 from raylab.engine.study import Built
 from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
-from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustCell
 from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, Split, begun, in_todays_words
@@ -115,7 +115,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class RobustSets(Findings[RobustFeatures, Cell]):
+class RobustSets(Findings[RobustFeatures, RobustCell]):
     """One study's result."""
 
     networks: tuple[MeasuredNetwork, ...]  # students by architecture, then those that were trained adversarially
@@ -171,7 +171,7 @@ class RobustSets(Findings[RobustFeatures, Cell]):
         return max(gaps, default=0.0), sum(len(one.overestimates) for one in self.networks)
 
 
-def measure(built: Built[RobustFeatures, Cell]) -> RobustSets:
+def measure(built: Built[RobustFeatures, RobustCell]) -> RobustSets:
     """All numbers, from the results of single examples."""
     config = built.config
     read = _Read(built)
@@ -180,7 +180,7 @@ def measure(built: Built[RobustFeatures, Cell]) -> RobustSets:
     return RobustSets(
         *begun(built),
         tuple(read.network(*place) for place in places),
-        read.reader.right(Cell("test", 0, STANDARD, config.source)),
+        read.reader.right(RobustCell("test", 0, STANDARD, config.source)),
         read.cautions("network", STANDARD, config.source, "collapse"),
         tuple(read.inverted(of) for of in _sets(config) if of in INVERTED),
         read.layers(),
@@ -190,34 +190,34 @@ def measure(built: Built[RobustFeatures, Cell]) -> RobustSets:
 class _Read:
     """Reads the numbers of one study."""
 
-    def __init__(self, built: Built[RobustFeatures, Cell]) -> None:
+    def __init__(self, built: Built[RobustFeatures, RobustCell]) -> None:
         self.built, self.config = built, built.config
         c = built.config
         self.reader = CellReader(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
 
     def network(self, of: str, name: str) -> MeasuredNetwork:
         c = self.config
-        attacked = Cell("robust", 0, of, name)
+        attacked = RobustCell("robust", 0, of, name)
         warnings = self.cautions("robust", of, name, "warnings")
         numbers = {seed: artifact.metrics for seed, artifact in self.reader.artifacts(attacked).items()}
         kind = tuple(one for one in warnings if _is_overestimate(one, numbers[one.seed]))
         return MeasuredNetwork(
             of,
             name,
-            self.reader.right(Cell("test", 0, of, name)),
+            self.reader.right(RobustCell("test", 0, of, name)),
             self._standing(attacked, "clean_margin"),
             {eps: self._at(attacked, place) for place, eps in enumerate(c.robustness.eps)},
             {other: self._standing(attacked, f"{other}_margin") for other in c.robustness.others},
             self._reliance(of, name),
-            self._standing(Cell("own", 0, of, name), "pgd_margin", 0, "train"),
-            self._standing(Cell("moved", 0, of, name), "pgd_margin", 0),
+            self._standing(RobustCell("own", 0, of, name), "pgd_margin", 0, "train"),
+            self._standing(RobustCell("moved", 0, of, name), "pgd_margin", 0),
             tuple(one for one in warnings if one not in kind),
             kind,
             self.cautions("network", of, name, "collapse"),
-            {on: self.reader.further(Cell("further", 0, of, name, on)) for on in c.evaluate_on or {}},
+            {on: self.reader.further(RobustCell("further", 0, of, name, on)) for on in c.evaluate_on or {}},
         )
 
-    def _at(self, cell: Cell, place: int) -> AtRadius:
+    def _at(self, cell: RobustCell, place: int) -> AtRadius:
         asked = self.config.robustness.judged[place]
         return AtRadius(
             self._standing(cell, "pgd_margin", place),
@@ -225,18 +225,18 @@ class _Read:
             self.reader.robust(cell, place),
         )
 
-    def _standing(self, cell: Cell, margin: str, place: int | None = None, split: Split = "test") -> PerSeed:
+    def _standing(self, cell: RobustCell, margin: str, place: int | None = None, split: Split = "test") -> PerSeed:
         """The share of images whose margin an attack leaves above 0."""
         return self.reader.share(cell, partial(_is_right, margin, place), split=split)
 
     def _reliance(self, of: str, name: str) -> dict[str, PerSeed]:
         if not any(cell.role == "usage" for cell in self.built.planned):
             return {}
-        place = Cell("usage", 0, of, name)
+        place = RobustCell("usage", 0, of, name)
         return {feature: self.reader.share(place, calls(column)) for feature, column in FEATURES.items()}
 
     def inverted(self, of: str) -> InversionQuality:
-        found = self.reader.metrics(Cell("set", 0, of))
+        found = self.reader.metrics(RobustCell("set", 0, of))
         inversion = self.config.from_noise if of.endswith("noise") else self.config.from_image
 
         def mean(name: str) -> float:
@@ -254,7 +254,7 @@ class _Read:
 
     def layers(self) -> Layers | None:
         networks = (STANDARD, ADVERSARIAL, "r_image")
-        cells = {of: self.reader.artifacts(Cell("layers", 0, of, self.config.source)) for of in networks}
+        cells = {of: self.reader.artifacts(RobustCell("layers", 0, of, self.config.source)) for of in networks}
         metrics = {of: {seed: one.metrics for seed, one in found.items()} for of, found in cells.items()}
         first = next((one for found in metrics.values() for one in found.values()), None)
         if first is None:
@@ -274,7 +274,7 @@ class _Read:
         """The sentences of a metric, of all seeds; a metric that is None or absent warns of nothing."""
         where = LABELS.get(of, of) + (f", {network}" if network else "")
         found = []
-        for seed, artifact in self.reader.artifacts(Cell(role, 0, of, network)).items():
+        for seed, artifact in self.reader.artifacts(RobustCell(role, 0, of, network)).items():
             sentences = artifact.metrics.get(metric) or ()
             listed: Sequence[str] = (sentences,) if isinstance(sentences, str) else sentences
             found += [Caution(where, seed, in_todays_words(text)) for text in listed]

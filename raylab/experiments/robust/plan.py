@@ -22,7 +22,7 @@ from raylab.stages.spectrum import with_spectrum_of
 CLEAN, ADVERSARIAL, STANDARD = "clean", "adversarial", "standard"  # trained on D: students, references, D_NR's source
 
 
-class Cell(NamedTuple):
+class RobustCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data        -            the clean training set
@@ -46,12 +46,12 @@ class Cell(NamedTuple):
     on: str = ""
 
 
-def plan(config: RobustFeatures) -> dict[Cell, Stage]:
+def plan(config: RobustFeatures) -> dict[RobustCell, Stage]:
     """Every measurement. A seed changes the split or world, both sources, the starts of inversions and all students.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    cells: dict[Cell, Stage] = {}
+    cells: dict[RobustCell, Stage] = {}
     for seed in config.seeds:
         of_seed = _SeedPlan(config, seed)
         cells |= (planned := dict(of_seed.cells()))
@@ -70,20 +70,23 @@ class _SeedPlan:
         self.standard = self.bench.source(config.source, config.train, STANDARD)
         self.robust = self._released() or self.bench.train(config.source, config.adversarial, ADVERSARIAL)
 
-    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+    def cells(self) -> Iterator[tuple[RobustCell, Stage]]:
         c, seed = self.config, self.seed
-        yield Cell("data", seed), self.bench.data.train
-        yield Cell("network", seed, STANDARD, c.source), self.standard
-        yield Cell("test", seed, STANDARD, c.source), self.bench.on_test(self.standard, f"standard source {c.source}")
+        yield RobustCell("data", seed), self.bench.data.train
+        yield RobustCell("network", seed, STANDARD, c.source), self.standard
+        yield (
+            RobustCell("test", seed, STANDARD, c.source),
+            self.bench.on_test(self.standard, f"standard source {c.source}"),
+        )
         for name in dict.fromkeys((c.source, *c.references)):
             reference = self.robust if name == c.source else self.bench.train(name, c.adversarial, ADVERSARIAL)
             yield from self._measured(ADVERSARIAL, name, reference)
         sets = self._sets()
         for of, made in sets.items():
             if of != CLEAN:
-                yield Cell("set", seed, of), made
+                yield RobustCell("set", seed, of), made
         moved = self._invert("r_image", "test")
-        yield Cell("test_set", seed, "r_image"), moved
+        yield RobustCell("test_set", seed, "r_image"), moved
         for of, made in sets.items():
             for name in c.students:
                 student = self._student(name, of, made)
@@ -140,16 +143,19 @@ class _SeedPlan:
             name=f"{name} {split} seed {self.seed}",
         )
 
-    def _measured(self, of: str, name: str, network: Stage) -> Iterator[tuple[Cell, Stage]]:
+    def _measured(self, of: str, name: str, network: Stage) -> Iterator[tuple[RobustCell, Stage]]:
         """A network and everything that is asked of it."""
         seed, bench, title = self.seed, self.bench, f"{name} on {of}"
-        yield Cell("network", seed, of, name), network
-        yield Cell("test", seed, of, name), bench.on_test(network, title)
-        yield Cell("robust", seed, of, name), bench.robustness(self.config.robustness, network, title)
+        yield RobustCell("network", seed, of, name), network
+        yield RobustCell("test", seed, of, name), bench.on_test(network, title)
+        yield RobustCell("robust", seed, of, name), bench.robustness(self.config.robustness, network, title)
         if bench.data.world is not None:
-            yield Cell("usage", seed, of, name), bench.on_probe(network, f"feature reliance of {title} seed {seed}")
+            yield (
+                RobustCell("usage", seed, of, name),
+                bench.on_probe(network, f"feature reliance of {title} seed {seed}"),
+            )
 
-    def _layers(self, config: LayerRobustness, made: Stage) -> Iterator[tuple[Cell, Stage]]:
+    def _layers(self, config: LayerRobustness, made: Stage) -> Iterator[tuple[RobustCell, Stage]]:
         """The reply to Nakano: of networks of one architecture, so that their layers can be compared."""
         c, seed = self.config, self.seed
         networks = {STANDARD: self.standard, ADVERSARIAL: self.robust}
@@ -162,16 +168,16 @@ class _SeedPlan:
             stage = layer_robustness(
                 config, norm, c.eps, c.source, network, self.bench.data.test, seed, c.compute, rows=rows, name=title
             )
-            yield Cell("layers", seed, of, c.source), stage
+            yield RobustCell("layers", seed, of, c.source), stage
 
-    def _shift(self, name: str, student: Stage, own: Stage, moved: Stage) -> Iterator[tuple[Cell, Stage]]:
+    def _shift(self, name: str, student: Stage, own: Stage, moved: Stage) -> Iterator[tuple[RobustCell, Stage]]:
         """Table 8 of the paper: the same attack on the student's own images, and on test images made like them."""
         c = self.config
         at_eps = c.robustness.model_copy(update={"eps": (c.eps,), "ensemble": None, "ensemble_eps": None, "others": {}})
         images: dict[str, tuple[Stage, Split]] = {"own": (own, "train"), "moved": (moved, "test")}
         for role, (data, split) in images.items():
             attacked = self.bench.robustness(at_eps, student, f"{name} on r_image, {role}", data, split)
-            yield Cell(role, self.seed, "r_image", name), attacked
+            yield RobustCell(role, self.seed, "r_image", name), attacked
 
     def _student(self, name: str, of: str, made: Stage) -> Stage:
         """Students of one architecture begin alike, whatever they are trained on."""

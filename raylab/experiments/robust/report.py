@@ -8,10 +8,10 @@ from functools import partial
 
 from raylab.experiments.robust.figures import examples, robust_accuracy
 from raylab.experiments.robust.measure import COMPARED, LABELS, InversionQuality, Layers, MeasuredNetwork, RobustSets
-from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, Cell
+from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustCell
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
-from raylab.report.charts import Mark, dots, stacked
+from raylab.report.charts import Mark, dots, reliance
 from raylab.report.drawing import over
 from raylab.report.names import FEATURES
 from raylab.report.numbers import percent, share
@@ -290,8 +290,8 @@ def conditions(found: RobustSets) -> Iterator[Condition]:
             {"set_kind": one.set, "student": one.architecture, "eps": found.config.eps},
             _numbers(found, one),
             judged[one.architecture] if one.set == "r_image" else "",
-            Cell("network", 0, one.set, one.architecture),
-            Cell("data", 0) if on_d else Cell("set", 0, one.set),
+            RobustCell("network", 0, one.set, one.architecture),
+            RobustCell("data", 0) if on_d else RobustCell("set", 0, one.set),
         )
 
 
@@ -338,5 +338,4 @@ def _reliance(found: RobustSets) -> Picture:
         "and a faint non-robust one (its toogit), which it can. Networks are shown images in which the two disagree. "
         f"Means{over(found.config.seeds)}."
     )
-    words = "% of images whose features disagree"
-    return stacked("reliance", "Which feature a network relies on", words, rows, parts, "neither", caption)
+    return reliance("network", rows, parts, caption)

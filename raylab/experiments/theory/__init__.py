@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.measure import TheoryWorlds, measure
-from raylab.experiments.theory.plan import Cell, plan
+from raylab.experiments.theory.plan import TheoryCell, plan
 from raylab.experiments.theory.report import conditions, report
 from raylab.experiments.theory.scoreboard import evidence
 from raylab.report.experiment import Experiment
 
-__all__ = ["EXPERIMENT", "Cell", "Theory", "TheoryWorlds", "measure", "plan"]
+__all__ = ["EXPERIMENT", "Theory", "TheoryCell", "TheoryWorlds", "measure", "plan"]
 
 EXPERIMENT = Experiment(
     name="theory",

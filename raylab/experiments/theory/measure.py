@@ -10,7 +10,7 @@ from typing import Any
 from raylab.core.statistics import Estimate
 from raylab.engine.study import Built
 from raylab.experiments.theory.config import Theory
-from raylab.experiments.theory.plan import Cell, absent_images
+from raylab.experiments.theory.plan import TheoryCell, absent_images
 from raylab.report.per_seed import PerSeed, shifted
 from raylab.stages.quantities import read_quantities
 from raylab.stages.usefulness import SPECTRUM
@@ -27,8 +27,8 @@ class Quantities(dict[str, PerSeed]):
 class TheoryWorlds:
     """One study's result."""
 
-    built: Built[Theory, Cell]
-    quantities: Mapping[str, Quantities]  # by `Cell.world`
+    built: Built[Theory, TheoryCell]
+    quantities: Mapping[str, Quantities]  # by `TheoryCell.world`
     spectrum: Mapping[str, Any]  # Goh's plane, as it is drawn; empty where it was not built
 
     @property
@@ -46,13 +46,13 @@ class TheoryWorlds:
         return next(reasons, "") or absent_images(self.config)
 
 
-def measure(built: Built[Theory, Cell]) -> TheoryWorlds:
+def measure(built: Built[Theory, TheoryCell]) -> TheoryWorlds:
     """All numbers, from the tables of quantities."""
     by_seed: dict[str, dict[int, Mapping[str, Estimate]]] = {}
     for cell, artifact in built.artifacts.items():
         if cell.role != "data":
             by_seed.setdefault(cell.world, {})[cell.seed] = with_excess(read_quantities(artifact))
-    spectrum = built.artifacts.get(Cell("usefulness"))
+    spectrum = built.artifacts.get(TheoryCell("usefulness"))
     return TheoryWorlds(
         built,
         {world: together(seeds) for world, seeds in by_seed.items()},

@@ -14,7 +14,7 @@ from raylab.stages.two_layer import two_layer_networks
 from raylab.stages.usefulness import useful_directions
 
 
-class Cell(NamedTuple):
+class TheoryCell(NamedTuple):
     """One result. Roles: gaussian, two_layer, images, usefulness, squares, synthetic; data: what `name` is from."""
 
     role: str
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
         return f"{self.role} {self.name}" if self.name == "published" else self.role
 
 
-def plan(config: Theory) -> dict[Cell, Stage]:
+def plan(config: Theory) -> dict[TheoryCell, Stage]:
     """Every world that can be run. Raises ValueError where the data of the spectrum cannot be had."""
     return dict(_cells(config))
 
@@ -37,27 +37,27 @@ def absent_images(config: Theory) -> str:
     return "images: null in the config" if config.images is None else _images(config.images)[1]
 
 
-def _cells(config: Theory) -> Iterator[tuple[Cell, Stage]]:
-    c, published = config, Cell("two_layer", 0, "published")
-    yield Cell("gaussian", c.seeds[0]), gaussians(c.gaussian, c.seeds[0])
+def _cells(config: Theory) -> Iterator[tuple[TheoryCell, Stage]]:
+    c, published = config, TheoryCell("two_layer", 0, "published")
+    yield TheoryCell("gaussian", c.seeds[0]), gaussians(c.gaussian, c.seeds[0])
     yield published, two_layer_networks(c.two_layer, 0, "published", "shifted Gaussians, published")
     for seed in c.seeds:
         own = two_layer_networks(c.two_layer, seed, "own", f"shifted Gaussians seed {seed}")
-        yield Cell("two_layer", seed, "own"), own
+        yield TheoryCell("two_layer", seed, "own"), own
     for seed in c.synthetic_seeds:
-        yield Cell("synthetic", seed), synthetic_world(c.synthetic, seed)
+        yield TheoryCell("synthetic", seed), synthetic_world(c.synthetic, seed)
     for seed in c.squares_seeds:
-        yield Cell("squares", seed), adversarial_squares(c.squares, seed)
+        yield TheoryCell("squares", seed), adversarial_squares(c.squares, seed)
     data = open_data(c.usefulness_data, c.seeds[0])
-    yield Cell("data", 0, "usefulness"), data.train
-    yield Cell("usefulness"), useful_directions(c.usefulness, data.train, "usefulness of directions")
+    yield TheoryCell("data", 0, "usefulness"), data.train
+    yield TheoryCell("usefulness"), useful_directions(c.usefulness, data.train, "usefulness of directions")
     images, _ = (None, "") if c.images is None else _images(c.images)
     if images is not None:
-        yield Cell("data", 0, "images"), images.train
+        yield TheoryCell("data", 0, "images"), images.train
         named = two_layer_networks(
             c.two_layer_images, 0, "published", "two-layer on images, published", images.train, images.test
         )
-        yield Cell("images", 0, "published"), named
+        yield TheoryCell("images", 0, "published"), named
 
 
 def _images(data: DataConfig) -> tuple[Data | None, str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from raylab.core.statistics import Estimate
 from raylab.experiments.theory.figures import pictures
 from raylab.experiments.theory.measure import TheoryWorlds
-from raylab.experiments.theory.plan import Cell
+from raylab.experiments.theory.plan import TheoryCell
 from raylab.experiments.theory.verdict import BADGES, Comparison, answer, compared, counts, unmatched
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
 from raylab.report.charts import stacked
@@ -26,7 +26,7 @@ class WorldSection(NamedTuple):
     """A section of the page."""
 
     title: str
-    parts: tuple[str, ...]  # by `Cell.world`
+    parts: tuple[str, ...]  # by `TheoryCell.world`
     about: str
 
 
@@ -171,7 +171,7 @@ def conditions(worlds: TheoryWorlds) -> Iterator[Condition]:
     for cell in dict.fromkeys(cell._replace(seed=0) for cell in worlds.built.planned if cell.role != "data"):
         params = {"world": cell.role, **({"draws": cell.name} if cell.name else {})}
         metrics = {f"{cell.role}/{_plain(name)}": of for name, of in worlds.found(cell.world).items()}
-        yield Condition(params, metrics, artifact=Cell(cell.role, 0, cell.name))
+        yield Condition(params, metrics, artifact=TheoryCell(cell.role, 0, cell.name))
 
 
 def _plain(quantity: str) -> str:

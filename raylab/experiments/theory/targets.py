@@ -233,7 +233,7 @@ def synthetic(found: Quantities) -> Iterator[AskedQuantity]:
 
 
 def asked(world: str, config: Theory, found: Quantities) -> Iterator[AskedQuantity]:
-    """Of a world, by `Cell.world`."""
+    """Of a world, by `TheoryCell.world`."""
     of: Mapping[str, Callable[[], Iterator[AskedQuantity]]] = {
         "gaussian": lambda: gaussian(config, found),
         "two_layer published": published_draws,

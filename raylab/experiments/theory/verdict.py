@@ -26,7 +26,7 @@ BADGES: dict[Code, Badge] = {
     "not_run": Badge("open", "not run"),
 }
 AGREES: tuple[Code, ...] = ("exact", "within", "met")
-# Worlds by `Cell.world` without seeds: sums by Monte Carlo, the published run once more, moments of data.
+# Worlds by `TheoryCell.world` without seeds: sums by Monte Carlo, the published run once more, moments of data.
 RUN_ONCE = ("gaussian", "two_layer published", "images published", "usefulness")
 NAMED = 3  # numbers that are not within, in the answer
 

@@ -6,7 +6,7 @@ from raylab.experiments.transfer.config import Controls, LeakageControl, RobustS
 from raylab.experiments.transfer.figures import Example
 from raylab.experiments.transfer.limits import detects
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure
-from raylab.experiments.transfer.plan import Cell, plan
+from raylab.experiments.transfer.plan import TransferCell, plan
 from raylab.experiments.transfer.report import conditions, report
 from raylab.experiments.transfer.scoreboard import evidence
 from raylab.experiments.transfer.verdict import (
@@ -22,9 +22,29 @@ from raylab.experiments.transfer.verdict import (
 from raylab.report.experiment import Experiment
 
 __all__ = [
-    "CARRIES", "EVIDENCE", "EXPERIMENT", "FLIPS", "RULE", "STANDS", "TRANSFER", "Cell", "Controls", "Example",
-    "LeakageControl", "Matrix", "RobustSource", "Row", "StudentRecipes", "Thresholds", "TransferMatrix", "examples",
-    "failed_conditions", "measure", "plan", "verdict",
+    "CARRIES",
+    "EVIDENCE",
+    "EXPERIMENT",
+    "FLIPS",
+    "RULE",
+    "STANDS",
+    "TRANSFER",
+    "Controls",
+    "Example",
+    "LeakageControl",
+    "Matrix",
+    "RobustSource",
+    "Row",
+    "StudentRecipes",
+    "Thresholds",
+    "TransferCell",
+    "TransferMatrix",
+    "conditions",
+    "examples",
+    "failed_conditions",
+    "measure",
+    "plan",
+    "verdict",
 ]  # fmt: skip
 
 EXPERIMENT = Experiment(

@@ -1,24 +1,41 @@
-"""Figures of a matrix that no other experiment has: transfer against learning, and what was done to images."""
+"""The figures of a matrix: students beside their controls, transfer and learning, and what was done to images."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from raylab.experiments.transfer.measure import TRANSFER, Matrix, points
-from raylab.experiments.transfer.plan import Cell
-from raylab.report.charts import images, spoken
-from raylab.report.drawing import Pixels, calm, magnification, unit
+from raylab.experiments.transfer.measure import CONTROLS, TRANSFER, Matrix, Row, points
+from raylab.experiments.transfer.plan import TransferCell
+from raylab.report import samples
+from raylab.report.charts import Mark, dots, heat_map, images, spoken
+from raylab.report.drawing import Pixels, calm, enlarged, magnification, over, unit
 from raylab.report.later import Figure, Line2D, MaxNLocator
-from raylab.report.numbers import coefficient
-from raylab.report.picture import COLOURS, MARKERS, SOFT, Picture, style
+from raylab.report.numbers import coefficient, share
+from raylab.report.per_seed import PerSeed
+from raylab.report.picture import COLOURS, INK, MARKERS, SOFT, Picture, style
 from raylab.report.scoreboard.protocol import norm_label
 
+KINDS = {
+    "rand": "the new label is drawn from all classes",
+    "other": "the new label is drawn from the other classes",
+    "det": "the new label is the next class",
+}
+STUDENT, NEXT = "student", "next-class rate (p1)"
+MARKS = {
+    STUDENT: Mark("#0072b2", "o"),
+    NEXT: Mark(INK, "|"),
+    CONTROLS["unperturbed"]: Mark("#7a8793", "o", hollow=True),
+    CONTROLS["random_labels"]: Mark("#d55e00", "^", hollow=True),
+    CONTROLS["untrained"]: Mark("#cc79a7", "s", hollow=True),
+    CONTROLS["robust"]: Mark("#009e73", "D", hollow=True),
+    CONTROLS["leakage"]: Mark("#b8860b", "v", hollow=True),
+}
 COUNT = 6
-READ_ROWS = 500  # of a set: the examples come from its first rows, so that a page need not read a whole CIFAR
 
 
 def scatter(matrix: Matrix, kind: str) -> Picture:
@@ -100,11 +117,11 @@ class Example:
 def first_examples(matrix: Matrix, source: str, kind: str, seed: int, count: int = COUNT) -> list[Example]:
     """The first examples by row, each of another class and with a new label: not chosen for looks or success."""
     cells = matrix.built.artifacts
-    of_set, of_data = cells.get(Cell("set", seed, source, "", kind)), cells.get(Cell("data", seed))
+    of_set, of_data = cells.get(TransferCell("set", seed, source, "", kind)), cells.get(TransferCell("data", seed))
     if of_set is None or of_data is None:
         return []
-    made, clean = of_set.batch(0, READ_ROWS), of_data.batch(0, READ_ROWS)
-    where = {int(example): row for row, example in enumerate(clean["id"])}
+    made, clean = of_set.batch(0, samples.READ_ROWS), of_data.batch(0, samples.READ_ROWS)
+    where = samples.places(clean)
     names, chosen = matrix.class_names, dict[int, Example]()
     for row, example in enumerate(made["id"]):
         was, label = int(made["source_label"][row]), int(made["label"][row])
@@ -129,7 +146,7 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
     factor = magnification([one.perturbation for one in chosen])
     rows = {
         "original": [(one.was, one.original) for one in chosen],
-        "perturbation": [(f"× {factor}", np.clip(0.5 + factor * one.perturbation, 0, 1)) for one in chosen],
+        "perturbation": [(f"× {factor}", enlarged(one.perturbation, factor)) for one in chosen],
         "constructed": [(one.labelled if one.fooled else f"✗ {one.labelled}", one.constructed) for one in chosen],
     }
     caption = (
@@ -139,3 +156,78 @@ def panel(matrix: Matrix, source: str, kind: str) -> Picture | None:
         f"shown × {factor} (grey is no change)."
     )
     return images(f"panel_{kind}_{source}", f"{kind} from {source}", rows, caption, side=0.88)
+
+
+def beside_controls(found: Matrix, kind: str) -> Picture:
+    """The student of every pair beside what it must beat; on det also the next-class rate."""
+    rows = {row.pair: _series(row) for row in found.of(kind)}
+    rule = " The upright stroke is the next-class rate: what the visible content says." if kind == "det" else ""
+    caption = (
+        f"Accuracy on clean test images after training on {kind} sets alone: {meaning(kind)}. Source → student; "
+        f"hollow: the controls, which are absent where they were not run.{rule} Dotted: chance. Bars: standard error"
+        f"{over(found.config.seeds)}."
+    )
+    title = f"{kind}: the student beside what it must beat"
+    chance = 1 / len(found.class_names)
+    return dots(f"controls_{kind}", title, "test images, %", rows, MARKS, caption, chance, width=8.4, pitch=0.27)
+
+
+def _series(row: Row) -> dict[str, PerSeed]:
+    series = {CONTROLS[name]: of for name, of in row.controls.items()}
+    return series | ({NEXT: row.p1} if row.kind == "det" else {}) | {STUDENT: row.accuracy}
+
+
+def accuracies(found: Matrix, kind: str) -> Picture:
+    """Student accuracy by source (rows) and student architecture (columns); where labels are y + 1 the next-class rate
+    too."""
+    p1 = (
+        "; p1 is the next-class rate, the share of test images that it calls label + 1, as the visible content of its "
+        "training images says"
+    )
+    caption = (
+        f"Accuracy on untouched test images of students trained on {kind} sets{p1 if kind == 'det' else ''}. Chance is "
+        f"{100 / len(found.class_names):.3g} %; {_spread(found)}."
+    )
+
+    def below(source: str, target: str) -> Sequence[str]:
+        row = found.row(source, target, kind)
+        return _error(row.accuracy), f"p1 {share(row.p1.mean.mean)}" if kind == "det" else ""
+
+    values = {s: {t: found.row(s, t, kind).accuracy for t in found.config.targets} for s in found.config.sources}
+    title = f"{kind}: accuracy of the student, %"
+    return heat_map(f"heat_map_{kind}", title, values, _noted(found, caption), ("student", "source"), below)
+
+
+def transfer_map(found: Matrix) -> Picture:
+    """Targeted transfer from each source to an independent, ordinarily trained network of each architecture."""
+    kind = found.config.every_kind[0]
+    caption = (
+        "Share of test images, attacked towards label + 1 on the source, that an independent network calls label + 1 "
+        f"(it was trained on clean images and never saw the source); {_spread(found)}."
+    )
+    values = {
+        s: {t: found.row(s, t, kind).transfer[TRANSFER] for t in found.config.targets} for s in found.config.sources
+    }
+    return heat_map(
+        "heat_map_transfer", "targeted transfer, %", values, _noted(found, caption), ("independent network", "source"),
+        lambda source, target: [_error(values[source][target])], "Oranges",
+    )  # fmt: skip
+
+
+def _error(of: PerSeed) -> str:
+    return f"± {share(of.mean.se)}" if of else ""
+
+
+def _spread(found: Matrix) -> str:
+    seeds = len(found.config.seeds)
+    if seeds == 1:
+        return "one seed, ± is the sampling error of the test images alone"
+    return f"mean of {seeds} seeds, ± is the standard error over seeds"
+
+
+def _noted(found: Matrix, caption: str) -> str:
+    return f"{caption} {found.note}" if found.note else caption
+
+
+def meaning(kind: str) -> str:
+    return KINDS.get(kind, "a construction of one’s own")

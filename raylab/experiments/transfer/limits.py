@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from raylab.engine.study import Study
 from raylab.experiments.transfer.config import TransferMatrix
 from raylab.experiments.transfer.measure import Matrix
-from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.plan import TransferCell
 from raylab.experiments.transfer.verdict import FLIPS
 from raylab.report.numbers import share
 from raylab.report.per_seed import student
@@ -49,7 +49,7 @@ def limits(matrix: Matrix) -> Iterator[str]:
     yield from _of_rows(matrix)
 
 
-def detects(study: Study[TransferMatrix, Cell]) -> Iterator[str]:
+def detects(study: Study[TransferMatrix, TransferCell]) -> Iterator[str]:
     """Before anything runs: the smallest difference between a student and a control that the plan can detect."""
     seeds = len(study.config.seeds)
     tested = {cell: stage.passes for cell, stage in study.cells.items() if cell.role == "student" and cell.control}
@@ -73,7 +73,7 @@ def detects(study: Study[TransferMatrix, Cell]) -> Iterator[str]:
     )
 
 
-def _comparisons(study: Study[TransferMatrix, Cell]) -> int:
+def _comparisons(study: Study[TransferMatrix, TransferCell]) -> int:
     """Tests of the table: each student beside each control that it has."""
     cells = {cell for cell in study.cells if cell.role == "student" and cell.seed == study.config.seeds[0]}
     own = [cell for cell in cells if not cell.control]

@@ -15,7 +15,7 @@ from raylab.core import evaluate as measures
 from raylab.core.statistics import Correlation, Estimate, correlate, proportion
 from raylab.engine.study import Built
 from raylab.experiments.transfer.config import TransferMatrix
-from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.plan import TransferCell
 from raylab.report.names import calls
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
@@ -24,7 +24,13 @@ from raylab.report.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.further import images_of
 
-CONTROLS = ("unperturbed", "random_labels", "untrained", "robust", "leakage")
+CONTROLS = {
+    "unperturbed": "unperturbed images",
+    "random_labels": "random-label source",
+    "untrained": "untrained source",
+    "robust": "robust source",
+    "leakage": "leakage-only set",
+}
 TRANSFER = "targeted"  # an independent network says label + 1, of all test images attacked towards it
 ERRS = "untargeted"  # it errs, of all test images attacked away from their label
 LEARNED = (
@@ -96,7 +102,7 @@ RELIED_ON = {"non_robust": "toogit", "robust": "shape"}  # See-Far's features
 
 
 @dataclass(frozen=True)
-class Matrix(Findings[TransferMatrix, Cell]):
+class Matrix(Findings[TransferMatrix, TransferCell]):
     """One study's result."""
 
     rows: tuple[Row, ...]
@@ -106,8 +112,10 @@ class Matrix(Findings[TransferMatrix, Cell]):
     warnings: Mapping[str, tuple[str, ...]]  # why those may be too high
     neighbours_clean: PerSeed  # the 1-NN check's own accuracy, leave one out
     # On further test images: by the cell of seed 0 on the test images, accuracy by the name of the others.
-    further: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)
-    metrics: Mapping[Cell, Mapping[str, PerSeed]] = field(default_factory=dict)  # of one's own, by cell and name
+    further: Mapping[TransferCell, Mapping[str, PerSeed]] = field(default_factory=dict)
+    metrics: Mapping[TransferCell, Mapping[str, PerSeed]] = field(
+        default_factory=dict
+    )  # of one's own, by cell and name
 
     @property
     def title(self) -> str:
@@ -157,13 +165,13 @@ def _correlations(rows: list[Row]) -> Mapping[str, Correlation]:
     return correlate(sources, targets, transfer, learned, seed=0, teacher=seeds)
 
 
-def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
+def measure(built: Built[TransferMatrix, TransferCell]) -> Matrix:
     """All statistics of one study from the results of single examples."""
     c = built.config
     start = begun(built)
     reader = _Numbers(built, 1 / len(start[2]))
     sets = {(source, kind): reader.of_set(source, kind) for kind in c.every_kind for source in c.sources}
-    independent = {target: Cell("robustness", 0, target=target) for target in c.targets}
+    independent = {target: TransferCell("robustness", 0, target=target) for target in c.targets}
     return Matrix(
         *start,
         tuple(
@@ -172,30 +180,30 @@ def measure(built: Built[TransferMatrix, Cell]) -> Matrix:
             for source in c.sources
             for target in c.targets
         ),
-        {target: reader.right(Cell("standard", 0, target=target)) for target in c.targets},
-        {source: reader.right(Cell("source", 0, source)) for source in c.sources},
+        {target: reader.right(TransferCell("standard", 0, target=target)) for target in c.targets},
+        {source: reader.right(TransferCell("source", 0, source)) for source in c.sources},
         {target: reader.by_radius(cell) for target, cell in independent.items()},
         {target: reader.warned(cell) for target, cell in independent.items()},
-        reader.hit(Cell("neighbours", 0), "says_original"),
+        reader.hit(TransferCell("neighbours", 0), "says_original"),
         reader.beside("further"),
         reader.beside("metric"),
     )
 
 
-class _Numbers(CellReader[Cell]):
+class _Numbers(CellReader[TransferCell]):
     """Of one matrix."""
 
-    def __init__(self, built: Built[TransferMatrix, Cell], chance: float) -> None:
+    def __init__(self, built: Built[TransferMatrix, TransferCell], chance: float) -> None:
         c = built.config
         super().__init__(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
         self.config, self.chance, self.planned = built.config, chance, set(built.planned)
 
-    def asked(self, cell: Cell) -> bool:
+    def asked(self, cell: TransferCell) -> bool:
         return any(cell._replace(seed=seed) in self.planned for seed in self.seeds)
 
     def row(self, source: str, target: str, kind: str, of_set: Mapping[str, Any]) -> Row:
-        place = Cell("student", 0, source, target, kind)
-        own, probe = place._replace(role="robustness"), Cell("attacked", 0, source, "", "untargeted")
+        place = TransferCell("student", 0, source, target, kind)
+        own, probe = place._replace(role="robustness"), TransferCell("attacked", 0, source, "", "untargeted")
         usage = place._replace(role="usage")
         robust = place._replace(control="robust")
         return Row(
@@ -210,15 +218,15 @@ class _Numbers(CellReader[Cell]):
             if self.asked(usage)
             else {},
             robustness=self.by_radius(own),
-            warnings=self.warned(own, Cell("set", 0, source, "", kind), probe),
+            warnings=self.warned(own, TransferCell("set", 0, source, "", kind), probe),
             robust=self.robust_network(robust) if self.asked(robust) else None,
             chance=self.chance,
             **of_set,
         )
 
-    def beside(self, role: str) -> Mapping[Cell, Mapping[str, PerSeed]]:
+    def beside(self, role: str) -> Mapping[TransferCell, Mapping[str, PerSeed]]:
         """By the cell of a test, its accuracy ("test"), and what the cells of a role say that stand beside it."""
-        found: dict[Cell, dict[str, PerSeed]] = {}
+        found: dict[TransferCell, dict[str, PerSeed]] = {}
         for cell in (cell._replace(seed=0) for cell in self.planned if cell.role == role):
             tested = "student" if cell.kind else "source" if cell.source else "standard"
             place = cell._replace(role=tested, on="")
@@ -228,7 +236,7 @@ class _Numbers(CellReader[Cell]):
 
     def of_set(self, source: str, kind: str) -> dict[str, Any]:
         """What belongs to a set whoever learns from it."""
-        place = Cell("set", 0, source, "", kind)
+        place = TransferCell("set", 0, source, "", kind)
         oracles, near = place._replace(role="oracles"), place._replace(role="neighbours")
         controls = {name: place._replace(control=name) for name in CONTROLS if name != "leakage"}
         attacked = {name: of for name, of in controls.items() if self.asked(of)}
@@ -241,24 +249,24 @@ class _Numbers(CellReader[Cell]):
             "neighbours_original": self.hit(near, "says_original"),
             "neighbours_target": self.hit(near, "says_target"),
             "oracles": {name: self.hit(oracles, of) for name, of in read.items()} if self.asked(oracles) else {},
-            "noise_fit": self.fitted(Cell("network", 0, source, control="random_labels")),
+            "noise_fit": self.fitted(TransferCell("network", 0, source, control="random_labels")),
             "robust_accuracy": self.under_attack(source),
             "unperturbed": PerSeed(
                 {seed: proportion(one.metrics["unperturbed"], one.metrics["rows"]) for seed, one in leaking}
             ),
         }
 
-    def control(self, name: str, place: Cell) -> Cell:
+    def control(self, name: str, place: TransferCell) -> TransferCell:
         """The student of a control; that of unperturbed images has no source, unless only some examples are kept."""
         no_source = name == "unperturbed" and self.config.keep == "all" and place.kind in self.config.kinds
         return place._replace(control=name, source="" if no_source else place.source)
 
-    def robust_network(self, student: Cell) -> RobustNetwork:
+    def robust_network(self, student: TransferCell) -> RobustNetwork:
         source = student.source
-        network = Cell("source", 0, source, control="robust")
-        made = Cell("set", 0, source, "", student.kind, "robust")
-        probe = Cell("attacked", 0, source, "", "untargeted", "robust")
-        accuracy, standard = self.right(network), self.right(Cell("source", 0, source))
+        network = TransferCell("source", 0, source, control="robust")
+        made = TransferCell("set", 0, source, "", student.kind, "robust")
+        probe = TransferCell("attacked", 0, source, "", "untargeted", "robust")
+        accuracy, standard = self.right(network), self.right(TransferCell("source", 0, source))
         needed = self.chance + LEARNED * (standard.mean.mean - self.chance)
         weak = f"it is right on {percent(accuracy.mean)} of clean images only, where {share(needed, 0)} % are asked"
         return RobustNetwork(
@@ -275,16 +283,16 @@ class _Numbers(CellReader[Cell]):
 
     def under_attack(self, source: str, control: str = "") -> PerSeed:
         """Accuracy of a source on test images that were attacked untargeted on it, at the radius of the config."""
-        probe = Cell("attacked", 0, source, "", "untargeted", control)
+        probe = TransferCell("attacked", 0, source, "", "untargeted", control)
         return (-self.hit(probe, "success", "untargeted", "test")) - -1.0
 
-    def by_radius(self, cell: Cell) -> Mapping[float, PerSeed]:
+    def by_radius(self, cell: TransferCell) -> Mapping[float, PerSeed]:
         """Robust accuracy under the worst of all attacks; empty where it was not asked for."""
         if self.config.robustness is None or not self.asked(cell):
             return {}
         return {eps: self.robust(cell, place) for place, eps in enumerate(self.config.robustness.eps)}
 
-    def warned(self, *cells: Cell) -> tuple[str, ...]:
+    def warned(self, *cells: TransferCell) -> tuple[str, ...]:
         """Of collapsed trainings, and of numbers that may be too high."""
         return tuple(
             f"seed {seed}: {in_todays_words(warning)}"
@@ -298,9 +306,9 @@ class _Numbers(CellReader[Cell]):
         """Rates of both aims for one pair of networks, from their answers to single images. The name of an aim alone is
         that of its main rate: TRANSFER, ERRS."""
         found: dict[str, dict[int, Estimate]] = {TRANSFER: {}, ERRS: {}}
-        clean = self.artifacts(Cell("standard", 0, target=target))
+        clean = self.artifacts(TransferCell("standard", 0, target=target))
         for aim, name, main in (("untargeted", ERRS, "misclassified"), ("det", TRANSFER, "hits_target")):
-            for seed, artifact in self.artifacts(Cell("transfer", 0, source, target, aim)).items():
+            for seed, artifact in self.artifacts(TransferCell("transfer", 0, source, target, aim)).items():
                 if seed not in clean:
                     continue
                 rates = self._rates(self.columns(clean[seed]), self.columns(artifact), aim, seed)

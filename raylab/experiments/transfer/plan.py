@@ -17,7 +17,7 @@ from raylab.stages.recipe import Recipe
 from raylab.stages.training import Keep
 
 
-class Cell(NamedTuple):
+class TransferCell(NamedTuple):
     """One thing that is measured. Roles, and which of the other fields they use:
 
     data        -                     the clean training set
@@ -52,13 +52,13 @@ TESTED = ("source", "standard", "student")  # roles of evaluations on the test i
 TRANSFER_AIMS: tuple[Aim, ...] = ("untargeted", "det")
 
 
-def plan(config: TransferMatrix) -> dict[Cell, Stage]:
+def plan(config: TransferMatrix) -> dict[TransferCell, Stage]:
     """Every measurement of the matrix. A seed changes the split or world, the sources, their targets and the students:
     sources differ from each other more than students do.
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    cells: dict[Cell, Stage] = {}
+    cells: dict[TransferCell, Stage] = {}
     for seed in config.seeds:
         of_seed = _SeedPlan(config, seed)
         cells |= (tested := dict(of_seed.cells()))
@@ -75,20 +75,20 @@ class _SeedPlan:
         self.standard = {name: self.bench.train(name, config.train, "standard") for name in config.targets}
         self.sources = {name: self.bench.source(name, config.train) for name in config.sources}
 
-    def cells(self) -> Iterator[tuple[Cell, Stage]]:
+    def cells(self) -> Iterator[tuple[TransferCell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
-        yield Cell("data", seed), bench.data.train
+        yield TransferCell("data", seed), bench.data.train
         for target, network in self.standard.items():
-            yield Cell("network", seed, target=target), network
-            yield Cell("standard", seed, target=target), bench.on_test(network, f"standard {target}")
+            yield TransferCell("network", seed, target=target), network
+            yield TransferCell("standard", seed, target=target), bench.on_test(network, f"standard {target}")
             if c.robustness is not None and any(c.controls.beside(source, target) for source in c.sources):
                 asked = bench.robustness_of_some(c.robustness, network, f"standard {target}")
-                yield Cell("robustness", seed, target=target), asked
+                yield TransferCell("robustness", seed, target=target), asked
         if c.neighbours:
-            yield Cell("neighbours", seed), bench.neighbours(bench.data.train, c.neighbours, "clean images")
+            yield TransferCell("neighbours", seed), bench.neighbours(bench.data.train, c.neighbours, "clean images")
         for source, network in self.sources.items():
-            yield Cell("network", seed, source), network
-            yield Cell("source", seed, source), bench.on_test(network, f"source {source}")
+            yield TransferCell("network", seed, source), network
+            yield TransferCell("source", seed, source), bench.on_test(network, f"source {source}")
             yield from self._transfer(source)
             yield from self._students(source, network, c.targets)
         if c.controls.unperturbed:
@@ -97,7 +97,7 @@ class _SeedPlan:
             for source in _among(c.sources, c.controls.sources):
                 yield from self._control(source, control)
 
-    def further(self, cells: Mapping[Cell, Stage]) -> Iterator[tuple[Cell, Stage]]:
+    def further(self, cells: Mapping[TransferCell, Stage]) -> Iterator[tuple[TransferCell, Stage]]:
         """Whatever was tested, on the other test images, and by the measures of one's own."""
         c, tested = self.config, {cell: stage for cell, stage in cells.items() if cell.role in TESTED}
         for cell, name, judged in self.bench.on_further(c.evaluate_on, tested):
@@ -107,7 +107,7 @@ class _SeedPlan:
                 measured = self.bench.own_metric(metric, stage.inputs["model"], f"{name}: {stage.name}")
                 yield cell._replace(role="metric", on=name), measured
 
-    def _unperturbed(self) -> Iterator[tuple[Cell, Stage]]:
+    def _unperturbed(self) -> Iterator[tuple[TransferCell, Stage]]:
         """Clean images with the labels of a set, and where only some examples of a set are kept, the same of them: an
         attack towards the own class succeeds most often, so a selection alone can be learned from."""
         c = self.config
@@ -130,32 +130,32 @@ class _SeedPlan:
                         kept_as=made,
                     )
                     place = (self.seed, source, target, kind, "unperturbed")
-                    yield Cell("network", *place), student
-                    yield Cell("student", *place), self.bench.on_test(student, f"{target} on {title}")
+                    yield TransferCell("network", *place), student
+                    yield TransferCell("student", *place), self.bench.on_test(student, f"{target} on {title}")
 
-    def _control(self, source: str, control: str) -> Iterator[tuple[Cell, Stage]]:
+    def _control(self, source: str, control: str) -> Iterator[tuple[TransferCell, Stage]]:
         """A source that a control is named after, and its students; the robust one also under the attack itself."""
         c, seed = self.config, self.seed
         network = self._control_source(source, control)
-        yield Cell("network", seed, source, control=control), network
+        yield TransferCell("network", seed, source, control=control), network
         if control == "robust":
             tested = self.bench.on_test(network, f"robust source {source}")
-            yield Cell("source", seed, source, control=control), tested
+            yield TransferCell("source", seed, source, control=control), tested
             attacked = self._construct("untargeted", network, "test", f"untargeted test images of robust {source}")
-            yield Cell("attacked", seed, source, "", "untargeted", control), attacked
+            yield TransferCell("attacked", seed, source, "", "untargeted", control), attacked
         yield from self._students(source, network, _among(c.targets, c.controls.targets), control)
 
     def _students(
         self, source: str, network: Stage, targets: tuple[str, ...], control: str = ""
-    ) -> Iterator[tuple[Cell, Stage]]:
+    ) -> Iterator[tuple[TransferCell, Stage]]:
         c, seed, bench = self.config, self.seed, self.bench
         leaking, known = control == "leakage", bench.data.world is not None and not control
         for kind, title, made in self._sets(source, network, control):
-            yield Cell("set", seed, source, "", kind, control), made
+            yield TransferCell("set", seed, source, "", kind, control), made
             if c.neighbours and not control:
-                yield Cell("neighbours", seed, source, "", kind), bench.neighbours(made, c.neighbours, title)
+                yield TransferCell("neighbours", seed, source, "", kind), bench.neighbours(made, c.neighbours, title)
             if known:
-                yield Cell("oracles", seed, source, "", kind), bench.oracles(made, title)
+                yield TransferCell("oracles", seed, source, "", kind), bench.oracles(made, title)
             for target in targets:
                 place, named = (seed, source, target, kind, control), f"{target} on {title}"
                 # Nothing attacked the set that leaks: whatever `keep` says of attacks, all of it is kept.
@@ -163,21 +163,21 @@ class _SeedPlan:
                 student = bench.train(
                     target, self._recipe(kind), "student", made, of=title, keep=keep, keep_share=c.keep_share
                 )
-                yield Cell("network", *place), student
-                yield Cell("student", *place), bench.on_test(student, named)
+                yield TransferCell("network", *place), student
+                yield TransferCell("student", *place), bench.on_test(student, named)
                 if c.robustness is not None and not control and c.controls.beside(source, target):
-                    yield Cell("robustness", *place), bench.robustness_of_some(c.robustness, student, named)
+                    yield TransferCell("robustness", *place), bench.robustness_of_some(c.robustness, student, named)
                 if known:
-                    yield Cell("usage", *place), bench.on_probe(student, f"feature reliance of {named}")
+                    yield TransferCell("usage", *place), bench.on_probe(student, f"feature reliance of {named}")
 
-    def _transfer(self, source: str) -> Iterator[tuple[Cell, Stage]]:
+    def _transfer(self, source: str) -> Iterator[tuple[TransferCell, Stage]]:
         for aim in TRANSFER_AIMS:
             title = f"{aim} test images of {source}"
             attacked = self._construct(aim, self.sources[source], "test", title)
-            yield Cell("attacked", self.seed, source, "", aim), attacked
+            yield TransferCell("attacked", self.seed, source, "", aim), attacked
             for target, network in self.standard.items():
                 judged = self.bench.on(network, attacked, f"standard {target} on {title}")
-                yield Cell("transfer", self.seed, source, target, aim), judged
+                yield TransferCell("transfer", self.seed, source, target, aim), judged
 
     def _recipe(self, kind: str) -> Recipe:
         return getattr(self.config.students, kind, None) or self.config.train
@@ -204,7 +204,7 @@ class _SeedPlan:
             title = f"{name} from {named}"
             yield name, title, self.bench.own_construction(construction, network, title)
 
-    def _unperturbed_own(self, source: str) -> Iterator[tuple[Cell, Stage]]:
+    def _unperturbed_own(self, source: str) -> Iterator[tuple[TransferCell, Stage]]:
         """Clean images with the labels that constructions of one's own gave them."""
         c = self.config
         for kind, name, made in self._sets(source, self.sources[source]):
@@ -218,8 +218,8 @@ class _SeedPlan:
                     keep=c.keep, keep_share=c.keep_share, kept_as=kept_as,
                 )  # fmt: skip
                 place = (self.seed, source, target, kind, "unperturbed")
-                yield Cell("network", *place), student
-                yield Cell("student", *place), self.bench.on_test(student, f"{target} on {title}")
+                yield TransferCell("network", *place), student
+                yield TransferCell("student", *place), self.bench.on_test(student, f"{target} on {title}")
 
     def _construct(self, aim: Aim, network: Stage, split: Split, title: str) -> Stage:
         return self.bench.construct(aim, self.config.attack, network, split, title)

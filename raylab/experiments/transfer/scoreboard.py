@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from raylab.core.statistics import Coefficient, Estimate, over_seeds, pearson, spearman
 from raylab.experiments.transfer.measure import ERRS, FITTED, TRANSFER, Matrix, Row
-from raylab.experiments.transfer.plan import Cell
+from raylab.experiments.transfer.plan import TransferCell
 from raylab.experiments.transfer.protocol import (
     DIGITS,
     NETWORKS,
@@ -75,7 +75,9 @@ def _of_rand(matrix: Matrix, row: Row, on: str) -> Iterator[Evidence]:
     protocol, seeds = of_pair(matrix, row, recipes.RAND), matrix.config.seeds
     yield Evidence(1, "clean", row.accuracy.mean, on, protocol)
     yield Evidence(1, "above chance", (row.accuracy - row.chance).mean, on, protocol, remark=_leaks(row))
-    networks = [matrix.built.artifacts.get(Cell("network", seed, row.source, row.target, "rand")) for seed in seeds]
+    networks = [
+        matrix.built.artifacts.get(TransferCell("network", seed, row.source, row.target, "rand")) for seed in seeds
+    ]
     if fits := [network.metrics["accuracy"] for network in networks if network is not None]:
         fit = min(by_epoch[-1] if by_epoch else row.chance for by_epoch in fits)
         ours = Estimate(

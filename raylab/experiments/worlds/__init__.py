@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from raylab.experiments.worlds.config import WorldStudy
 from raylab.experiments.worlds.measure import Score, measure
-from raylab.experiments.worlds.plan import Cell, cases, plan
+from raylab.experiments.worlds.plan import WorldsCell, cases, plan
 from raylab.experiments.worlds.reliance import Conflict, Reliance, in_conflict
-from raylab.experiments.worlds.report import report
+from raylab.experiments.worlds.report import conditions, report
 from raylab.report.experiment import Experiment
 
 __all__ = [
     "EXPERIMENT",
-    "Cell",
     "Conflict",
     "Reliance",
     "Score",
     "WorldStudy",
+    "WorldsCell",
     "cases",
     "in_conflict",
     "measure",
@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     plan=plan,
     measure=measure,
     report=report,
+    conditions=conditions,
 )

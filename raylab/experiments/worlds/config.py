@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,7 +26,14 @@ class WorldStudy(Config):
     attack_steps: Annotated[int, Field(ge=1, le=1000)] = 10  # steps of PGD
     adversary_steps: Annotated[int, Field(ge=1, le=1000)] = 3  # steps of the adversary of the robust source's training
     thresholds: bool = Field(default=False, exclude=True)  # show what others of the verdict's would have said
-    usage: bool = False  # which feature source and student rely on, in conflict and alone, and what the oracles read
+    reliance: bool = False  # which feature source and student rely on, in conflict and alone, and what the oracles read
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, given: Any) -> Any:
+        """Reliance was called usage once."""
+        old = isinstance(given, Mapping) and "usage" in given and "reliance" not in given
+        return {"reliance" if name == "usage" else name: value for name, value in given.items()} if old else given
 
     @model_validator(mode="after")
     def _thresholds(self) -> WorldStudy:

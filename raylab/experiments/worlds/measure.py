@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from raylab.core.flips import flippable
@@ -11,10 +11,10 @@ from raylab.core.seefar import World
 from raylab.engine.artifact import Artifact
 from raylab.engine.study import Built
 from raylab.experiments import transfer
-from raylab.experiments.transfer import RULE, TRANSFER, Row, Thresholds, TransferMatrix
+from raylab.experiments.transfer import RULE, TRANSFER, Matrix, Row, Thresholds, TransferCell, TransferMatrix
 from raylab.experiments.worlds import reliance
 from raylab.experiments.worlds.config import WorldStudy
-from raylab.experiments.worlds.plan import SAYS_NOTHING, Cell, cases
+from raylab.experiments.worlds.plan import SAYS_NOTHING, WorldsCell, cases
 from raylab.experiments.worlds.reliance import Alone, CaseAnswers, Conflict
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Rate
@@ -74,6 +74,7 @@ class Score:
     config: WorldStudy
     judged: tuple[JudgedCase, ...]
     unbuilt: tuple[str, ...] = ()  # names of cases that lack a part
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)  # of the others, by case
 
     def of(self, truth: Truth) -> tuple[JudgedCase, ...]:
         return tuple(one for one in self.judged if one.truth == truth)
@@ -120,21 +121,19 @@ def evidence(judged: Sequence[JudgedCase]) -> Rate:
     return Rate(sum(one.evidence for one in judged), len(judged))
 
 
-def measure(built: Built[WorldStudy, Cell]) -> Score:
+def measure(built: Built[WorldStudy, WorldsCell]) -> Score:
     """Every case of which all parts were built."""
-    by_case: dict[str, dict[transfer.Cell, Artifact]] = {}
+    by_case: dict[str, dict[TransferCell, Artifact]] = {}
     for cell, artifact in built.artifacts.items():
-        by_case.setdefault(cell.case, {})[cell.of] = artifact
+        by_case.setdefault(cell.case, {})[cell.of_matrix] = artifact
     unbuilt = dict.fromkeys(cell.case for cell in built.missing)
     drawn = {name: case for name, case in cases(built.config).items() if name not in unbuilt}
-    rows = {name: transfer.measure(Built(case, built.key, by_case[name])).rows[0] for name, case in drawn.items()}
-    judged = {name: judge(name, case, rows[name]) for name, case in drawn.items()}
-    wrong = _by_rules(
-        {name: _answers(one, by_case[name]) for name, one in judged.items()} if built.config.usage else {}
-    )
-    return Score(
-        built.config, tuple(replace(one, reliance=wrong.get(name)) for name, one in judged.items()), tuple(unbuilt)
-    )
+    matrices = {name: transfer.measure(Built(case, built.key, by_case[name])) for name, case in drawn.items()}
+    judged = {name: judge(name, case, matrices[name].rows[0]) for name, case in drawn.items()}
+    asked = judged if built.config.reliance else {}
+    wrong = _by_rules({name: _answers(one, by_case[name]) for name, one in asked.items()})
+    found = tuple(replace(one, reliance=wrong.get(name)) for name, one in judged.items())
+    return Score(built.config, found, tuple(unbuilt), matrices)
 
 
 def judge(name: str, case: TransferMatrix, row: Row) -> JudgedCase:
@@ -155,15 +154,15 @@ def truth_of(row: Row, data: SeeFarData, eps: float, seeds: Sequence[int]) -> Tr
     return "turned" if turned >= TURNED else "partly" if turned >= 0.5 else "not_turned"
 
 
-def _answers(one: JudgedCase, artifacts: Mapping[transfer.Cell, Artifact]) -> CaseAnswers:
+def _answers(one: JudgedCase, artifacts: Mapping[TransferCell, Artifact]) -> CaseAnswers:
     """Of its networks and of the oracles."""
     (source,), (target,), seeds = one.config.sources, one.config.targets, one.config.seeds
 
     def columns(role: str, seed: int, *network: str) -> Mapping[str, Any]:
-        return artifacts[transfer.Cell(role, seed, *network)].without_images()
+        return artifacts[TransferCell(role, seed, *network)].without_images()
 
     student = (source, target, "det")
-    read = [artifacts[transfer.Cell("oracles", seed)].metrics for seed in seeds]
+    read = [artifacts[TransferCell("oracles", seed)].metrics for seed in seeds]
     has_features = _world(one.config).toogit_amplitude > 0
     return CaseAnswers(
         source=[Conflict.of(columns("usage", seed, source)) for seed in seeds],

@@ -16,7 +16,7 @@ from raylab.bench import Bench
 from raylab.core import seeding
 from raylab.engine.stage import Compute, Stage
 from raylab.experiments import transfer as transfer_matrix
-from raylab.experiments.transfer import Controls, RobustSource, TransferMatrix
+from raylab.experiments.transfer import Controls, RobustSource, TransferCell, TransferMatrix
 from raylab.experiments.worlds.config import SplitName, WorldStudy
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import SeeFarData
@@ -84,8 +84,8 @@ NETWORKS = (
 )
 
 
-class Cell(NamedTuple):
-    """One measurement of one case: of its matrix, and with `usage` some more.
+class WorldsCell(NamedTuple):
+    """One measurement of one case: the fields of its matrix's cell, behind its name. With `reliance` some more:
 
     usage    source         the source on images whose features disagree
     alone    source         the source on images of a non-robust feature alone
@@ -94,28 +94,32 @@ class Cell(NamedTuple):
     """
 
     case: str  # "without 3", "having 3"
-    of: transfer_matrix.Cell
+    role: str
+    seed: int
+    source: str = ""
+    target: str = ""
+    kind: str = ""
+    control: str = ""
+    on: str = ""
 
     @property
-    def role(self) -> str:
-        return self.of.role
+    def of_matrix(self) -> TransferCell:
+        return TransferCell(*self[1:])
 
 
-def plan(config: WorldStudy) -> dict[Cell, Stage]:
+def plan(config: WorldStudy) -> dict[WorldsCell, Stage]:
     """Every measurement of every case."""
-    cells: dict[Cell, Stage] = {}
+    cells: dict[WorldsCell, Stage] = {}
     for name, case in cases(config).items():
         matrix = transfer_matrix.plan(case)
-        if config.usage:
-            matrix |= dict(_usage(case, matrix))
-        cells |= {Cell(name, cell): stage for cell, stage in matrix.items()}
+        if config.reliance:
+            matrix |= dict(_reliance(case, matrix))
+        cells |= {WorldsCell(name, *cell): stage for cell, stage in matrix.items()}
     return cells
 
 
-def _usage(
-    case: TransferMatrix, matrix: Mapping[transfer_matrix.Cell, Stage]
-) -> Iterator[tuple[transfer_matrix.Cell, Stage]]:
-    (source,), (target,), cell = case.sources, case.targets, transfer_matrix.Cell
+def _reliance(case: TransferMatrix, matrix: Mapping[TransferCell, Stage]) -> Iterator[tuple[TransferCell, Stage]]:
+    (source,), (target,), cell = case.sources, case.targets, TransferCell
     for seed in case.seeds:
         bench = Bench.open(case.data, seed, case.compute)
         network = matrix[cell("network", seed, source)]

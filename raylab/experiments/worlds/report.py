@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from raylab.experiments import transfer
 from raylab.experiments.transfer import RULE
 from raylab.experiments.worlds.measure import REGIONS, TRUTHS, JudgedCase, Score, Truth, evidence, numbers
+from raylab.experiments.worlds.plan import WorldsCell
 from raylab.experiments.worlds.thresholds import best, tried
 from raylab.experiments.worlds.verdict import RULES, answer, by_rule, of_claims, of_mistake
-from raylab.report.blocks import Block, Fold, Report, Table, Text, each
+from raylab.report.blocks import Block, Condition, Fold, Report, Table, Text, each
 from raylab.report.charts import Mark, dots
 from raylab.report.numbers import share
 from raylab.report.picture import Picture
+from raylab.report.tracker import params_of
 from raylab.report.values import Fixed, Value
 
 CLAIMED = "evidence claimed"
@@ -44,6 +48,16 @@ def _metrics(score: Score) -> dict[str, float]:
         **{f"cases/{truth}": float(rate.n) for truth, rate in rates.items()},
         **{f"reliance/{one.rule.name}": one.right.share for one in by_rule(score)},
     }
+
+
+def conditions(score: Score) -> Iterator[Condition]:
+    """The student of every case."""
+    for one in score.judged:
+        place = WorldsCell(one.name, "network", 0, one.row.source, one.row.target, one.row.kind)
+        made = place._replace(role="set", target="")
+        for of in transfer.conditions(score.matrices[one.name]):
+            params = {"case": one.name, "truth": one.truth, **of.params}
+            yield replace(of, params=params, drawn=params_of(one.config), network=place, trained_on=made)
 
 
 def _blocks(score: Score) -> Iterator[Block]:

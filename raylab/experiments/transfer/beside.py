@@ -1,0 +1,122 @@
+"""What stands beside the main numbers: students against their controls, pooled and tested, and further test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from raylab.experiments.transfer.measure import CONTROLS, NOTHING, Matrix, Row
+from raylab.experiments.transfer.plan import TESTED, TransferCell
+from raylab.experiments.transfer.tables import PAIR
+from raylab.report.blocks import Table, each
+from raylab.report.drawing import over
+from raylab.report.per_seed import PerSeed
+from raylab.report.pooled import FEWEST, over_architectures, over_pairs
+from raylab.report.significance import holm
+from raylab.report.values import Plain, Significant, Spanned
+
+
+def differences(found: Matrix) -> Table:
+    return Table.of(
+        "differences",
+        "Accuracy of the student minus that of each control and minus the next-class rate, in points, paired by seed; "
+        "brackets: 95 % interval. A random-label source that did not fit its labels is no control.",
+        found.rows,
+        {
+            **PAIR,
+            **{f"Above {CONTROLS[name]}": _spanned(name) for name in CONTROLS},
+            "Above next-class rate": lambda row: Spanned(row.above_p1),
+            "Above chance": lambda row: Spanned(row.accuracy - row.chance),
+        },
+        keys=2,
+    )
+
+
+def pooled(found: Matrix) -> Table:
+    together: dict[tuple[str, str], dict[tuple[str, str], PerSeed]] = {}
+    for row in found.rows:
+        for name, of in row.above.items():
+            together.setdefault((row.kind, name), {})[row.source, row.target] = of
+    return Table.of(
+        "pooled",
+        "Accuracy of the student minus that of a control, in points, the mean over all pairs that have it. Brackets: "
+        "95 % intervals, of these architectures with other networks and images (over seeds), and of other sources and "
+        f"students too (a hierarchical bootstrap, which needs {FEWEST} sources, students and seeds).",
+        [(*of, pairs) for of, pairs in together.items() if len(pairs) > 1 and all(pairs.values())],
+        {
+            "Kind": lambda line: line[0],
+            "Control": lambda line: CONTROLS[line[1]],
+            "Pairs": lambda line: len(line[2]),
+            "These architectures": lambda line: Spanned(over_pairs(line[2])),
+            "Others too": lambda line: Spanned(wide) if (wide := over_architectures(line[2])) else None,
+        },
+        keys=2,
+    )
+
+
+def tests(found: Matrix) -> Table:
+    compared = [(row, name, of) for row in found.rows for name, of in row.above.items() if of]
+    p_values = [of.p_value for _, _, of in compared]
+    adjusted = holm(p_values)
+    seeds = len(found.config.seeds)
+    return Table.of(
+        "tests",
+        "Accuracy of the student minus that of a control, in points, with the 95 % interval and the two-sided p-value "
+        "of the same paired rule: below .05 where the interval leaves 0 out. Holm: adjusted for all tests of this "
+        "table (Holm 1979), so that those below .05 are all true in 95 % of such tables. No verdict depends on it"
+        + (f"; with {seeds} seeds few differences are large enough for so many tests." if seeds < 5 else "."),
+        [(*of, p, after) for of, p, after in zip(compared, p_values, adjusted, strict=True)],
+        {
+            "Kind": lambda test: test[0].kind,
+            "Source → student": lambda test: test[0].pair,
+            "Control": lambda test: CONTROLS[test[1]],
+            "Difference": lambda test: Spanned(test[2]),
+            "p": lambda test: Significant(test[3], 2),
+            "p, Holm": lambda test: Significant(test[4], 2),
+        },
+        keys=3,
+    )
+
+
+def _spanned(name: str) -> Callable[[Row], Spanned | None]:
+    return lambda row: Spanned(row.above[name]) if row.above.get(name) else None
+
+
+def further(found: Matrix) -> Iterator[Table]:
+    """What every tested network does on further test images, and by measures of somebody's own."""
+    c, errors = found.config, f"± standard error{over(found.config.seeds)}"
+    if found.further:
+        caption = f"Accuracy on further test images, in percent, {errors}."
+        yield _on_tests("further", caption, found.further, tuple(c.evaluate_on or ()), lambda of: of)
+    if found.metrics:
+        caption = f"Measures of one’s own on the test images, as they are, {errors}; accuracy in percent."
+        yield _on_tests("metrics", caption, found.metrics, tuple(c.metrics or ()), Plain)
+
+
+def _on_tests(
+    name: str,
+    caption: str,
+    measured: Mapping[TransferCell, Mapping[str, PerSeed]],
+    columns: Sequence[str],
+    value: Callable[[PerSeed], PerSeed | Plain],
+) -> Table:
+    return Table.of(
+        name,
+        caption,
+        sorted(measured.items(), key=lambda line: TESTED.index(line[0].role)),
+        {
+            "Trained on": lambda line: _trained_on(line[0]),
+            "Network": lambda line: line[0].target or line[0].source,
+            "Accuracy": lambda line: line[1]["test"],
+            **each(columns, "{}", lambda on, line: value(line[1].get(on, NOTHING))),
+        },
+        keys=2,
+    )
+
+
+def _trained_on(cell: TransferCell) -> str:
+    """What a source, an independent network or a student was trained on."""
+    control = CONTROLS.get(cell.control, "")
+    if cell.role == "student":
+        made = " ".join(filter(None, (control, cell.source)))
+        return f"{cell.kind} from {made}"
+    return f"clean images ({control or ('source' if cell.role == 'source' else 'independent')})"
