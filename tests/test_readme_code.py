@@ -41,8 +41,9 @@ def test_the_lines_of_the_readme_make_the_bytes_of_the_job(
     constructed = map(store.artifact, store.artifacts("constructed")["key"])
     keys = [one.key for one in constructed if (one.config["aim"], one.config["split"]) == ("det", "train")]
     capsys.readouterr()
-    found: dict[str, object] = {"key": keys[0]}
-    exec(compile(code(), "README.md", "exec"), found)
+    found: dict[str, object] = {}
+    assert code().count('"KEY"') == 1
+    exec(compile(code().replace("KEY", keys[0]), "README.md", "exec"), found)
     said = capsys.readouterr().out
     assert said.startswith(str(found["made"].success))  # type: ignore[attr-defined]
     assert re.search(r"^0 +[0-9a-f]{12} +digits +det", said, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from raylab.report.scoreboard import readme
 from raylab.report.scoreboard.readme import (
     BEGIN,
     END,
+    HEADS,
     Entry,
     as_csv,
     block,
@@ -28,6 +30,7 @@ from raylab.report.scoreboard.table import is_target
 from raylab.report.scoreboard.verdict import WORDS
 
 ROOT = Path(__file__).parents[2]
+VERDICT = HEADS.index("verdict")
 README, MEASURED = ROOT / readme.README, ROOT / readme.MEASURED
 
 
@@ -149,14 +152,20 @@ def test_the_block_has_a_line_for_every_measured_row(kept: list[Entry]) -> None:
     shown = table(block(kept))
     rows = [cells[0].removeprefix("| ") for cells in shown]
     assert list(dict.fromkeys(rows)) == list(dict.fromkeys(entry.row for entry in kept))
-    assert {len(cells) for cells in shown} == {7}
-    assert f"{len(set(rows))} of {len([*filter(is_target, all_rows())])} target numbers are measured here" in block(
-        kept
+    assert {len(cells) for cells in shown} == {len(HEADS)}
+    assert f"{len(set(rows))} of {len([*filter(is_target, all_rows())])} rows are measured here" in block(kept)
+
+
+def test_the_readme_counts_as_the_table_does() -> None:
+    (counted,) = re.findall(r"rows are measured here, at some size: (.*)\.\n", README.read_text())
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert (
+        f"Of 45 published [results](docs/results.md), most at smaller sizes here: {counted}, 5 not measured." in readme
     )
 
 
 def test_a_contradiction_stands_beside_what_points_the_other_way(kept: list[Entry]) -> None:
-    said = [cells[4] for cells in table(block(kept)) if cells[0] == "| 3"]
+    said = [cells[VERDICT] for cells in table(block(kept)) if cells[0] == "| 3"]
     assert said == ["**runs disagree**", "**contradicted**"]
     away = [entry for entry in kept if entry.row == "4"]
     assert "**contradicted**" in block(away)
@@ -166,8 +175,8 @@ def test_a_better_run_takes_the_line_of_a_row(kept: list[Entry]) -> None:
     full = evidence(1, "clean", 0.7, on="CIFAR-10, resnet50", protocol="")
     found = merged(kept, entries(lines(full), MADE))
     (cells,) = [cells for cells in table(block(found)) if cells[0] == "| 1"]
-    assert cells[3].startswith("70.0 ± 0.1 %")
-    assert cells[5] == "CIFAR-10, resnet50 (as published)"
+    assert cells[HEADS.index("ours ± standard error")].startswith("70.0 ± 0.1 %")
+    assert cells[HEADS.index("measured on")] == "CIFAR-10, resnet50 (as published)"
 
 
 def test_every_line_says_with_which_code_on_what_and_when(kept: list[Entry]) -> None:
@@ -175,8 +184,8 @@ def test_every_line_says_with_which_code_on_what_and_when(kept: list[Entry]) -> 
     later = merged(kept, entries(lines(evidence(10, "robust above D_NR", 0.2)), {STUDY: gpu}))
     text = block(later)
     assert "Made: a, `0123456789ab`, two CPU cores, 2026-11-21; b, `0123456789ab`, one GPU, 2026-11-21." in text
-    assert [cells[6] for cells in table(text) if cells[0] == "| 10"] == ["b |"]
-    assert {cells[6] for cells in table(text) if cells[0] != "| 10"} == {"a |"}
+    assert [cells[-1] for cells in table(text) if cells[0] == "| 10"] == ["b |"]
+    assert {cells[-1] for cells in table(text) if cells[0] != "| 10"} == {"a |"}
 
 
 def test_studies_of_one_experiment_have_their_own_provenance() -> None:

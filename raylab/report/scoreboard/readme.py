@@ -20,10 +20,10 @@ from string import ascii_lowercase
 from raylab.core.statistics import ANYTHING, Estimate, Range
 from raylab.report.numbers import basis
 from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.cells import asked, ours
+from raylab.report.scoreboard.cells import asked, exact, interval, ours
 from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.table import foremost, headline, is_target, plain
+from raylab.report.scoreboard.rows import TargetRow, all_rows
+from raylab.report.scoreboard.table import counts, foremost, headline, is_target, plain
 from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
 
 README, MEASURED = Path("docs/results.md"), Path("docs/measured.csv")
@@ -41,6 +41,11 @@ RULE = (
 
 # Between which values lie, by unit: what an interval of Student's, of a line without one of its own, is cut to.
 WITHIN: Mapping[str, Range] = {"share": (0.0, 1.0), "points": (-1.0, 1.0)}
+
+HEADS = (
+    "row", "target (source)", "published", "asked of ours", "ours ± standard error", "95 % interval", "verdict",
+    "measured on", "made",
+)  # fmt: skip
 
 Place = tuple[str, str, str, str, str]  # of a run: row, experiment, study, on, protocol
 
@@ -185,12 +190,13 @@ def block(kept: Sequence[Entry]) -> str:
         for place, run in enumerate(foremost(lines[number]))
     ]
     made = dict(zip(dict.fromkeys(where for *_, where in shown), _letters(), strict=False))
-    header = "| row | target | asked | ours | verdict | measured on | made |\n|---|---|---|---|---|---|---|"
+    header = f"| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|"
     table = [_line(line, run, verdict, made[where]) for line, run, verdict, where in shown]
     of_all = sum(is_target(row) for row in all_rows())
-    counted = f"{len(rows)} of {of_all} target numbers are measured here, at some size. {RULE}"
+    reached = ", ".join(f"{len(those)} {WORDS[code]}" for code, those in counts(lines.values()).items())
+    counted = f"{len(rows)} of {of_all} rows are measured here, at some size: {reached}."
     provenance = "Made: " + "; ".join(f"{letter}, {words}" for words, letter in made.items()) + "."
-    return "\n\n".join([BEGIN, "\n".join([header, *table]), f"{counted} {provenance}", END])
+    return "\n\n".join([BEGIN, counted, "\n".join([header, *table]), f"{RULE} {provenance}", END])
 
 
 def _origin(run: MeasuredRun, runs: Mapping[Place, MeasuredRun], origin: Mapping[Place, str]) -> str:
@@ -237,14 +243,22 @@ def _line(line: Line, run: MeasuredRun, verdict: Code, made: str) -> str:
     estimate = best.evidence.ours
     cells = (
         str(line.row.row),
-        line.row.title,
+        f"{line.row.title} ({line.row.source})",
+        _published(line.row),
         f"{best.evidence.name}: {asked(best.published, best.criterion)}",
         f"{ours(estimate, best.unit)}; {basis(estimate)}",
+        interval(best),
         f"**{WORDS[verdict]}**",
         f"{run.on}{f' ({run.remark})' if run.remark else ''}" if run.protocol else f"{run.on} (as published)",
         made,
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _published(row: TargetRow) -> str:
+    """The first of a row's numbers, and how many there are more."""
+    first, *more = [f"{name} {exact(one.value, one.unit)}" for name, one in row.published.items()] or [""]
+    return f"{first}; {len(more)} more" if more else first
 
 
 def _letters() -> Iterator[str]:
