@@ -158,9 +158,9 @@ def test_the_block_has_a_line_for_every_measured_row(kept: list[Entry]) -> None:
 
 def test_the_readme_counts_as_the_table_does() -> None:
     (counted,) = re.findall(r"rows are measured here, at some size: (.*)\.\n", README.read_text())
-    readme = " ".join((ROOT / "README.md").read_text().split())
+    front = " ".join((ROOT / "README.md").read_text().split())
     assert (
-        f"Of 45 published [results](docs/results.md), most at smaller sizes here: {counted}, 5 not measured." in readme
+        f"Of 45 published [results](docs/results.md), most at smaller sizes here: {counted}, 5 not measured." in front
     )
 
 
