@@ -297,3 +297,9 @@ def test_published_points_stand_beside_noise_of_their_size_on_images_of_theirs(f
 def test_every_corruption_has_a_family_of_few() -> None:
     families = [family(name) for name in NAMES]
     assert {kind: families.count(kind) for kind in families} == {"noise": 4, "blur": 5, "weather": 5, "others": 5}
+
+
+def test_every_statement_is_tested(found: ByFrequency) -> None:
+    (table,) = [one for one in report(found).tables() if one.name == "tests"]
+    stated = [one.difference for name in (ADVERSARIAL, GAUSSIAN) for one in statements(found, name)]
+    assert [line[2].of for line in table.rows] == stated

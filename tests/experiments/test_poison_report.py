@@ -21,7 +21,7 @@ from raylab.engine.store import Store
 from raylab.engine.study import Built
 from raylab.experiments.poison import EXPERIMENT, PoisonCell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
-from raylab.experiments.poison.plan import Defence
+from raylab.experiments.poison.plan import DEFENCES, Defence
 from raylab.experiments.poison.report import report
 from raylab.experiments.poison.scoreboard import GATE, evidence
 from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trigger, robustness_lost, verdicts
@@ -292,3 +292,11 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(found: Poisons) -> No
     assert problems(results.page) == []
     assert "nan" not in results.full_texts[0]
     assert not results.evidence[0]
+
+
+def test_every_difference_of_the_verdicts_is_tested(found: Poisons) -> None:
+    (table,) = [one for one in report(found).tables() if one.name == "tests"]
+    tested = [line[3].of for line in table.rows]
+    poisons = found.sets[1:]
+    assert [lost(found, of, how) for of in poisons for how in DEFENCES] == tested[: 2 * len(poisons)]
+    assert len(tested) == 3 * len(poisons) + len(found.triggered)
