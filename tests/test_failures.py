@@ -212,10 +212,11 @@ def test_where_nobody_looks_nothing_is_measured_before_the_end(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("site")
-def test_where_nothing_could_be_built_nothing_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [{}, {Cell("data", 0): toy.numbers(3)}], ids=["nothing", "data alone"])
+def test_where_nothing_could_be_built_nothing_is_shown(tmp_path: Path, there: Mapping[Cell, Stage]) -> None:
     def nothing(config: Counted) -> Mapping[Cell, Stage]:
         del config
-        return {Cell("faulty", 0): toy.faulty("raise", tmp_path)}
+        return {**there, Cell("faulty", 0): toy.faulty("raise", tmp_path)}
 
     only = Experiment(
         name="counting", title="", method="", lead="", how_to_read="", source="", config=Counted,
