@@ -99,6 +99,7 @@ def _bands(found: ByFrequency) -> Table:
             "centre": lambda name: found.profiles[name].errors["centre"],
             "centre − clean": lambda name: found.rise(name, "centre"),
             "Test accuracy": lambda name: found.accuracy[name],
+            **each(found.config.evaluate_on or (), "Accuracy on {}", lambda on, name: found.further[name][on]),
             "n": lambda name: found.profiles[name].clean.mean.n,
         },
     )
@@ -241,6 +242,7 @@ def conditions(found: ByFrequency) -> Iterator[Condition]:
         profile = found.profiles[name]
         metrics = {
             "accuracy/test": found.accuracy[name],
+            **{f"accuracy_on/{on}": of for on, of in found.further[name].items()},
             "error/clean": profile.clean,
             **{f"error/{band}": profile.errors[band] for band in BANDS},
             **{f"error_above_clean/{band}": profile.rises[band] for band in BANDS},

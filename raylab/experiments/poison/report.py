@@ -118,6 +118,7 @@ def _victims(found: Poisons) -> Table:
             "Lost to the poison, points": lambda at: None if at[0] == CLEAN else lost(found, *at),
             "Above standard training, points": lambda at: defended(found, at[0]) if at[1] == "adversarial" else None,
             f"Robust{f', {attacked.eps[0]:g}' if attacked else ''}": lambda at: found.victim(*at).robust,
+            **each(found.config.evaluate_on or (), "On {}", lambda on, at: found.victim(*at).further[on]),
             "Published accuracy": lambda at: PUBLISHED.get(at),
             "n": lambda at: found.victim(*at).accuracy.mean.n,
         },
@@ -226,6 +227,7 @@ def conditions(found: Poisons) -> Iterator[Condition]:
             "accuracy/train": victim.training,
             "accuracy/held_out": victim.heldout,
             "robust/at_radius": victim.robust,
+            **{f"accuracy_on/{name}": value for name, value in victim.further.items()},
             "attack/success_rate": found.triggered[key].rate if key in found.triggered else PerSeed({}),
             "above/standard_training": defended(found, key.of) if whole else PerSeed({}),
         }
