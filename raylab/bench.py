@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
@@ -29,7 +29,7 @@ from raylab.stages.recipe import Recipe
 from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.training import Keep, train
 
-CellT = TypeVar("CellT")
+CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with fields `role` and `on`
 PROBE_ROWS = 1000  # images of a probe, which show what a network relies on
 
 
@@ -177,15 +177,16 @@ class Bench:
 
     def on_further(
         self, further: Mapping[str, FurtherTest] | None, tested: Mapping[CellT, Stage]
-    ) -> Iterator[tuple[CellT, str, Stage]]:
-        """What networks that were tested say of further test images, by the cell of the test and the images' name.
+    ) -> Iterator[tuple[CellT, Stage]]:
+        """What networks that were tested say of further test images: cells of the role "further", `on` their names.
 
         Raises ValueError as `FurtherTest.open`.
         """
         for name, asked in (further or {}).items():
             images, rows = asked.open(name, self.data, self.seed)
             for cell, stage in tested.items():
-                yield cell, name, self.on(stage.inputs["model"], images, f"{stage.name} on {name}", rows)
+                judged = self.on(stage.inputs["model"], images, f"{stage.name} on {name}", rows)
+                yield cell._replace(role="further", on=name), judged
 
     def own_metric(self, metric: str, network: Stage, name: str) -> Stage:
         """A measure of one's own on the clean test images. Raises ValueError as `stages.own_metric.own_metric`."""

@@ -89,7 +89,8 @@ def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None =
             live = Live(followed, experiment.children, site.store, Progress())
             artifacts, missing, failure = built(cells, site, live)  # what the store lacks; again: resumes
             shown = [study.built(artifacts, missing) for study in studies]
-            show(experiment, list(zip(runs, shown, strict=True)), site)
+            if failure is None or any(study.has_results for study in shown):
+                show(experiment, list(zip(runs, shown, strict=True)), site)
             for end, one in zip(ends, shown, strict=True):
                 if not one.missing:
                     end.close()

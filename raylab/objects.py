@@ -29,6 +29,10 @@ _INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "p
 _read: dict[str, tuple[object, str]] = {}  # by module: the spec that it was imported by, and its sha256 then
 
 
+class OtherCode(ValueError):
+    """Modules are not here, or are not what a plan was made with. They may be tomorrow."""
+
+
 def check_reference(text: str) -> str:
     """The text, if it has the form of a reference. Raises ValueError."""
     if not REFERENCE.fullmatch(text):
@@ -52,10 +56,13 @@ def find(reference: str) -> Any:
 
 
 def find_same(reference: str, known: Mapping[str, str]) -> Any:
-    """The object, where its modules have the sha256 that is known of them. Raises ValueError as `find` otherwise."""
+    """The object, where its modules have the sha256 that is known of them. Raises OtherCode."""
     if wrong := list(differing(known)):
-        raise ValueError(f"{'; '.join(wrong)}; workers need the driver's modules: submit the folder that has them")
-    return find(reference)
+        raise OtherCode(f"{'; '.join(wrong)}; workers need the driver's modules: submit the folder that has them")
+    try:
+        return find(reference)
+    except ValueError as error:
+        raise OtherCode(str(error)) from error
 
 
 def code(reference: str) -> dict[str, str]:
@@ -83,7 +90,7 @@ def differing(known: Mapping[str, str]) -> Iterator[str]:
     _look_here()
     for name, digest in known.items():
         spec = _spec(name)
-        if spec is None:
+        if spec is None or not _is_file(spec):  # it may have gone since it was imported
             yield f"no module {name} in {os.getcwd()} or elsewhere on the path; install it"
         elif (here := _digest(name, name)) != digest:
             yield f"module {name} ({spec.origin}) is another one here: sha256 {here[:12]}, known is {digest[:12]}"
@@ -139,11 +146,15 @@ def _digest(name: str, reference: str) -> str:
     """Of the source; of a module that is imported, as it was when it was first asked for: what has been edited since is
     not what runs here."""
     spec = _spec(name)
-    if spec is None or not spec.has_location or spec.origin is None or not os.path.isfile(spec.origin):
+    if spec is None or spec.origin is None or not _is_file(spec):
         raise ValueError(f"{reference}: {name} has no file that a worker could import; move it into a module")
     if name not in _read or _read[name][0] is not spec:  # a reload has a new one
         _read[name] = spec, hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
     return _read[name][1]
+
+
+def _is_file(spec: ModuleSpec) -> bool:
+    return spec.has_location and os.path.isfile(spec.origin or "")
 
 
 def _is_own(name: str) -> bool:

@@ -23,6 +23,7 @@ from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.engine.store import Store
 from raylab.engine.study import Built
+from raylab.objects import OtherCode
 from raylab.report.blocks import Report
 from raylab.report.experiment import Experiment
 from raylab.site import Site
@@ -212,10 +213,11 @@ def test_where_nobody_looks_nothing_is_measured_before_the_end(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("site")
-def test_where_nothing_could_be_built_nothing_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [{}, {Cell("data", 0): toy.numbers(3)}], ids=["nothing", "data alone"])
+def test_where_nothing_could_be_built_nothing_is_shown(tmp_path: Path, there: Mapping[Cell, Stage]) -> None:
     def nothing(config: Counted) -> Mapping[Cell, Stage]:
         del config
-        return {Cell("faulty", 0): toy.faulty("raise", tmp_path)}
+        return {**there, Cell("faulty", 0): toy.faulty("raise", tmp_path)}
 
     only = Experiment(
         name="counting", title="", method="", lead="", how_to_read="", source="", config=Counted,
@@ -302,16 +304,18 @@ class AbsentFiles:
 
     doing = ("reading", "data set")
     in_driver = False
+    kind: str
 
     def run(self, context: TaskContext) -> Metrics:
         del context
-        raise DataError("train-images: no such file")
+        raise {"DataError": DataError, "OtherCode": OtherCode}[self.kind]("no such file")
 
 
-def test_files_that_are_absent_may_come_back(tmp_path: Path) -> None:
-    store, cells = Store(str(tmp_path / "store")), {"x": Stage("absent", 1, AbsentFiles(), {}, "absent")}
+@pytest.mark.parametrize("kind", ["DataError", "OtherCode"])
+def test_files_and_modules_that_are_absent_may_come_back(tmp_path: Path, kind: str) -> None:
+    store, cells = Store(str(tmp_path / "store")), {"x": Stage("absent", 1, AbsentFiles(kind), {}, "absent")}
     assert "Run the same command again" in str(failed(cells, store))
-    assert failed(cells, store).missing["x"] == "DataError: train-images: no such file"
+    assert failed(cells, store).missing["x"] == f"{kind}: no such file"
 
 
 @dataclass(frozen=True)

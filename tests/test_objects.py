@@ -110,6 +110,14 @@ def test_a_module_that_is_absent_on_a_worker_is_named() -> None:
     assert "install it" in line
 
 
+def test_a_module_whose_file_has_gone_since_it_was_imported_is_named(write: Write) -> None:
+    write(mine_i="def make(): return 1")
+    known = objects.code("mine_i:make")
+    Path(str(sys.modules["mine_i"].__file__)).unlink()
+    with pytest.raises(objects.OtherCode, match="no module mine_i in"):
+        objects.find_same("mine_i:make", known)
+
+
 def test_a_module_that_a_source_can_do_without_is_compared_and_never_imported(write: Write) -> None:
     write(mine_h="def make():\n    import mine_optional", mine_optional="raise ImportError('of another system')")
     known = objects.code("mine_h:make")

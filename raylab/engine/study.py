@@ -64,6 +64,11 @@ class Built(Generic[Given, Cell]):
         data = [cell for cell in self.planned if getattr(cell, "role", "") == "data"]
         return bool(self.artifacts) and (not data or any(cell in self.artifacts for cell in data))
 
+    @property
+    def has_results(self) -> bool:
+        """Whether anything but its data was built."""
+        return any(getattr(cell, "role", "") != "data" for cell in self.artifacts)
+
 
 AnyStudy = Study[Any, Any]
 AnyBuilt = Built[Any, Any]

@@ -20,6 +20,7 @@ from raylab.engine.artifact import Artifact, Part, StoreError
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Reporter, Stage, TaskContext
 from raylab.engine.store import MAX_ATTEMPTS, Store
+from raylab.objects import OtherCode
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h; the largest values that mallopt takes are set
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
@@ -163,8 +164,8 @@ def fix_numerics(device: str) -> None:
 
 def fails_again(error: Exception) -> bool:
     """raylab says with a ValueError that inputs do not do, but with a DataError that files are absent or cannot be
-    read, which they may be tomorrow."""
-    return isinstance(error, ValueError) and not isinstance(error, DataError)
+    read, and with OtherCode that a machine lacks a module: both may be there tomorrow."""
+    return isinstance(error, ValueError) and not isinstance(error, DataError | OtherCode)
 
 
 def mapped(function: Callable[[Batch], Batch], rows: Batch, batch_rows: int) -> Batch:

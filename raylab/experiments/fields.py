@@ -11,8 +11,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 from raylab.config.radius import Radius
 from raylab.core.architectures import NETWORKS
 from raylab.core.construct import KINDS, Kind
+from raylab.engine.identity import ADDED_LATER
 from raylab.label import Label
 from raylab.stages.construction import Attack
+from raylab.stages.further import FurtherTest
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Adversary, Recipe
 from raylab.stages.robustness import Robustness
@@ -158,6 +160,7 @@ Radii = Annotated[tuple[Radius, ...], Field(min_length=1), Increasing]
 NetworkRates = dict[str, Annotated[float, Field(gt=0, le=100)]]  # by name or label; `check_networks` asks which
 KindName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,20}$"), AfterValidator(_new_kind)]
 TestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,30}$"), AfterValidator(_further)]
+FurtherTests = Annotated[dict[TestName, FurtherTest] | None, ADDED_LATER]
 StandardRecipe = Annotated[Recipe, AfterValidator(_standard)]
 AdversarialRecipe = Annotated[Recipe, AfterValidator(_adversarial)]
 Seeds = Annotated[

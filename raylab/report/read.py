@@ -147,6 +147,13 @@ def begun(built: Built[Given, Cell]) -> tuple[Built[Given, Cell], str, tuple[str
     return built, str(data.metrics["note"]), tuple(data.metrics["class_names"]), data.rows
 
 
+def images_of(config: Any) -> Callable[[int, str], str]:
+    """Names of the images of one data set, `data`, and perhaps of further test images, `evaluate_on`; by seed and
+    split."""
+    further = getattr(config, "evaluate_on", None) or {}
+    return lambda seed, split: str((further[split].data if split in further else config.data).images_of(seed, split))
+
+
 def reader_of(built: Built[Any, Cell]) -> CellReader[Cell]:
-    """Of a study whose config has `seeds` and one data set, `data`."""
-    return CellReader(built.artifacts, built.config.seeds, built.config.data.images_of)
+    """Of a study whose config has `seeds`, and images as `images_of` says."""
+    return CellReader(built.artifacts, built.config.seeds, images_of(built.config))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
 from raylab.config import Config
@@ -25,9 +23,3 @@ class FurtherTest(Config):
             return open_test(self.data, seed, self.classes, known)
         except ValueError as error:
             raise type(error)(f"evaluate_on.{name}: {error}") from error
-
-
-def images_of(data: DataConfig, further: Mapping[str, FurtherTest] | None, seed: int, split: str) -> str:
-    """As `data.images_of`; `split` may name further test images."""
-    asked = (further or {}).get(split)
-    return (data if asked is None else asked.data).images_of(seed, split)

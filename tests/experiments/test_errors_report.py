@@ -26,7 +26,7 @@ from raylab.experiments.errors.figures import examples
 from raylab.experiments.errors.measure import CHOSEN, PARTS, Domain, Learner, StopPoint
 from raylab.experiments.errors.report import report
 from raylab.experiments.errors.scoreboard import evidence
-from raylab.experiments.errors.verdict import BADGES, Claim, answer, claims
+from raylab.experiments.errors.verdict import BADGES, Claim, above_shuffled, answer, claims
 from raylab.report.names import NON_ROBUST, ROBUST
 from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
@@ -346,3 +346,10 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(errors: Errors) -> No
             found = measure(Built(alone, "key", {}, dict.fromkeys(plan(alone), "it failed")))
             assert "nan" not in as_text(report(found), full=True)
             assert answer(found, "").badge.words in ("not built", "no rule")
+
+
+def test_every_student_of_errors_is_tested_against_shuffled_labels(errors: Errors) -> None:
+    (table,) = [one for one in report(errors).tables() if one.name == "tests"]
+    predicted = [key for key in errors.students if key.kind == "predicted" and above_shuffled(errors, key)]
+    assert [line[2].of for line in table.rows] == [above_shuffled(errors, key) for key in predicted]
+    assert predicted

@@ -24,7 +24,7 @@ from raylab.experiments.fourier import EXPERIMENT, ByFrequency, Filtered, Fourie
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.experiments.fourier.figures import corrupted_images, noise
 from raylab.experiments.fourier.published import FIGURE_1, FIGURE_5, QUOTE, TABLE_2, family
-from raylab.experiments.fourier.report import report
+from raylab.experiments.fourier.report import conditions, report
 from raylab.experiments.fourier.scoreboard import evidence
 from raylab.experiments.fourier.verdict import answer, is_total, of_network, statements, verdicts
 from raylab.report.files import files
@@ -36,6 +36,7 @@ from raylab.stages import frost as frosts
 from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.frost import photographs
+from raylab.stages.further import FurtherTest
 from raylab.stages.recipe import Adversary, Recipe
 
 ONE = Recipe(epochs=1)
@@ -297,3 +298,20 @@ def test_published_points_stand_beside_noise_of_their_size_on_images_of_theirs(f
 def test_every_corruption_has_a_family_of_few() -> None:
     families = [family(name) for name in NAMES]
     assert {kind: families.count(kind) for kind in families} == {"noise": 4, "blur": 5, "weather": 5, "others": 5}
+
+
+def test_every_statement_is_tested(found: ByFrequency) -> None:
+    (table,) = [one for one in report(found).tables() if one.name == "tests"]
+    stated = [one.difference for name in (ADVERSARIAL, GAUSSIAN) for one in statements(found, name)]
+    assert [line[2].of for line in table.rows] == stated
+
+
+def test_accuracy_on_further_test_images_stands_beside_that_on_the_test_images(found: ByFrequency) -> None:
+    noisy, artifacts = FurtherTest(data=SeeFarData(name="seefar", noise=0.3)), found.built.artifacts
+    asked = {c._replace(role="further", on="noisy"): of for c, of in artifacts.items() if c.role == "test"}
+    config = CONFIG.model_copy(update={"evaluate_on": {"noisy": noisy}})
+    beside = measure(Built(config, "key", {**artifacts, **asked}))
+    assert all(beside.further[name]["noisy"].mean == beside.accuracy[name].mean for name in NETWORKS)
+    assert sum("accuracy_on/noisy" in one.metrics for one in conditions(beside)) == len(NETWORKS)
+    (table,) = [one for one in report(beside).tables() if one.name == "bands"]
+    assert "Accuracy on noisy" in table.header

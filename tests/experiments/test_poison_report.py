@@ -21,8 +21,8 @@ from raylab.engine.store import Store
 from raylab.engine.study import Built
 from raylab.experiments.poison import EXPERIMENT, PoisonCell, Poisons, PoisonStudy, measure, plan
 from raylab.experiments.poison.measure import FEATURES, Key, Victim
-from raylab.experiments.poison.plan import Defence
-from raylab.experiments.poison.report import report
+from raylab.experiments.poison.plan import DEFENCES, Defence
+from raylab.experiments.poison.report import conditions, report
 from raylab.experiments.poison.scoreboard import GATE, evidence
 from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trigger, robustness_lost, verdicts
 from raylab.report.numbers import number, unbroken
@@ -31,6 +31,8 @@ from raylab.report.samples import EXAMPLES
 from raylab.report.scoreboard.rows import all_rows
 from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
+from raylab.stages.dataset import SeeFarData
+from raylab.stages.further import FurtherTest
 
 CONFIG = load(
     PoisonStudy,
@@ -292,3 +294,25 @@ def test_holes_are_shown_as_absent_and_judged_as_not_built(found: Poisons) -> No
     assert problems(results.page) == []
     assert "nan" not in results.full_texts[0]
     assert not results.evidence[0]
+
+
+def test_every_difference_of_the_verdicts_is_tested(found: Poisons) -> None:
+    (table,) = [one for one in report(found).tables() if one.name == "tests"]
+    tested = [line[3].of for line in table.rows]
+    poisons = found.sets[1:]
+    assert [lost(found, of, how) for of in poisons for how in DEFENCES] == tested[: 2 * len(poisons)]
+    assert len(tested) == 3 * len(poisons) + len(found.triggered)
+
+
+def test_accuracy_on_further_test_images_stands_beside_that_on_the_test_images(
+    built: Built[PoisonStudy, PoisonCell], found: Poisons
+) -> None:
+    noisy = FurtherTest(data=SeeFarData(name="seefar", noise=0.3))
+    asked = {c._replace(role="further", on="noisy"): of for c, of in built.artifacts.items() if c.role == "victim"}
+    config = CONFIG.model_copy(update={"evaluate_on": {"noisy": noisy}})
+    beside = measure(Built(config, "key", {**built.artifacts, **asked}))
+    assert beside.victims.keys() == found.victims.keys()
+    assert all(one.further["noisy"].mean == one.accuracy.mean for one in beside.victims.values())
+    assert all(one.metrics["accuracy_on/noisy"] == one.metrics["accuracy/test"] for one in conditions(beside))
+    (table,) = [one for one in report(beside).tables() if one.name == "victims"]
+    assert "On noisy" in table.header

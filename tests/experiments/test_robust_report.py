@@ -217,3 +217,9 @@ def test_a_real_study_of_a_few_images_goes_all_the_way(tmp_path: Path) -> None:
     assert "inversion has not converged" in Page(results.page).text
     assert "set in doubt" in results.texts[0] or "source failed" in results.texts[0]
     assert len(results.publications[0].children) == 2 * len(found.networks)
+
+
+def test_every_difference_of_robust_accuracy_is_tested(found: RobustSets) -> None:
+    (table,) = [one for one in report(found).tables() if one.name == "tests"]
+    expected = [one for student in found.config.students for one in found.above(student).values()]
+    assert [line[2].of for line in table.rows] == expected

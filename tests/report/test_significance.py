@@ -9,8 +9,10 @@ import pytest
 from scipy import stats
 
 from raylab.core.statistics import Estimate, proportion, sampled
+from raylab.engine.study import Study
+from raylab.experiments.poison import PoisonStudy
 from raylab.report.per_seed import PerSeed
-from raylab.report.significance import detectable, holm
+from raylab.report.significance import detectable, holm, in_deviations, paired_tests
 
 
 def of_worlds(values: np.ndarray) -> PerSeed:
@@ -82,3 +84,21 @@ def test_an_effect_of_the_smallest_detectable_size_is_found_in_four_of_five_runs
 
 def test_one_seed_detects_nothing() -> None:
     assert detectable(1, 0.03) == float("inf")
+
+
+def test_a_table_has_a_line_for_each_difference_that_was_measured_and_adjusts_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    made = {("a", str(k)): of_worlds(rng.normal(0.1, 0.05, 3)) for k in range(4)} | {("b", "none"): PerSeed({})}
+    table = paired_tests("One minus other", ("First", "Second"), made.items(), 3)
+    measured = [of for of in made.values() if of]
+    assert [line[:2] for line in table.rows] == list(made)[:4]
+    assert [line[2].of for line in table.rows] == measured
+    assert [line[4].of for line in table.rows] == holm([of.p_value for of in measured])
+    assert "with 3 seeds few" in table.caption
+    assert not paired_tests("One minus other", ("First",), [], 5).rows
+
+
+def test_a_dry_run_says_in_deviations_what_a_number_of_seeds_finds() -> None:
+    told = ["".join(in_deviations(Study(PoisonStudy(seeds=tuple(range(k))), {}))) for k in (1, 3)]
+    assert "One seed detects no difference" in told[0]
+    assert "that 3 seeds find in 4 of 5 runs (paired test of 5 %) is 3.3 times" in told[1]

@@ -8,6 +8,7 @@ from raylab.experiments.errors.plan import ErrorsCell, plan
 from raylab.experiments.errors.report import conditions, report
 from raylab.experiments.errors.scoreboard import evidence
 from raylab.report.experiment import Experiment
+from raylab.report.significance import in_deviations
 
 __all__ = ["EXPERIMENT", "Errors", "ErrorsCell", "LearningFromErrors", "measure", "plan"]
 
@@ -42,5 +43,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     report=report,
     conditions=conditions,
+    detects=in_deviations,
     evidence=evidence,
 )

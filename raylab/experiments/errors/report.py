@@ -15,6 +15,7 @@ from raylab.report.drawing import over
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import Picture
+from raylab.report.significance import EVERY_TEST, paired_tests
 from raylab.report.values import Fixed, Plain, Singles, shown
 from raylab.tracking import Param
 
@@ -47,6 +48,7 @@ def report(found: Errors) -> Report:
             *([Text("About the data", found.notes, "note")] if found.notes else []),
             *([Text("Not reached", found.missed, "note")] if found.missed else []),
             *(one for part in found.parts for one in _part(found, part, panels.get(part), judged, drawn[part])),
+            *([Fold(EVERY_TEST, (tested,))] if (tested := _tests(found)).rows else []),
             Text("Teachers and protocols", look="heading"),
             *([_teachers(found)] if found.teachers else []),
             Fold("Verdicts with published numbers, bounds and protocols", (_claims(judged),)),
@@ -126,6 +128,16 @@ def _students(found: Errors, part: str) -> Table:
         },
         keys=2,
         bold="Accuracy",
+    )
+
+
+def _tests(found: Errors) -> Table:
+    wrong = [key for key in found.students if key.kind == "predicted"]
+    return paired_tests(
+        "Accuracy of a student of wrong labels minus that of one whose labels are shuffled within each class",
+        ("Part", "Teacher → student"),
+        (((PARTS[key.part], key.pair), above_shuffled(found, key)) for key in wrong),
+        len(found.config.seeds),
     )
 
 

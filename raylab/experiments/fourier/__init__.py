@@ -8,6 +8,7 @@ from raylab.experiments.fourier.plan import FourierCell, plan
 from raylab.experiments.fourier.report import conditions, report
 from raylab.experiments.fourier.scoreboard import evidence
 from raylab.report.experiment import Experiment
+from raylab.report.significance import in_deviations
 
 __all__ = ["EXPERIMENT", "ByFrequency", "Filtered", "Fourier", "FourierCell", "measure", "plan"]
 
@@ -41,5 +42,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     report=report,
     conditions=conditions,
+    detects=in_deviations,
     evidence=evidence,
 )

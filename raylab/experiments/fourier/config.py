@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.engine.stage import Compute
-from raylab.experiments.fields import Increasing, NetworkName, Seeds, StudyName
+from raylab.experiments.fields import FurtherTests, Increasing, NetworkName, Seeds, StudyName
 from raylab.stages.corruption import Corruptions, FilteredNoise
 from raylab.stages.dataset import DataConfig, SeeFarData
 from raylab.stages.heat_map import HeatMap
@@ -41,6 +41,7 @@ class Fourier(Config):
     corruptions: Corruptions | None = Corruptions(rows=500)
     noise: FilteredNoise | None = FilteredNoise(norm=6.0, low=(3, 5, 9, 15), high=(3, 7, 11, 15))
     filtered: Filtered | None = Filtered()
+    evaluate_on: FurtherTests = None  # further test images for the three, by the name that tables call them
     compute: Compute = Compute(batch_rows=500, shard_rows=1000)
 
     @model_validator(mode="after")

@@ -74,6 +74,7 @@ class ByFrequency(Findings[Fourier, FourierCell]):
     noise: tuple[Change, ...]
     kept: tuple[Kept, ...]
     collapsed: tuple[str, ...]
+    further: Mapping[str, Mapping[str, PerSeed]]  # accuracy by network, on further test images, by their name
 
     @property
     def side(self) -> int:
@@ -120,7 +121,12 @@ def measure(built: Built[Fourier, FourierCell]) -> ByFrequency:
             for passes, bandwidth in sorted(bands, key=lambda band: (band[0] != "low", band[1]))
         ),
         reader.warnings("network", "collapse", lambda cell: cell.network),
+        {name: _further(reader, name, tuple(config.evaluate_on or ())) for name in NETWORKS},
     )
+
+
+def _further(reader: CellReader[FourierCell], name: str, further: tuple[str, ...]) -> dict[str, PerSeed]:
+    return {on: reader.further(FourierCell("further", 0, name, on=on)) for on in further}
 
 
 def _profile(maps: Mapping[int, Artifact], size: tuple[int, int]) -> Profile:

@@ -28,6 +28,7 @@ class FourierCell(NamedTuple):
     shown                       the test images
     network   network           one of the three
     test      network           its answers to the test images
+    further   network           and to the further test images that `on` names
     heat_map  network           its errors by frequency
     changed                     answers of all three to corrupted images
     frost                       the photographs that one of the corruptions lays over them
@@ -41,6 +42,7 @@ class FourierCell(NamedTuple):
     network: str = ""
     passes: str = ""
     bandwidth: int = 0
+    on: str = ""
 
 
 def plan(config: Fourier) -> dict[FourierCell, Stage]:
@@ -48,7 +50,13 @@ def plan(config: Fourier) -> dict[FourierCell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    return {cell: stage for seed in config.seeds for cell, stage in _SeedPlan(config, seed).cells()}
+    cells: dict[FourierCell, Stage] = {}
+    for seed in config.seeds:
+        of_seed = _SeedPlan(config, seed)
+        cells |= (planned := dict(of_seed.cells()))
+        tested = {cell: stage for cell, stage in planned.items() if cell.role == "test"}
+        cells |= dict(of_seed.bench.on_further(config.evaluate_on, tested))
+    return cells
 
 
 class _SeedPlan:

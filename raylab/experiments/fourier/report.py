@@ -16,6 +16,7 @@ from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table,
 from raylab.report.drawing import over
 from raylab.report.numbers import percent, share
 from raylab.report.picture import Picture
+from raylab.report.significance import EVERY_TEST, paired_tests
 from raylab.report.values import Fixed, Singles, Spanned, Value
 from raylab.stages.heat_map import BANDS, THIRDS
 
@@ -36,6 +37,8 @@ def _blocks(found: ByFrequency) -> Iterator[Block]:
     yield Text("What this size can show", tuple(_size(found)), "aside")
     yield _bands(found)
     yield _statements(found)
+    if (tested := _tests(found)).rows:
+        yield Fold(EVERY_TEST, (tested,))
     yield _places(found)
     if found.corruptions:
         yield Text("Corruptions", look="heading")
@@ -96,6 +99,7 @@ def _bands(found: ByFrequency) -> Table:
             "centre": lambda name: found.profiles[name].errors["centre"],
             "centre − clean": lambda name: found.rise(name, "centre"),
             "Test accuracy": lambda name: found.accuracy[name],
+            **each(found.config.evaluate_on or (), "Accuracy on {}", lambda on, name: found.further[name][on]),
             "n": lambda name: found.profiles[name].clean.mean.n,
         },
     )
@@ -116,6 +120,15 @@ def _statements(found: ByFrequency) -> Table:
             "By rule": lambda one: one.badge,
         },
         keys=2,
+    )
+
+
+def _tests(found: ByFrequency) -> Table:
+    return paired_tests(
+        "Differences of error between two networks",
+        ("Network", "Statement"),
+        (((NAMES[name], one.words), one.difference) for name in OTHERS for one in statements(found, name)),
+        len(found.config.seeds),
     )
 
 
@@ -229,6 +242,7 @@ def conditions(found: ByFrequency) -> Iterator[Condition]:
         profile = found.profiles[name]
         metrics = {
             "accuracy/test": found.accuracy[name],
+            **{f"accuracy_on/{on}": of for on, of in found.further[name].items()},
             "error/clean": profile.clean,
             **{f"error/{band}": profile.errors[band] for band in BANDS},
             **{f"error_above_clean/{band}": profile.rises[band] for band in BANDS},

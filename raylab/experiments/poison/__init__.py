@@ -8,6 +8,7 @@ from raylab.experiments.poison.plan import PoisonCell, plan
 from raylab.experiments.poison.report import conditions, report
 from raylab.experiments.poison.scoreboard import evidence
 from raylab.report.experiment import Experiment
+from raylab.report.significance import in_deviations
 
 __all__ = ["EXPERIMENT", "PoisonCell", "PoisonStudy", "Poisons", "Trigger", "measure", "plan"]
 
@@ -45,4 +46,5 @@ EXPERIMENT = Experiment(
     report=report,
     evidence=evidence,
     conditions=conditions,
+    detects=in_deviations,
 )

@@ -12,6 +12,7 @@ from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
     Distinct,
+    FurtherTests,
     NetworkName,
     Radii,
     Seeds,
@@ -68,6 +69,7 @@ class PoisonStudy(Config):
     shares: Annotated[tuple[Share, ...], Distinct] = (0.1, 0.5)  # of the images that P1 perturbs, beside all of them
     trigger: Trigger | None = Trigger()
     robustness: Robustness | None = Robustness(eps=(0.8,), ensemble=None, rows=300)  # of adversarially trained victims
+    evaluate_on: FurtherTests = None  # further test images for all victims, by the name that tables call them
     neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check
     compute: Compute = Compute()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,6 +53,7 @@ class Victim:
     heldout: PerSeed  # accuracy on test images that are poisoned alike
     robust: PerSeed  # accuracy under attack on clean test images, where that was asked
     reliance: Mapping[str, PerSeed]  # See-Far: by FEATURES, on images where no two of them agree
+    further: Mapping[str, PerSeed] = field(default_factory=dict)  # accuracy on further test images, by their name
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def measure(built: Built[PoisonStudy, PoisonCell]) -> Poisons:
     return Poisons(
         *start,
         reader.right(PoisonCell("source", 0)),
-        {key: _victim(reader, key) for key in keys},
+        {key: _victim(reader, key, tuple(config.evaluate_on or ())) for key in keys},
         {name: _set_stats(reader, name, len(start[2])) for name in (CLEAN, *config.poisons)},
         {Key(c.of, _defence(c), c.share, c.eps): _triggered(reader, c, config) for c in planted},
         reader.warnings("network", "collapse", _trained_on),
@@ -125,7 +126,7 @@ def _trained_on(cell: PoisonCell) -> str:
     return LABELS[cell.of] + (f" on {100 * cell.share:g} % of the images" if cell.share < 1.0 else "")
 
 
-def _victim(reader: CellReader[PoisonCell], key: Key) -> Victim:
+def _victim(reader: CellReader[PoisonCell], key: Key, further: tuple[str, ...]) -> Victim:
     place = PoisonCell("victim", 0, *key)
     shown = place._replace(role="usage")
     return Victim(
@@ -135,6 +136,7 @@ def _victim(reader: CellReader[PoisonCell], key: Key) -> Victim:
         reader.right(place._replace(role="heldout")),
         reader.robust(place._replace(role="robust")),
         {name: reader.share(shown, partial(_says, name), _apart) for name in FEATURES},
+        {on: reader.further(place._replace(role="further", on=on)) for on in further},
     )
 
 

@@ -39,6 +39,7 @@ class PoisonCell(NamedTuple):
     usage       of defence         See-Far: on images whose features disagree
     neighbours  of                 the 1-nearest-neighbour check of a set; of "clean": the check's own accuracy
     oracles     of                 See-Far: what a set's images show
+    further     as victim          on the further test images that `on` names
     obeys       of defence eps     on test images that all have the trigger; of: a way, or "clean", who never saw it
     """
 
@@ -48,6 +49,7 @@ class PoisonCell(NamedTuple):
     defence: str = ""
     share: float = 1.0
     eps: float = 0.0
+    on: str = ""
 
 
 def plan(config: PoisonStudy) -> dict[PoisonCell, Stage]:
@@ -55,7 +57,13 @@ def plan(config: PoisonStudy) -> dict[PoisonCell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    return {cell: stage for seed in config.seeds for cell, stage in _SeedPlan(config, seed).cells()}
+    cells: dict[PoisonCell, Stage] = {}
+    for seed in config.seeds:
+        of_seed = _SeedPlan(config, seed)
+        cells |= (planned := dict(of_seed.cells()))
+        tested = {cell: stage for cell, stage in planned.items() if cell.role == "victim"}
+        cells |= dict(of_seed.bench.on_further(config.evaluate_on, tested))
+    return cells
 
 
 class _SeedPlan:

@@ -17,6 +17,7 @@ from raylab.report.drawing import Pixels, over
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import Picture
+from raylab.report.significance import EVERY_TEST, paired_tests
 from raylab.report.values import Fixed, Singles
 from raylab.tracking import Param
 
@@ -62,6 +63,8 @@ def _blocks(found: Poisons) -> Iterator[Block]:
     yield _victims(found)
     if found.config.shares:
         yield Fold("P1 on a share of the images", (_shares(found),))
+    if (tested := _tests(found)).rows:
+        yield Fold(EVERY_TEST, (tested,))
     yield Text("What a defender sees", look="heading")
     yield Text(
         "Whoever is given the set and looks at it, or trains on it, sees this, in percent. The nearest clean image says"
@@ -115,12 +118,24 @@ def _victims(found: Poisons) -> Table:
             "Lost to the poison, points": lambda at: None if at[0] == CLEAN else lost(found, *at),
             "Above standard training, points": lambda at: defended(found, at[0]) if at[1] == "adversarial" else None,
             f"Robust{f', {attacked.eps[0]:g}' if attacked else ''}": lambda at: found.victim(*at).robust,
+            **each(found.config.evaluate_on or (), "On {}", lambda on, at: found.victim(*at).further[on]),
             "Published accuracy": lambda at: PUBLISHED.get(at),
             "n": lambda at: found.victim(*at).accuracy.mean.n,
         },
         keys=2,
         bold="Accuracy",
     )
+
+
+def _tests(found: Poisons) -> Table:
+    poisons = [of for of in found.sets if of != CLEAN]
+    compared = [((LABELS[of], TRAINING[how], "lost to it"), lost(found, of, how)) for of in poisons for how in DEFENCES]
+    compared += [((LABELS[of], TRAINING["adversarial"], "above standard"), defended(found, of)) for of in poisons]
+    for key, one in found.triggered.items():
+        words = (trigger_label(key.of, key.eps), TRAINING[key.defence], "above no trigger")
+        compared.append((words, one.rate - one.before))
+    what = "Accuracy on clean test images, and the attack success rate of triggers: differences"
+    return paired_tests(what, ("Poison", "Training", "Difference of"), compared, len(found.config.seeds))
 
 
 def _set_table(found: Poisons) -> Table:
@@ -212,6 +227,7 @@ def conditions(found: Poisons) -> Iterator[Condition]:
             "accuracy/train": victim.training,
             "accuracy/held_out": victim.heldout,
             "robust/at_radius": victim.robust,
+            **{f"accuracy_on/{name}": value for name, value in victim.further.items()},
             "attack/success_rate": found.triggered[key].rate if key in found.triggered else PerSeed({}),
             "above/standard_training": defended(found, key.of) if whole else PerSeed({}),
         }

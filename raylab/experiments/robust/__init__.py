@@ -8,6 +8,7 @@ from raylab.experiments.robust.plan import RobustCell, plan
 from raylab.experiments.robust.report import conditions, report
 from raylab.experiments.robust.scoreboard import evidence
 from raylab.report.experiment import Experiment
+from raylab.report.significance import in_deviations
 
 __all__ = ["EXPERIMENT", "RobustCell", "RobustFeatures", "RobustSets", "measure", "plan"]
 
@@ -45,5 +46,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     report=report,
     conditions=conditions,
+    detects=in_deviations,
     evidence=evidence,
 )

@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 
 from raylab.config import Config
 from raylab.config.radius import Radius
-from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
     AdversarialRecipe,
     Distinct,
+    FurtherTests,
     Names,
     NetworkName,
     NetworkRates,
@@ -20,11 +20,9 @@ from raylab.experiments.fields import (
     SourceName,
     StandardRecipe,
     StudyName,
-    TestName,
     check_networks,
 )
 from raylab.stages.dataset import DataConfig, SeeFarData
-from raylab.stages.further import FurtherTest
 from raylab.stages.inversion import Inversion
 from raylab.stages.layer_robustness import LayerRobustness
 from raylab.stages.recipe import Adversary, Recipe
@@ -77,7 +75,7 @@ class RobustFeatures(Config):
         rows=300,
     )
     # Further test images for all networks, by the name that tables call them.
-    evaluate_on: Annotated[dict[TestName, FurtherTest] | None, ADDED_LATER] = None
+    evaluate_on: FurtherTests = None
     layers: LayerRobustness | None = LayerRobustness()  # robustness by layer, of the sources and of D_R's student
     compute: Compute = Compute(batch_rows=1000)  # small networks: a call costs more than its images
 

@@ -17,9 +17,8 @@ from raylab.experiments.robust.config import INVERTED, SETS, RobustFeatures
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustCell
 from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import CellReader, Columns, Findings, Split, begun, in_todays_words
+from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
 from raylab.report.scoreboard.protocol import NORMS, named
-from raylab.stages.further import images_of
 
 LABELS = {
     CLEAN: "D",
@@ -192,8 +191,7 @@ class _Read:
 
     def __init__(self, built: Built[RobustFeatures, RobustCell]) -> None:
         self.built, self.config = built, built.config
-        c = built.config
-        self.reader = CellReader(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
+        self.reader = reader_of(built)
 
     def network(self, of: str, name: str) -> MeasuredNetwork:
         c = self.config

@@ -56,8 +56,7 @@ def plan(config: RobustFeatures) -> dict[RobustCell, Stage]:
         of_seed = _SeedPlan(config, seed)
         cells |= (planned := dict(of_seed.cells()))
         tested = {cell: stage for cell, stage in planned.items() if cell.role == "test"}
-        for cell, name, judged in of_seed.bench.on_further(config.evaluate_on, tested):
-            cells[cell._replace(role="further", on=name)] = judged
+        cells |= dict(of_seed.bench.on_further(config.evaluate_on, tested))
     return cells
 
 

@@ -17,6 +17,7 @@ from raylab.report.names import FEATURES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import INK, Picture
+from raylab.report.significance import EVERY_TEST, paired_tests
 from raylab.report.values import Fixed, Plain, Singles, Value
 
 MEANINGS = {
@@ -78,6 +79,8 @@ def _blocks(found: RobustSets) -> Iterator[Block]:
         yield _further(found, names)
     yield Fold("Each attack alone", (_attacks(found),))
     yield _differences(found)
+    if (tested := _tests(found)).rows:
+        yield Fold(EVERY_TEST, (tested,))
     yield Text("How far it carries", look="heading")
     yield Figures((_shift(found),))
     yield _shift_table(found)
@@ -176,6 +179,15 @@ def _differences(found: RobustSets) -> Table:
         "paired over seeds.",
         found.config.students,
         {"Student": str, **columns, "Verdict": lambda student: judged[student]},
+    )
+
+
+def _tests(found: RobustSets) -> Table:
+    return paired_tests(
+        f"Robust accuracy at radius {found.config.eps:g} of the student of D_R minus that of another set",
+        ("Student", "Minus"),
+        (((name, LABELS[of]), one) for name in found.config.students for of, one in found.above(name).items()),
+        len(found.config.seeds),
     )
 
 

@@ -11,8 +11,8 @@ from raylab.report.blocks import Table, each
 from raylab.report.drawing import over
 from raylab.report.per_seed import PerSeed
 from raylab.report.pooled import FEWEST, over_architectures, over_pairs
-from raylab.report.significance import holm
-from raylab.report.values import Plain, Significant, Spanned
+from raylab.report.significance import paired_tests
+from raylab.report.values import Plain, Spanned
 
 
 def differences(found: Matrix) -> Table:
@@ -54,26 +54,11 @@ def pooled(found: Matrix) -> Table:
 
 
 def tests(found: Matrix) -> Table:
-    compared = [(row, name, of) for row in found.rows for name, of in row.above.items() if of]
-    p_values = [of.p_value for _, _, of in compared]
-    adjusted = holm(p_values)
-    seeds = len(found.config.seeds)
-    return Table.of(
-        "tests",
-        "Accuracy of the student minus that of a control, in points, with the 95 % interval and the two-sided p-value "
-        "of the same paired rule: below .05 where the interval leaves 0 out. Holm: adjusted for all tests of this "
-        "table (Holm 1979), so that those below .05 are all true in 95 % of such tables. No verdict depends on it"
-        + (f"; with {seeds} seeds few differences are large enough for so many tests." if seeds < 5 else "."),
-        [(*of, p, after) for of, p, after in zip(compared, p_values, adjusted, strict=True)],
-        {
-            "Kind": lambda test: test[0].kind,
-            "Source → student": lambda test: test[0].pair,
-            "Control": lambda test: CONTROLS[test[1]],
-            "Difference": lambda test: Spanned(test[2]),
-            "p": lambda test: Significant(test[3], 2),
-            "p, Holm": lambda test: Significant(test[4], 2),
-        },
-        keys=3,
+    return paired_tests(
+        "Accuracy of the student minus that of a control",
+        ("Kind", "Source → student", "Control"),
+        (((row.kind, row.pair, CONTROLS[name]), of) for row in found.rows for name, of in row.above.items()),
+        len(found.config.seeds),
     )
 
 

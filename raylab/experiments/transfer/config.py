@@ -10,6 +10,7 @@ from raylab.config import Config
 from raylab.engine.identity import ADDED_LATER
 from raylab.engine.stage import Compute
 from raylab.experiments.fields import (
+    FurtherTests,
     KindName,
     Kinds,
     Names,
@@ -23,7 +24,6 @@ from raylab.experiments.fields import (
 )
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DataConfig, DigitsData
-from raylab.stages.further import FurtherTest
 from raylab.stages.own_construction import ConstructionName
 from raylab.stages.own_metric import MetricName
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
@@ -132,7 +132,7 @@ class TransferMatrix(Config):
     # Of the students beside whom controls stand, and of standard networks: do they only swap features for others?
     robustness: Robustness | None = Robustness(eps=(0.25, 0.5), ensemble=None)
     # Further test images for sources, independent networks, students and controls, by the name that tables call them.
-    evaluate_on: Annotated[dict[TestName, FurtherTest] | None, ADDED_LATER] = None
+    evaluate_on: FurtherTests = None
     # Measures of one's own of the same networks on the test images, by the name that tables call them.
     metrics: Annotated[dict[TestName, MetricName] | None, ADDED_LATER] = None
     neighbours: Annotated[int, Field(ge=0)] = 1000  # images of a set in the 1-nearest-neighbour check; 0: no check

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,9 @@ from raylab.experiments.transfer.plan import TransferCell
 from raylab.report.names import calls
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.read import CellReader, Columns, Findings, begun, in_todays_words
+from raylab.report.read import CellReader, Columns, Findings, begun, images_of, in_todays_words
 from raylab.report.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
-from raylab.stages.further import images_of
 
 CONTROLS = {
     "unperturbed": "unperturbed images",
@@ -195,7 +194,7 @@ class _Numbers(CellReader[TransferCell]):
 
     def __init__(self, built: Built[TransferMatrix, TransferCell], chance: float) -> None:
         c = built.config
-        super().__init__(built.artifacts, c.seeds, partial(images_of, c.data, c.evaluate_on))
+        super().__init__(built.artifacts, c.seeds, images_of(c))
         self.config, self.chance, self.planned = built.config, chance, set(built.planned)
 
     def asked(self, cell: TransferCell) -> bool:

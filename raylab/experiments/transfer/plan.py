@@ -100,8 +100,7 @@ class _SeedPlan:
     def further(self, cells: Mapping[TransferCell, Stage]) -> Iterator[tuple[TransferCell, Stage]]:
         """Whatever was tested, on the other test images, and by the measures of one's own."""
         c, tested = self.config, {cell: stage for cell, stage in cells.items() if cell.role in TESTED}
-        for cell, name, judged in self.bench.on_further(c.evaluate_on, tested):
-            yield cell._replace(role="further", on=name), judged
+        yield from self.bench.on_further(c.evaluate_on, tested)
         for name, metric in (c.metrics or {}).items():
             for cell, stage in tested.items():
                 measured = self.bench.own_metric(metric, stage.inputs["model"], f"{name}: {stage.name}")
