@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -133,7 +134,8 @@ def train(
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
     passes = recipe.passes * rows
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
-    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, name, passes)
+    room = rows * math.prod(images.shape) * (4 if data.kind == "constructed" else 1)  # unread data may be bytes
+    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, name, passes, room)
 
 
 def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
