@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -235,9 +235,9 @@ def _ready(
             known = provenance.collect()
             note = f"\ncommit    {known['commit']}: {known['commit_note']}" if known["commit_note"] else ""
             print(f"{where}{note}", file=sys.stderr, flush=True)
-            modules = modules_of(closure(stage for study in studies for stage in study.cells.values()))
-            idle = _idle(studies, site.store)
-            problems += [f"{site_origin}: {line}" for line in _obstacles(site, modules, idle)]
+            stages = closure(stage for study in studies for stage in study.cells.values())
+            obstacles = _obstacles(site, modules_of(stages), _todo(studies, site.store))
+            problems += [f"{site_origin}: {line}" for line in obstacles]
     except (StoreError, ValueError) as error:
         problems.append(f"{site_origin}: {error}")
     if problems or site is None:
@@ -263,26 +263,28 @@ def site_of_store(site_path: str | None, store: str | None) -> Site:
     return site
 
 
-def _idle(studies: Sequence[AnyStudy], store: Store) -> bool:
-    """Whether all results are there, so that no backend will be asked for anything. A store that is far away is not
-    looked through twice; and a sweep, whose plan is no plain dict, asks for more than its stages."""
+def _todo(studies: Sequence[AnyStudy], store: Store) -> Collection[Stage]:
+    """The stages to build; where there is none, no backend will be asked for anything. A store that is far away is not
+    looked through twice; and a sweep, whose plan is no plain dict, asks for more than its stages: all count."""
     plans = [study.cells for study in studies]
-    if not store.is_local or not all(isinstance(plan, dict) for plan in plans):
-        return False
-    with suppress(StoreError):  # of which its own check tells
-        return not runner.missing((stage for plan in plans for stage in plan.values()), store)
-    return False
+    planned = [stage for plan in plans for stage in plan.values()]
+    if store.is_local and all(isinstance(plan, dict) for plan in plans):
+        with suppress(StoreError):  # of which its own check tells
+            return runner.missing(planned, store).values()
+    return closure(planned)
 
 
-def _obstacles(site: Site, modules: Mapping[str, str], idle: bool = False) -> Iterator[str]:
+def _obstacles(site: Site, modules: Mapping[str, str], todo: Collection[Stage]) -> Iterator[str]:
     """What would fail hours later. `modules`: those that every worker must have, with their sha256."""
+    check, room = getattr(site.backend, "check", None), max((stage.room for stage in todo), default=0)
+    here = check is None or "RAY_ADDRESS" not in os.environ  # where networks are trained
     checks: list[Callable[[], object]] = [
         site.store.check_writable,
         site.check_reports,
-        site.check_space,
+        partial(site.check_space, room if here else 0),
         site.tracker.check,
     ]
-    checks += [partial(check, modules)] if (check := getattr(site.backend, "check", None)) and not idle else []
+    checks += [partial(check, modules, room)] if check and todo else []
     for check in checks:
         try:
             check()

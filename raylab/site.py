@@ -126,15 +126,15 @@ class Site:
         except OSError as error:
             raise ValueError(f"reports {self.reports}: cannot be written ({error}); set RAYLAB_HOME") from error
 
-    def check_space(self) -> None:
-        """Raises ValueError where a full disk would end the work."""
+    def check_space(self, room: int = 0) -> None:
+        """Raises ValueError where a full disk would end the work, which takes `room` bytes of temporary files."""
         folders = [self.reports, Path(tempfile.gettempdir()), *([Path(self.store.root)] if self.store.is_local else [])]
         problems: dict[int, str] = {}  # one of a disk
         for folder in folders:
             there = next(path for path in (folder, *folder.parents) if os.path.isdir(path))  # is_dir may raise
-            free = shutil.disk_usage(there).free / 2**30
-            if free < self.file.free_gb:
-                problems.setdefault(there.stat().st_dev, too_full(str(folder), free, self.file.free_gb))
+            free, own = shutil.disk_usage(there).free, folder == Path(tempfile.gettempdir())
+            if problem := too_full(str(folder), free, self.file.free_gb, room if own else 0):
+                problems.setdefault(there.stat().st_dev, problem)
         if problems:
             raise ValueError("\n".join(problems.values()))
 
@@ -148,8 +148,13 @@ class Site:
         return page
 
 
-def too_full(folder: str, free_gb: float, wanted_gb: float) -> str:
-    return f"free space: {folder} has {free_gb:.1f} GB, free_gb asks for {wanted_gb:g}; remove something, or lower it"
+def too_full(folder: str, free: float, wanted_gb: float, room: int = 0) -> str:
+    """What is wrong with so many free bytes; "" where nothing is."""
+    has = f"free space: {folder} has {free / 2**30:.1f} GB"
+    if free < room:
+        needs = f"a training maps its images from a file there, of at least {room / 2**30:.1f} GB"
+        return f"{has}, {needs}; make space, or set TMPDIR to a folder of a larger disk"
+    return f"{has}, free_gb asks for {wanted_gb:g}; remove something, or lower it" if free < wanted_gb * 2**30 else ""
 
 
 def home() -> Path:

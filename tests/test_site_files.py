@@ -13,8 +13,13 @@ from raylab import cli
 from raylab import site as module
 from raylab.config import load
 from raylab.engine.runner import InlineBackend
+from raylab.engine.stage import Stage
 from raylab.engine.store import Store
+from raylab.report.terminal import preview
 from raylab.site import Site, SiteFile
+from raylab.stages.images import ImageSpec
+from raylab.stages.recipe import Recipe
+from raylab.stages.training import train
 from raylab.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent
@@ -102,8 +107,28 @@ def test_a_disk_that_is_nearly_full_is_told_of_once_with_what_to_do(
     with pytest.raises(ValueError, match=r"^free space: .*reports has 0.5 GB, free_gb asks for 1; .*lower it$") as told:
         opened(SiteFile(), tmp_path / "home").check_space()
     assert "\n" not in str(told.value)  # store, pages and temporary files share this disk
-    opened(SiteFile(free_gb=0.25), tmp_path / "home").check_space()
+    enough = opened(SiteFile(free_gb=0.25), tmp_path / "home")
+    enough.check_space(GB // 2)
+    with pytest.raises(ValueError, match=r"has 0.5 GB, a training maps .*, of at least 0.6 GB; .* set TMPDIR"):
+        enough.check_space(GB * 6 // 10)
     assert all(path.is_dir() for path in asked)  # also where the home is not made yet
+
+
+def test_a_training_that_a_disk_has_no_room_for_is_told_beforehand_and_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 224 x 224 pixels; bytes at least, and float32 where the set is constructed. What is built needs none."""
+    images, count, site = ImageSpec((3, 224, 224), 9, (0.5,) * 3, (0.5,) * 3), 257_748, opened(SiteFile(), tmp_path)
+    of_bytes, of_floats = (
+        train("linear", Recipe(), Stage(kind, 1, 0, {}), images, 0, rows=count, name="x")
+        for kind in ("data", "constructed")
+    )
+    assert (of_bytes.room, of_floats.room) == (count * 150_528, 4 * count * 150_528)
+    assert "maps its images from a file of at least 36.1 GB below TMPDIR" in preview({"x": of_bytes}, site.store)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=40 * GB))
+    assert list(cli._obstacles(site, {}, [of_bytes])) == []
+    (line,) = cli._obstacles(site, {}, [of_bytes, of_floats])
+    assert "has 40.0 GB, a training maps its images from a file there, of at least 144.5 GB; make space" in line
 
 
 def test_a_home_in_a_folder_that_nobody_else_may_enter_is_told_of_and_no_traceback(
@@ -117,5 +142,5 @@ def test_a_home_in_a_folder_that_nobody_else_may_enter_is_told_of_and_no_traceba
         locked.setattr(Path, "is_dir", refused)  # what it does there where a process is not root
         site.check_space()
     monkeypatch.setattr(Site, "check_space", refused)
-    (line,) = cli._obstacles(site, {})
+    (line,) = cli._obstacles(site, {}, [])
     assert "Permission denied" in line

@@ -21,9 +21,10 @@ class RayBackend:
         `work`: what Ray calls the job."""
         self.site, self.gpus, self.work = site, gpus, work
 
-    def check(self, modules: Mapping[str, str] | None = None) -> None:
-        """Refuse what the machine or the cluster cannot give; `modules`: those that workers must have, with their
-        sha256. Raises preflight.SiteError; without RAY_ADDRESS nothing is started for it."""
+    def check(self, modules: Mapping[str, str] | None = None, room: int = 0) -> None:
+        """Refuse what the machine or the cluster cannot give. `modules`: those that workers must have, with their
+        sha256; `room`: bytes of temporary files that a worker of a cluster needs. Raises preflight.SiteError; without
+        RAY_ADDRESS nothing is started for it."""
         from raylab.cluster import preflight
 
         if os.environ.get("RAY_ADDRESS"):
@@ -31,7 +32,7 @@ class RayBackend:
                 self._connect()
             except BackendAbsent as error:
                 raise preflight.SiteError(str(error)) from error
-            preflight.check_cluster(self.site, modules or {})
+            preflight.check_cluster(self.site, modules or {}, room)
         else:
             preflight.check_machine(self.site, self.gpus)
 

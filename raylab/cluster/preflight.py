@@ -51,9 +51,9 @@ def check_machine(site: SiteFile, gpus: int | None) -> None:
         raise SiteError("\n".join(problems))
 
 
-def check_cluster(site: SiteFile, modules: Mapping[str, str] | None = None) -> None:
+def check_cluster(site: SiteFile, modules: Mapping[str, str] | None = None, room: int = 0) -> None:
     """Against the nodes of the cluster that is joined and what workers on them see, of `modules` too: name -> sha256.
-    Raises SiteError, all at once."""
+    `room`: bytes of temporary files that a worker needs. Raises SiteError, all at once."""
     problems = _loose_ends(site)
     declared = 0 if site.autoscaling else _declared()
     nodes = _joined(declared)
@@ -67,7 +67,7 @@ def check_cluster(site: SiteFile, modules: Mapping[str, str] | None = None) -> N
         )
     with_gpus = bool(site.actors.gpus or site.trials.gpus)
     seen = probe.ask(_working(nodes) or nodes, site.store_uri, with_gpus, modules or {})
-    problems += disagreements(site, probe.here(site.store_uri), seen)
+    problems += disagreements(site, probe.here(site.store_uri), seen, room)
     if problems:
         raise SiteError("\n".join(problems))
 
@@ -103,16 +103,16 @@ def _working(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [node for node in nodes if node["Resources"].get("CPU", 0) > 0]
 
 
-def disagreements(site: SiteFile, driver: Sight, seen: Mapping[str, Sight | str]) -> list[str]:
+def disagreements(site: SiteFile, driver: Sight, seen: Mapping[str, Sight | str], room: int = 0) -> list[str]:
     """What is wrong on which nodes, a line for each kind of trouble: a thousand nodes of one image fail alike."""
     places: dict[str, list[str]] = {}
     for node, sight in seen.items():
-        for problem in _of(site, driver, sight):
+        for problem in _of(site, driver, sight, room):
             places.setdefault(problem, []).append(node)
     return [f"{_where(nodes, len(seen))}: {problem}" for problem, nodes in places.items()]
 
 
-def _of(site: SiteFile, driver: Sight, sight: Sight | str) -> Iterator[str]:
+def _of(site: SiteFile, driver: Sight, sight: Sight | str, room: int) -> Iterator[str]:
     if isinstance(sight, str):
         yield f"the check did not run there ({sight}); is raylab of this version installed on the node, and is it well?"
         return
@@ -138,9 +138,9 @@ def _of(site: SiteFile, driver: Sight, sight: Sight | str) -> Iterator[str]:
             f"store: {sight.store}; every worker needs the same place and the right to write it: s3://bucket/raylab "
             "or a shared folder as `store:`, credentials in the driver's environment (AWS_... is passed on)"
         )
-    for folder, free in sight.free.items():
-        if free < site.free_gb * 2**30:
-            yield too_full(folder, free / 2**30, site.free_gb)
+    for place, (folder, free) in enumerate(sight.free.items()):  # that of temporary files is the first
+        if problem := too_full(folder, free, site.free_gb, room if place == 0 else 0):
+            yield problem
     if sight.gpus == 0:
         yield "GPUs: Ray was told of some, PyTorch there finds none; use the image with CUDA, check the node's driver"
 

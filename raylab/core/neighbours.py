@@ -8,7 +8,7 @@ from raylab.core.later import Tensor, torch
 
 
 def nearest(
-    query: Tensor,  # (N, ...)
+    query: Tensor,  # (N, ...), in [0, 1], or uint8
     query_ids: Tensor,  # (N,) int64
     reference: Tensor,  # (M, ...), images of the same shape, on the same device
     reference_ids: Tensor,  # (M,) int64
@@ -40,12 +40,12 @@ def nearest(
 
 def _nearest(query: Tensor, query_ids: Tensor, reference: Tensor, reference_ids: Tensor, chunk: int) -> Tensor:
     """Ranks by ||r||^2 - 2 q.r, which is ||q - r||^2 less ||q||^2: a float64 matrix product per chunk."""
-    query = query.flatten(1).double()
+    query = _vectors(query)
     best = query.new_full((len(query),), math.inf)
     position = query_ids.new_full((len(query),), -1)
     query_norm = query.square().sum(dim=1)
     for first in range(0, len(reference), chunk):
-        rows = reference[first : first + chunk].flatten(1).double()
+        rows = _vectors(reference[first : first + chunk])
         row_norm = rows.square().sum(dim=1)
         score = row_norm - 2.0 * query @ rows.T
         score[query_ids[:, None] == reference_ids[first : first + chunk]] = math.inf
@@ -57,3 +57,9 @@ def _nearest(query: Tensor, query_ids: Tensor, reference: Tensor, reference_ids:
         closer = low < best - tie
         best, position = torch.where(closer, low, best), torch.where(closer, lowest, position)
     return position
+
+
+def _vectors(images: Tensor) -> Tensor:
+    """float64 (B, D), of bytes too what float32 makes of them in [0, 1]."""
+    x = images.float() / 255 if images.dtype == torch.uint8 else images
+    return x.flatten(1).double()

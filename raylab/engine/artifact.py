@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -160,8 +161,20 @@ class Artifact:
         if not pieces and tables:  # an empty range still has columns
             pieces.append(self._whole(tables[0], without).slice(0, 0))
         if not pieces:
-            raise StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
+            raise self._no_table()
         return pa.concat_tables(pieces)
+
+    def each_part(self, use: Callable[[int, pa.Table], None]) -> None:
+        """Hand over the table of every part and the number of its first row; several at a time, in any order.
+
+        Raises StoreError where there is none.
+        """
+        tables = self._tables
+        if not tables:
+            raise self._no_table()
+        firsts = accumulate((part.rows or 0 for part in tables), initial=0)
+        placed = list(zip(firsts, tables, strict=False))
+        self.store.at_once(lambda of: use(of[0], self._whole(of[1], ())), placed, heaviest(tables))
 
     def damages(self) -> list[str]:
         """A line for each part that is missing or has other bytes than were committed; all of them are read."""
@@ -204,6 +217,9 @@ class Artifact:
             state = "is missing" if data is None else "does not have the bytes that were committed"
             raise self._corrupt(part, state)
         return data
+
+    def _no_table(self) -> StoreError:
+        return StoreError(f"{self.label}: it holds no table, only {[part.name for part in self.parts]}")
 
     def _corrupt(self, part: Part, state: str) -> CorruptArtifact:
         return CorruptArtifact(

@@ -127,6 +127,7 @@ class Stage:
     inputs: Mapping[str, Stage]
     name: str = field(default="", compare=False)  # for people: "train mlp seed 0"
     passes: int = field(default=0, compare=False)  # estimate of work: images through a network, forward and backward
+    room: int = field(default=0, compare=False)  # bytes below TMPDIR that it takes at least: of a set that it maps
 
     @cached_property
     def key(self) -> str:

@@ -22,6 +22,7 @@ from raylab.report.values import Value, shown
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
 CELL = 40  # letters of a line in a cell of words
+WORTH_TELLING = 2**28  # bytes of temporary files
 SHORT = 20  # rows of a long table, where only what is most wanted is printed
 
 
@@ -47,6 +48,8 @@ def preview(cells: Mapping[Any, Stage], store: Store, cpus: int | None = None) -
     ]
     if absent:
         lines += ["", _how_long(list(absent.values()), store, cpus or os.cpu_count() or 1)]
+        if (room := max(stage.room for stage in absent.values())) >= WORTH_TELLING:
+            lines.append(f"A training maps its images from a file of at least {room / 2**30:.1f} GB below TMPDIR.")
         lines += ["", "Rounds, one start of Ray each:"]
         shapes = [[stage for stage in group if stage.key in absent] for group in rounds(stages)]
         for place, group in enumerate((group for group in shapes if group), start=1):

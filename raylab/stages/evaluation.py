@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from raylab.core import evaluate as measures
+from raylab.core.later import Tensor, torch
+from raylab.core.objectives import Classifier
 from raylab.engine.artifact import Artifact
-from raylab.engine.columns import Batch
+from raylab.engine.columns import Batch, Column
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 from raylab.stages.weights import load_network
@@ -49,3 +51,10 @@ def evaluate(model: Stage, data: Stage, compute: Compute, *, rows: int, name: st
     """Logits, prediction and correctness of `model` on every example of `data`, beside its other columns."""
     evaluation = Evaluation(compute.measuring)
     return Stage("evaluation", 1, evaluation, {"model": model, "data": data}, name, rows)
+
+
+def logits_of(network: Classifier, images: Column, batch_rows: int, device: str) -> Tensor:
+    """As `core.evaluate.logits`, of images that are brought to the device a batch at a time."""
+    starts = range(0, max(len(images), 1), batch_rows)
+    batches = (to_tensor(images[low : low + batch_rows], device) for low in starts)
+    return torch.cat([measures.logits(network, batch, batch_rows) for batch in batches])

@@ -8,12 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from raylab.core import evaluate as measures
 from raylab.core import leakage
 from raylab.core.later import Tensor, networks, torch
 from raylab.engine.columns import Batch
+from raylab.engine.mapped import mapped
 from raylab.engine.stage import Metrics, Stage, TaskContext
-from raylab.stages.images import ImageSpec, to_tensor
+from raylab.stages.evaluation import logits_of
+from raylab.stages.images import ImageSpec
 from raylab.stages.weights import load_network
 
 Features = Literal["logits", "penultimate"]
@@ -34,7 +35,7 @@ class Leakage:
 
     def run(self, context: TaskContext) -> Metrics:
         network = load_network(context.inputs["model"], context.device)
-        made, test = context.inputs["set"].batch(), context.inputs["test"].batch()
+        made, test = mapped(context.inputs["set"]), mapped(context.inputs["test"])
         seen, unseen = (_features(network, self.features, batch, context.device) for batch in (made, test))
         new, label = torch.from_numpy(made["label"].astype(np.int64)), test["label"].astype(np.int64)
         said: Batch = {}
@@ -63,7 +64,7 @@ class Leakage:
 
 def _features(network: networks.Network, which: Features, batch: Batch, device: str) -> Tensor:
     read = network if which == "logits" else network.features
-    return measures.logits(read, to_tensor(batch["image"], device), ROWS).double().cpu()
+    return logits_of(read, batch["image"], ROWS, device).double().cpu()
 
 
 def _specifications(network: networks.Network, scores: Tensor, label: NDArray[np.int64], eps: float) -> Metrics:

@@ -12,6 +12,7 @@ from raylab.core.later import torch
 from raylab.core.neighbours import nearest
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
+from raylab.engine.mapped import mapped
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 
@@ -26,10 +27,9 @@ class _Neighbours:
     compute: Compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        reference = inputs["reference"].batch()
+        reference = mapped(inputs["reference"])
         images, ids = (
-            to_tensor(reference["image"], device),
-            torch.from_numpy(reference["id"].astype(np.int64)).to(device),
+            torch.from_numpy(column).to(device) for column in (reference["image"], reference["id"].astype(np.int64))
         )
 
         def check(batch: Batch) -> Batch:

@@ -78,7 +78,7 @@ def phased(network: Stage, phases: Sequence[Phase]) -> Stage:
     config = _PhasedTraining(**{**training.__dict__, "recipe": last, "phases": tuple(phases)})
     name = f"{network.name} ({len(phases)} phases)"
     passes = network.passes * sum(_passes(phases)) // max(1, training.recipe.passes)
-    return Stage("phased_network", network.version, config, network.inputs, name, passes)
+    return Stage("phased_network", network.version, config, network.inputs, name, passes, network.room)
 
 
 def _passes(phases: Sequence[Phase]) -> list[int]:

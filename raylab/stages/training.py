@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from raylab.core import adversary
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.later import networks, torch
+from raylab.engine.mapped import mapped
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages import architecture
 from raylab.stages.architecture import Architecture
@@ -42,7 +44,7 @@ class Training:
     keep_share: float | None  # of "top" and "bottom"
 
     def run(self, context: TaskContext) -> Metrics:
-        data = context.inputs["data"].batch()
+        data = mapped(context.inputs["data"])
         ids, labels = data["id"].astype(np.int64), data["label"].astype(np.int64)
         if self.labels is not None:
             labels = targets(self.labels, labels, ids, self.images.num_classes, self.labels_seed, "train")
@@ -55,20 +57,20 @@ class Training:
             numbers = {"epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy}
             context.reporter.report(numbers, lambda: pack(state()))
 
-        images = torch.from_numpy(np.ascontiguousarray(data["image"][rows]))
-        run = partial(fit, network, images, torch.from_numpy(labels[rows]), ids[rows], seed=self.seed)
+        images, labels, ids = _moved_up(data["image"], rows), labels[rows], ids[rows]
+        run = partial(fit, network, torch.from_numpy(images), torch.from_numpy(labels), ids, seed=self.seed)
         epochs = self.fitted(run, on_epoch, None if reported is None else unpack(reported))
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         context.write(WEIGHTS, pack(weights), None)
         metrics: dict[str, Any] = {
-            "examples": int(rows.sum()),
+            "examples": len(ids),
             "loss": tuple(epoch.loss for epoch in epochs),
             "accuracy": tuple(epoch.accuracy for epoch in epochs),
             "collapse": None,
         }
         if self.recipe.adversary is not None:
-            right = partial(_accuracy, network, data["image"][rows], labels[rows], context.device)
-            metrics["collapse"] = _collapse(epochs, labels[rows], right, self.recipe.adversary.ramp)
+            right = partial(_accuracy, network, images, labels, context.device)
+            metrics["collapse"] = _collapse(epochs, labels, right, self.recipe.adversary.ramp)
         stopped = epochs[-1].stopped if epochs else None
         return metrics if stopped is None else {**metrics, "stopped": asdict(stopped)}
 
@@ -132,7 +134,8 @@ def train(
     inputs = {"data": data} if kept_as is None else {"data": data, "kept_as": kept_as}
     passes = recipe.passes * rows
     # 2: the adversary no longer stands still on a confident network; the others' weights are as they were.
-    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, name, passes)
+    room = rows * math.prod(images.shape) * (4 if data.kind == "constructed" else 1)  # unread data may be bytes
+    return Stage("network", 1 if recipe.adversary is None else 2, training, inputs, name, passes, room)
 
 
 def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
@@ -152,6 +155,15 @@ def _kept(training: Training, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bo
 
 
 CHUNK = 500
+
+
+def _moved_up(images: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    """The images of these rows, in the place of the first: a second array would need as much room again."""
+    kept = np.flatnonzero(rows)
+    for low in range(0, len(kept) if len(kept) < len(rows) else 0, CHUNK):
+        part = kept[low : low + CHUNK]
+        images[low : low + len(part)] = images[part]  # no image is written over that is still to be moved
+    return images[: len(kept)]
 
 
 def _top(share: float, data: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:

@@ -13,12 +13,13 @@ from raylab.core import evaluate as measures
 from raylab.core.later import torch
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import fingerprint
+from raylab.engine.mapped import mapped
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.search import PROGRESS, TrialReporter
 from raylab.space import Point
 from raylab.stages import architecture
-from raylab.stages.images import to_tensor
+from raylab.stages.evaluation import logits_of
 from raylab.sweep.config import Objective
 from raylab.sweep.records import Schedule, finite, plain
 
@@ -89,7 +90,7 @@ class Judge:
         self.objective, self.reporter, self.device, self.lineage = objective, reporter, device, lineage
         self.training: Any = network.config
         self.book = Book(store, network, evaluation, objective.metric)
-        self.rows = store.require(evaluation.inputs["data"]).batch()
+        self.rows = mapped(store.require(evaluation.inputs["data"]))
 
     def resume(self) -> bytes | None:
         return self.lineage.state
@@ -117,8 +118,7 @@ class Judge:
         weights = torch.load(io.BytesIO(packed), weights_only=True, map_location=self.device)["network"]
         network.load_state_dict(weights)
         network = network.to(self.device).eval().requires_grad_(False)
-        images = to_tensor(self.rows["image"], self.device)
-        logits = measures.logits(network, images, BATCH).cpu().numpy()
+        logits = logits_of(network, self.rows["image"], BATCH, self.device).cpu().numpy()
         says = measures.is_correct if self.objective.metric == "accuracy" else measures.is_next_class
         return float(says(logits, self.rows["label"]).mean())
 

@@ -228,6 +228,14 @@ def test_each_trouble_of_a_node_is_named_with_its_remedy(fault: str) -> None:
     assert re.search(message, line), line
 
 
+def test_a_node_without_room_for_the_images_of_a_training_is_refused() -> None:
+    """Its folder of temporary files counts, which is the first, and not that of a store."""
+    node = replace(DRIVER, free={"/tmp": 30 * GB, "/store": 2 * GB})
+    assert preflight.disagreements(SiteFile(), DRIVER, {"n0": node}, room=30 * GB) == []
+    (line,) = preflight.disagreements(SiteFile(), DRIVER, {"n0": node}, room=39 * GB)
+    assert re.fullmatch(r".*n0: free space: /tmp has 30.0 GB, a training .* at least 39.0 GB; .* set TMPDIR .*", line)
+
+
 def test_many_nodes_of_one_image_fail_in_one_line() -> None:
     old = replace(DRIVER, code="b" * 64)
     (line,) = preflight.disagreements(SiteFile(), DRIVER, {f"n{i:02d}": old for i in range(40)})

@@ -74,7 +74,9 @@ def test_near_images_are_told_apart_where_float32_products_would_not() -> None:
 def test_bytes_and_floats_agree() -> None:
     images = (255 * _images(30, 3, 4, 4)).to(torch.uint8)
     ids = torch.arange(30)
-    assert torch.equal(nearest(images, ids, images, ids), nearest(images / 255, ids, images / 255, ids))
+    found = nearest(images, ids, images, ids)
+    assert torch.equal(found, nearest(images / 255, ids, images / 255, ids))
+    assert torch.equal(found, nearest(images / 255, ids, images, ids))
 
 
 def test_an_image_without_another_is_an_error() -> None:
