@@ -8,7 +8,9 @@ Exit codes: 0 done; 1 something could not be built (all else is kept); 2 bad inp
 
 from __future__ import annotations
 
+import atexit
 import codecs
+import gc
 import io
 import os
 import shlex
@@ -184,6 +186,7 @@ def job(
     """
     command, site, uris = _command(argv), None, tuple[str, ...]()
     _write_anywhere()
+    atexit.register(gc.freeze)  # a second or two of a processor: Python's last search for cycles among 400,000 objects
     with interruptible():
         try:
             arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)

@@ -101,7 +101,8 @@ def test_one_command_smokes_and_prints_and_stores_every_table(
     names = {one["name"] for one in stored["tables"][0]["timings"]}
     assert names >= {"plain loop", "raylab, as trained", "raylab, folded, float32", "raylab, folded, bfloat16"}
     assert "| robustness' loop | 5 |" in printed
-    assert stored["provenance"]["packages"]["torch"] == torch.__version__
+    # The index's own wheel is 2.13.0 by its metadata, and 2.13.0+cu130 by itself.
+    assert torch.__version__.startswith(stored["provenance"]["packages"]["torch"])
 
 
 def test_some_tables_alone_come_without_the_smoke(

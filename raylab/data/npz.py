@@ -77,7 +77,8 @@ class Npz(Arrays):
 
     def _labels(self, root: Path, split: str) -> Labels:
         path, rows = self._path(root, split), self._shape(root, split)[0]
-        return Labels(self._ids(path, rows), self._numbers(path, LABELS, rows))
+        labels = self._numbers(path, LABELS, rows)  # first: a header may claim more rows than memory has ids for
+        return Labels(self._ids(path, rows), labels)
 
     def _numbers(self, path: Path, name: str, rows: int) -> NDArray[Any]:
         return check_whole_numbers(_array(path, name), rows, f"{path}: {name}")

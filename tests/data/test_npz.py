@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_data_fuzz import claim
 
 from raylab import data
 from raylab.api import export
@@ -78,6 +79,12 @@ def test_what_is_wrong_with_an_array_is_said(root: Path, arrays: dict[str, Any],
     write(root, **arrays)
     with pytest.raises(data.DataError, match=said):
         (data.describe("npz", root), data.read("npz", root, "train"))
+
+
+def test_an_array_that_claims_more_rows_than_memory_holds_is_refused(root: Path) -> None:
+    claim(root / "train.npz", (10**13, 1, 8, 8))
+    with pytest.raises(data.DataError, match=r"label: a whole number for each of 10.* images, got int64 \(6,\)"):
+        data.describe("npz", root)
 
 
 def test_what_is_wrong_with_the_files_is_said(root: Path) -> None:
