@@ -202,6 +202,7 @@ def population(seed: int = 0) -> Search:
     return toys(3, key="c" * 64, points=points, seed=seed, scheduler=Scheduler(name="pbt", interval=3))
 
 
+@whole
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_runs_of_a_population_draw_the_same_and_another_seed_draws_otherwise(tmp_path: Path) -> None:
     def histories(seed: int, name: str) -> dict[int, list[float]]:
