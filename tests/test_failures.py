@@ -205,8 +205,8 @@ def test_where_nobody_looks_nothing_is_measured_before_the_end(monkeypatch: pyte
         measured.append(built)
         return built
 
-    monkeypatch.setattr("raylab.live.PERIOD", 0.0)
-    monkeypatch.setattr("raylab.live.SHARE", 0)
+    monkeypatch.setattr("raylab.tracking.live.PERIOD", 0.0)
+    monkeypatch.setattr("raylab.tracking.live.SHARE", 0)
     cli.run(replace(EXPERIMENT, measure=measure), "Counts.", [])
     assert len(measured) == 1
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from raylab.engine import provenance
 from raylab.engine.backend import BackendAbsent, OnOutcome
+from raylab.engine.search import Body, OnEnded, Search
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import Body, OnEnded, Search
 from raylab.site import SiteFile
 
 

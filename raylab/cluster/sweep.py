@@ -22,11 +22,11 @@ from raylab.engine.artifact import StoreError
 from raylab.engine.backend import OnOutcome, WorkOutcome
 from raylab.engine.identity import short
 from raylab.engine.progress import doing, shortened
+from raylab.engine.redaction import redacted
 from raylab.engine.runner import attempt_task
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.engine.worker import Worker
-from raylab.redaction import redacted
 from raylab.site import Trials
 
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's own is an outcome, and not tried again

@@ -35,12 +35,12 @@ from raylab.engine.artifact import StoreError
 from raylab.engine.files import told
 from raylab.engine.identity import short
 from raylab.engine.progress import shortened
+from raylab.engine.redaction import redacted
 from raylab.engine.runner import describe
+from raylab.engine.search import PROGRESS, Body, Ended, Numbers, OnEnded, Search
+from raylab.engine.space import Point
 from raylab.engine.store import Store
-from raylab.redaction import redacted
-from raylab.search import PROGRESS, Body, Ended, Numbers, OnEnded, Search
 from raylab.site import Trials
-from raylab.space import Point
 
 RAISED = "raised"  # in what a trial reports: an exception that its body did not expect
 MAX_FAILURES = 2  # of a trial whose process died; an exception of the body's own ends it at once

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from raylab.engine.artifact import Artifact
 from raylab.engine.backend import WorkOutcome
+from raylab.engine.redaction import excerpt
 from raylab.engine.stage import Stage, is_task, rounds
-from raylab.redaction import excerpt
 
 NARROW = 20  # columns that the head of a bar keeps before what is left in all is shown beside it
 LINE_SECONDS = 10.0  # at least, between two lines about one round

@@ -15,10 +15,10 @@ from raylab.engine import code, provenance
 from raylab.engine.artifact import Artifact, StoreError
 from raylab.engine.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
 from raylab.engine.identity import fingerprint
+from raylab.engine.redaction import redacted
 from raylab.engine.stage import Reporter, Stage, closure, is_check, is_task, rounds
 from raylab.engine.store import Store
 from raylab.engine.worker import Silent, Worker, shard_count, source_of
-from raylab.redaction import redacted
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]

@@ -24,9 +24,9 @@ from raylab.engine import manifest
 from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, heaviest, is_of
 from raylab.engine.files import UTF8, replace_file, rows_of_parquet, spelt_in_bytes, told
 from raylab.engine.identity import canonical, short
+from raylab.engine.redaction import logins, public, redacted
 from raylab.engine.sealed import seal, unseal
 from raylab.engine.stage import Stage
-from raylab.redaction import logins, public, redacted
 
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 from raylab.config.radius import Radius
 from raylab.core.architectures import NETWORKS
 from raylab.core.construct import KINDS, Kind
-from raylab.label import Label
+from raylab.engine.label import Label
 from raylab.stages.construction import Attack
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.recipe import Adversary, Recipe

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator
 
-from raylab import objects
 from raylab.core import objectives
 from raylab.core.later import F, Tensor, nn, torch
+from raylab.engine import objects
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from raylab import objects
 from raylab.core.later import nn, torch
+from raylab.engine import objects
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage

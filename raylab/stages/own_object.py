@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import AfterValidator, BaseModel
 
-from raylab import objects
 from raylab.core.later import Tensor, nn, torch
+from raylab.engine import objects
+from raylab.engine.label import Label, meaning_of
 from raylab.engine.stage import Stage
-from raylab.label import Label, meaning_of
 from raylab.stages.images import ImageSpec
 
 

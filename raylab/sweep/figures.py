@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from raylab.engine.space import Distribution
 from raylab.report.drawing import calm
 from raylab.report.later import Axes, Figure, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from raylab.report.picture import COLOURS, SOFT, Picture, style
-from raylab.space import Distribution
 from raylab.sweep import words
 from raylab.sweep.config import Objective
 from raylab.sweep.records import TrialRecord, plain

@@ -13,10 +13,10 @@ from raylab.core import evaluate as measures
 from raylab.core.later import torch
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import fingerprint
+from raylab.engine.search import PROGRESS, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import PROGRESS, TrialReporter
-from raylab.space import Point
 from raylab.stages import architecture
 from raylab.stages.images import to_tensor
 from raylab.sweep.config import Objective

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from raylab.config import ConfigError
 from raylab.engine.runner import describe
+from raylab.engine.search import Body, Ended, OnEnded, Scheduler, Search
 from raylab.engine.store import Store
 from raylab.engine.worker import Silent
-from raylab.search import Body, Ended, OnEnded, Scheduler, Search
 
 
 class InlineSearcher:

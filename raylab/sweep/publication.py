@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from raylab.engine.identity import canonical_json, fingerprint, short
+from raylab.engine.space import Point
 from raylab.report import tracker
 from raylab.report.blocks import Report
-from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.records import TrialRecord as Trial
 from raylab.sweep.results import SweepResults, said

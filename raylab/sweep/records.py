@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import short
+from raylab.engine.redaction import excerpt
+from raylab.engine.search import PROGRESS, Numbers
+from raylab.engine.space import Point
 from raylab.engine.store import Store
-from raylab.redaction import excerpt
-from raylab.search import PROGRESS, Numbers
-from raylab.space import Point
 
 # finished: it has its numbers; stopped: a scheduler ended it; failed: its point cannot be trained or measured; lost:
 # its process was killed each time, or raised what is no fault of the point, and the next run tries again

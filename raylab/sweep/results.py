@@ -12,12 +12,12 @@ from raylab.config import Config, to_yaml
 from raylab.core.statistics import Estimate
 from raylab.engine.identity import short
 from raylab.engine.progress import counted
+from raylab.engine.search import PROGRESS
+from raylab.engine.space import Point
 from raylab.engine.store import Store
 from raylab.report.experiments import EXPERIMENTS
 from raylab.report.numbers import ABSENT
 from raylab.report.per_seed import PerSeed
-from raylab.search import PROGRESS
-from raylab.space import Point
 from raylab.sweep.config import Measure, Objective, Sweep
 from raylab.sweep.records import Records, TrialRecord
 

@@ -16,11 +16,11 @@ from raylab.engine.artifact import Artifact
 from raylab.engine.backend import OnOutcome, WorkOutcome
 from raylab.engine.identity import fingerprint
 from raylab.engine.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
+from raylab.engine.search import PROGRESS, Numbers, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.stage import Reporter, Stage
 from raylab.engine.store import Store
 from raylab.engine.worker import Worker, fails_again, fix_numerics
-from raylab.search import PROGRESS, Numbers, TrialReporter
-from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.follow import Judge, Lineage
 from raylab.sweep.measure import estimate

@@ -24,9 +24,9 @@ from raylab.cluster.tune_sweep import TrialStates, _scheduler, folder_of
 from raylab.engine import runner
 from raylab.engine.progress import Progress
 from raylab.engine.runner import InlineBackend
+from raylab.engine.search import Aim, Ended, Scheduler, Search
+from raylab.engine.space import Distribution
 from raylab.engine.store import Store
-from raylab.search import Aim, Ended, Scheduler, Search
-from raylab.space import Distribution
 from raylab.sweep.records import Records
 from raylab.sweep.run import run, search
 from raylab.sweep.schedule import under

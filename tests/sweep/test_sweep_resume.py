@@ -12,9 +12,9 @@ import sweeps
 
 from raylab.core.fit import TrainingDiverged
 from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.search import Body, Ended, Numbers, OnEnded, Search
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import Body, Ended, Numbers, OnEnded, Search
 from raylab.stages import dataset, training
 from raylab.sweep.follow import Book
 from raylab.sweep.records import Records, TrialRecord

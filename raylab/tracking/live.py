@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from raylab.engine.artifact import Artifact
 from raylab.engine.backend import Listener, WorkOutcome
+from raylab.engine.redaction import excerpt
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.engine.study import AnyBuilt, AnyStudy, Built
-from raylab.redaction import excerpt
 from raylab.tracking import Record, Run
 
 PERIOD = 30.0  # seconds between two looks, at least

@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -18,6 +18,9 @@ from pydantic import Field, model_validator
 from raylab.config import AnyValue, Config
 from raylab.config.radius import Size
 from raylab.core import seeding
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Point = dict[str, Any]  # dotted path of a field -> value
 Pair = tuple[Size, Size]
@@ -118,3 +121,19 @@ def corners(space: Space, most: int = 64) -> list[Point]:
         drawn = seeding.uniform(0, "space/corners", np.arange(most - 2), len(space)) < 0.5
         sides = [[0.0] * len(space), [1.0] * len(space), *drawn.astype(float).tolist()]
     return [{path: one.at(end) for (path, one), end in zip(space.items(), row, strict=True)} for row in sides]
+
+
+def for_optuna(one: Distribution) -> BaseDistribution:
+    """Lists become categories of JSON text: Optuna has no lists among its values."""
+    # Imported here: whoever wants no sampler need not wait.
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if one.values:
+        return CategoricalDistribution([json.dumps(value) for value in one.values])
+    if one.integers is not None:
+        return IntDistribution(*one.integers)
+    return FloatDistribution(one.low, one.high, log=one.kind == "loguniform")
+
+
+def point_for_optuna(point: Point, space: Space) -> dict[str, Any]:
+    return {path: json.dumps(value) if space[path].values else value for path, value in point.items()}

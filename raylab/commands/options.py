@@ -16,7 +16,7 @@ from raylab.engine.files import UTF8, spelt_in_bytes
 from raylab.engine.study import Given
 from raylab.site import SiteFile
 
-CONFIGS = (Path(__file__).parent / "configs").resolve()  # of the package; in a checkout a link to its own
+CONFIGS = (Path(__file__).parent.parent / "configs").resolve()  # of the package; in a checkout a link to its own
 FOLDERS = (Path("configs"), CONFIGS)  # a submitted job has them in its working directory
 LONGEST_PATH = 4096  # characters that Linux takes
 SUFFIXES = (".yaml", ".yml")

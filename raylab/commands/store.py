@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raylab import cli, command_line, config
+from raylab import cli, config
+from raylab.commands import options
 from raylab.engine import archive, kept_runs
 from raylab.engine.ancestry import Ancestry, inputs
 from raylab.engine.artifact import Artifact, StoreError
@@ -18,7 +19,6 @@ from raylab.engine.identity import short
 from raylab.engine.remote import check_reachable
 from raylab.engine.store import Store
 from raylab.site import SiteFile
-from raylab.text_table import print_table
 from raylab.tracking import TrackerError
 
 ARCHIVE = "raylab"
@@ -70,7 +70,7 @@ def _opened(arguments: argparse.Namespace) -> Store:
     uri = arguments.store
     if uri is None:
         site = os.environ.get("RAYLAB_SITE")
-        uri = (config.load(SiteFile, command_line.site_path(site)) if site else SiteFile()).store_uri
+        uri = (config.load(SiteFile, options.site_path(site)) if site else SiteFile()).store_uri
     check_reachable(uri)
     return Store(uri)
 
@@ -173,7 +173,7 @@ def _asked(ancestry: Ancestry, keys: list[str], problems: list[str]) -> list[Art
 
 def _recomputed(store: Store, count: int, device: str) -> Iterator[str]:
     """A line for each shard that came out otherwise."""
-    from raylab import replan
+    from raylab.commands import replan
 
     done = 0
     for one in replan.recompute(store, count, device):
@@ -220,7 +220,7 @@ def _import(arguments: argparse.Namespace) -> None:
 
 
 def _republish(arguments: argparse.Namespace) -> None:
-    from raylab import replan
+    from raylab.commands import replan
 
     site = cli.site_of_store(arguments.site or os.environ.get("RAYLAB_SITE"), arguments.store)
     problems = list[str]()
@@ -233,3 +233,13 @@ def _republish(arguments: argparse.Namespace) -> None:
             problems.append(str(error))
     if problems:
         raise StoreError("\n".join(problems))
+
+
+def print_table(header: Sequence[str], lines: Sequence[Sequence[str]], none: str = "") -> None:
+    """Columns for people and for `awk`: a line each, however wide; `none` where there are no lines."""
+    if not lines:
+        print(none)
+        return
+    sizes = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    for line in (header, *lines):
+        print("  ".join(cell.ljust(size) for cell, size in zip(line, sizes, strict=True)).rstrip())

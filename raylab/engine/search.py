@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import Field, model_validator
 
 from raylab.config import Config
+from raylab.engine.space import Distribution, Point
 from raylab.engine.store import Store
-from raylab.space import Distribution, Point
 
 Numbers = dict[str, Any]
 PROGRESS = "epoch"  # the number by which a scheduler compares trials
