@@ -33,7 +33,7 @@ MAX_FAILURES = 2  # of a trial whose process died; an exception of the task's ow
 REPORT_SECONDS = 2.0  # a report waits for the driver: often enough to watch, seldom enough to cost nothing
 
 
-class TuneReporter:
+class _TuneReporter:
     """Reports to Tune, and keeps the state at most every `checkpoint_seconds`."""
 
     def __init__(self, store: Store, stage: Stage, checkpoint_seconds: float) -> None:
@@ -117,7 +117,7 @@ def run_tasks(
         try:
             stage = cloudpickle.loads(packed)[config["task"]["key"]]
             worker = Worker(store, assigned_device(), provenance)
-            reporter = TuneReporter(store, stage, trials.checkpoint_seconds)
+            reporter = _TuneReporter(store, stage, trials.checkpoint_seconds)
             return {"error": attempt_task(worker, stage, reporter, says_something_of_it).error}
         finally:
             gc.collect()  # actors are reused: the last network must not stay on the device

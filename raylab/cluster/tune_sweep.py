@@ -77,7 +77,7 @@ class TrialStates:
         return f"{self.folder}/{number:05d}"
 
 
-class TuneTrialReporter:
+class _TuneTrialReporter:
     """Every report goes to Tune, which may end the trial there; the state is kept at most every `checkpoint_seconds`,
     beside the point that it is of."""
 
@@ -105,7 +105,7 @@ class TuneTrialReporter:
             tune.report(numbers)
 
 
-class Listed(Searcher):  # type: ignore[misc]  # Ray's types are skipped
+class _Listed(Searcher):  # type: ignore[misc]  # Ray's types are skipped
     """The points of a list, in order."""
 
     def __init__(self, points: Sequence[tuple[int, Point]]) -> None:
@@ -176,7 +176,7 @@ def run_trials(
 
     def trial(config: Mapping[str, Any]) -> Numbers:
         number, point = _said(config, listed)
-        reporter = TuneTrialReporter(states, number, point, seconds)
+        reporter = _TuneTrialReporter(states, number, point, seconds)
         try:
             numbers: Numbers = cloudpickle.loads(packed)(number, point, assigned_device(), reporter)
         except Exception as error:  # nothing that the body knows of
@@ -318,7 +318,7 @@ def _searcher(search: Search) -> Searcher | None:
     if search.scheduler.changes:
         return None
     if search.points:
-        return Listed([(number, search.points[number]) for number in search.left])
+        return _Listed([(number, search.points[number]) for number in search.left])
     from raylab.cluster.optuna_search import Proposed  # Optuna is imported where it is asked for
 
     return Proposed(search)

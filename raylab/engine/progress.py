@@ -53,7 +53,7 @@ class Pace:
         return None if seconds is None or seconds * units < WAITS * self._longest else seconds * units
 
 
-class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """Count, rate and time left first; then, as far as the line goes, the head, what is left in all, and the bar."""
 
     def __init__(self, head: str, pace: Pace, clock: Callable[[], float], **kwargs: Any) -> None:
@@ -86,7 +86,7 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream or sys.stderr
         self.clock = clock  # seconds
-        self._bar: Bar | None = None
+        self._bar: _Bar | None = None
         self._head = ""
         self._began = self._told = 0.0
         self._pace = Pace(0.0)
@@ -111,7 +111,7 @@ class Progress:
         self._pace = Pace(self._told)
         if self.stream.isatty():
             unit = "task" if is_task(stages[0]) else "shard"
-            self._bar = Bar(
+            self._bar = _Bar(
                 self._head, self._pace, self.clock, total=units, unit=unit, file=self.stream, dynamic_ncols=True
             )
             self._say_left()

@@ -26,7 +26,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Card:
+class _Card:
     """A row as it is shown."""
 
     line: Line
@@ -74,13 +74,13 @@ def index(
     )
 
 
-def _card(line: Line, experiments: Mapping[str, Link]) -> Card:
+def _card(line: Line, experiments: Mapping[str, Link]) -> _Card:
     every = tuple((run, run.measured) for run in line.runs)
     seen = tuple((run, _short(run.measured)) for run in foremost(line))
     asks = tuple((name, asked(line.row.published.get(name), line.row.criteria.get(name))) for name in unmeasured(line))
     folded = every if sum(len(those) for _, those in every) > sum(len(those) for _, those in seen) else ()
     found = experiments.get(job_of(line.row.run.command))
-    return Card(line, words(line), is_target(line.row), seen, folded, asks, found)
+    return _Card(line, words(line), is_target(line.row), seen, folded, asks, found)
 
 
 def _short(numbers: tuple[Measured, ...]) -> tuple[Measured, ...]:
