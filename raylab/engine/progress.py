@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from raylab.engine.artifact import Artifact
-from raylab.engine.backend import WorkOutcome
+from raylab.engine.backend import Listener, WorkOutcome
 from raylab.engine.redaction import excerpt
 from raylab.engine.stage import Stage, is_task, rounds
 
@@ -80,7 +80,7 @@ class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
         return {**given, "spaced": f"{head} " if head else ""}
 
 
-class Progress:
+class Progress(Listener):
     """A listener that shows each round with what is done and left of it, what is left after it, and what failed."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -19,7 +19,7 @@ SHARE = 20  # and so many times what the last one took: at most 5 % of the time
 UNFINISHED = "not finished yet"
 
 
-class Live:
+class Live(Listener):
     """A listener that hands numbers to the trackers' runs now and then, and everything to another listener."""
 
     def __init__(
