@@ -35,7 +35,7 @@ from raylab.engine.remote import check_reachable
 from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Stage, closure
 from raylab.engine.store import Store
-from raylab.engine.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
+from raylab.engine.study import AnyBuilt, AnyStudy, Cell, Given, Study, merge_plans
 from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview, wrapped
@@ -72,7 +72,7 @@ SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without thes
 def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None = None) -> None:
     """What a job does: plan, preview or build, publish to the tracker, print, and keep the page."""
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
-        cells = together(studies)
+        cells = merge_plans(studies)
         if site.dry_run:
             for study in studies:
                 for sentence in experiment.detects(study):

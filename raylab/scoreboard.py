@@ -15,7 +15,7 @@ from raylab.engine.identity import fingerprint, short
 from raylab.engine.progress import Progress, counted
 from raylab.engine.runner import BuildFailed
 from raylab.engine.store import Store
-from raylab.engine.study import AnyBuilt, together
+from raylab.engine.study import AnyBuilt, merge_plans
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.report.made import commit_note, newest_provenance
@@ -37,7 +37,7 @@ Studies = Sequence[tuple[SuitePart, AnyBuilt]]
 def run(config: Reproduce, parts: Sequence[SuitePart], site: Site) -> None:
     """Raises BuildFailed where something could not be built, and NotShown where something could not be written, after
     everything that is there has been shown."""
-    wanted = together(part.study for part in parts if part.wanted)
+    wanted = merge_plans(part.study for part in parts if part.wanted)
     if site.dry_run:
         print(preview(wanted, site.store))
         return

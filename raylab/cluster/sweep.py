@@ -134,7 +134,7 @@ def run_tasks(
         _Callback.told = None
     # Everything worth keeping is in the store; what failed should start afresh when it is tried again.
     _remove(store, f"{_folder(store)}/{short(name)}")
-    store.at_once(store.tidy, stages)
+    store.map_parallel(store.remove_progress, stages)
     for key in by_key:
         told.tell(key, "Tune ended without it; run the same command again")
 

@@ -75,7 +75,7 @@ def recompute(store: Store, count: int, device: str, named: Sequence[str] = ()) 
             yield f"{one.run.experiment}, study {one.run.study}: cannot be computed again: {one.problem}"
         else:
             stages |= {stage.key: stage for stage in closure(one.study.cells.values()) if not is_task(stage)}
-    found = zip(stages.values(), store.at_once(store.find, list(stages.values())), strict=True)
+    found = zip(stages.values(), store.map_parallel(store.find, list(stages.values())), strict=True)
     sources = {stage: artifact for stage, artifact in found if artifact is not None}
     shards = [(stage, index) for stage, made in sources.items() for index in range(_shards(store, stage, made))]
     worker = Worker(store, device, provenance.collect())
@@ -97,7 +97,7 @@ def republish(one: Replanned, site: Site) -> None:
     assert one.study is not None
     assert one.experiment is not None
     cells = one.study.cells
-    found = dict(zip(cells, site.store.at_once(site.store.find, list(cells.values())), strict=True))
+    found = dict(zip(cells, site.store.map_parallel(site.store.find, list(cells.values())), strict=True))
     missing = {(one.study.key, cell): "the store has it not" for cell, artifact in found.items() if artifact is None}
     artifacts = {(one.study.key, cell): artifact for cell, artifact in found.items() if artifact is not None}
     if not artifacts:

@@ -77,7 +77,7 @@ def remove(store: Store, found: Sequence[Garbage], named: Sequence[str] = ()) ->
     again = {one.path for one in garbage(store, named)[0]}
     if any(one.path not in again for one in found):
         raise StoreError("a job has begun meanwhile, and needs some of this: nothing was removed; ask again")
-    store.at_once(lambda one: store.delete(f"{one.path}/{MANIFEST}"), [one for one in found if one.is_folder])
+    store.map_parallel(lambda one: store.delete(f"{one.path}/{MANIFEST}"), [one for one in found if one.is_folder])
     for one in found:
         with suppress(FileNotFoundError):
             (store.remove_folder if one.is_folder else store.delete)(one.path)
@@ -95,7 +95,7 @@ def _sweep(store: Store, folder: str) -> Root:
     sweep = store.get_json(f"{folder}/sweep.json", remedy) or {}
     names = (str(sweep.get("study", "")), "sweep", folder.rsplit("/", 1)[-1])
     paths = [f"{folder}/trials/{name}" for name in store.names(f"{folder}/trials")]
-    trials = store.at_once(lambda path: store.get_json(path, remedy) or {}, paths)
+    trials = store.map_parallel(lambda path: store.get_json(path, remedy) or {}, paths)
     final = store.get_json(f"{folder}/final.json", remedy)
     if final is None and sweep.get("final") is not None and any(map(_may_win, trials)):
         return Root(names, None)

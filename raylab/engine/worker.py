@@ -25,11 +25,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h; the largest values t
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 
 
-class GivenUp(RuntimeError):
+class TooManyAttempts(RuntimeError):
     """A shard whose every start ended its process."""
 
 
-class Silent:
+class NullReporter:
     """A reporter for those who do not listen and never resume."""
 
     def resume(self) -> bytes | None:
@@ -71,14 +71,14 @@ class Worker:
     def run_shard(self, stage: Stage, index: int) -> Part:
         """Compute and commit rows [index * shard_rows, (index + 1) * shard_rows) of a mapped stage.
 
-        Raises GivenUp where earlier starts at this shard ended their process MAX_ATTEMPTS times.
+        Raises TooManyAttempts where earlier starts at this shard ended their process MAX_ATTEMPTS times.
         """
         if (artifact := self.store.find(stage)) is not None:  # committed meanwhile, by another driver
             return artifact.parts[index]
         if (done := self.store.shard(stage, index)) is not None:
             return done
         if self.store.attempt(stage, index) > MAX_ATTEMPTS:
-            raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
+            raise TooManyAttempts(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         started = time.monotonic()
         data, rows = self.compute(stage, index)
         return self.store.put_shard(stage, index, data, rows, self._device(), time.monotonic() - started)
@@ -94,7 +94,7 @@ class Worker:
 
     def finish(self, stage: Stage, parts: list[Part]) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""
-        draft = self.store.unfinished(stage, parts, {})
+        draft = self.store.draft(stage, parts, {})
         metrics = stage.config.summarise(draft)
         devices = ", ".join(sorted({part.device for part in parts}))
         seconds = sum(part.seconds for part in parts)

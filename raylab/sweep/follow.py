@@ -54,7 +54,7 @@ class Lineage:
         return json.dumps({"schedule": self.schedule(epoch), "curve": self.curve}).encode() + b"\n" + state
 
 
-class Book:
+class CurveCache:
     """Curves by what they are curves of, so that no other sweep has to compute them again."""
 
     def __init__(self, store: Store, network: Stage, evaluation: Stage, metric: str) -> None:
@@ -88,7 +88,7 @@ class Judge:
     ) -> None:
         self.objective, self.reporter, self.device, self.lineage = objective, reporter, device, lineage
         self.training: Any = network.config
-        self.book = Book(store, network, evaluation, objective.metric)
+        self.book = CurveCache(store, network, evaluation, objective.metric)
         self.rows = store.require(evaluation.inputs["data"]).batch()
 
     def resume(self) -> bytes | None:

@@ -82,7 +82,9 @@ class Records:
 
     def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, TrialRecord]:
         """Those of the first `count` trials that have ended; where their `points` are known, at these."""
-        read = self.store.at_once(lambda number: self.read(number, points[number] if points else None), range(count))
+        read = self.store.map_parallel(
+            lambda number: self.read(number, points[number] if points else None), range(count)
+        )
         return {number: record for number, record in enumerate(read) if record is not None}
 
     def _path(self, number: int) -> str:

@@ -61,7 +61,7 @@ class Live(Listener):
     def _follow(self) -> None:
         """A job never ends for this: its results are published when it is done."""
         try:
-            found = self.store.at_once(self.store.find, self._there)
+            found = self.store.map_parallel(self.store.find, self._there)
             self._have |= {artifact.key: artifact for artifact in found if artifact is not None}
             self._there = []
             for study, run in self.studies:

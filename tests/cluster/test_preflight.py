@@ -195,7 +195,7 @@ def test_what_cannot_be_tidied_away_after_a_commit_fails_no_run(
     monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
     store, stage = Store(str(tmp_path)), numbers(3)
     store.put_shard(stage, 0, b"", 0)
-    store.tidy(stage)
+    store.remove_progress(stage)
     assert store.names(store._progress(stage)) == ["part-00000.parquet.json"]
 
 

@@ -32,7 +32,7 @@ from raylab.report.numbers import coefficient, number, unbroken
 from raylab.report.significance import detectable, holm
 from raylab.report.terminal import WIDTH, as_text
 from raylab.report.tracker import publication
-from raylab.report.values import Spanned, shown
+from raylab.report.values import Spanned, format_value
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import KnownData, SeeFarData
 
@@ -74,7 +74,7 @@ def test_every_number_and_verdict_is_on_the_page_and_in_the_whole_text(
             for one in (row.accuracy, row.p1, *row.controls.values()):
                 assert unbroken(number(one.mean)) in page
                 assert number(one.mean) in text
-            assert all(shown(Spanned(one)) in joined for one in row.above.values())
+            assert all(format_value(Spanned(one)) in joined for one in row.above.values())
 
 
 def test_the_text_fits_a_terminal_and_its_short_form_a_screen(results: Results) -> None:
