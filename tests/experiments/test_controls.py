@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import toy
 from accessibility import problems
+from children import assert_distinct
 from pages import Page
 
 from raylab.core.statistics import Estimate
@@ -232,8 +233,7 @@ def test_a_collapsed_robust_training_is_said_everywhere(tiny: MeasuredControls) 
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(tiny: MeasuredControls) -> None:
     (run,) = EXPERIMENT.results([tiny.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 2 * (len(tiny.controls) + 4)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(tiny.controls) + 4))
     bugs = next(one for one in tiny.controls if one.name == "bugs")
     child = next(one for one in run.children if (one.params["control"], one.params["seed"]) == ("bugs", 1))
     assert child.metrics["accuracy/control"] == bugs.measured.value[1].mean

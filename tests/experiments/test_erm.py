@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
+from children import assert_distinct
 from pages import Page
 from small_worlds import shrink
 
@@ -158,9 +159,7 @@ def _parts(planet: Planet) -> list[str]:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(silent: Planet) -> None:
     (run,) = EXPERIMENT.results([silent.built]).publications
-    assert len(run.children) == 2 * (len(silent.networks) + len(silent.points))
-    assert len({child.key for child in run.children}) == len(run.children)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(silent.networks) + len(silent.points)))
     child = next(one for one in run.children if one.params["network_kind"] == "robust" and one.params["seed"] == 1)
     assert child.metrics["reliance/robust"] == silent.networks["robust"].robust[1].mean
     assert child.params["data.toogit_reliability"] == 0.1

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toy as stubs
 from accessibility import problems
+from children import assert_distinct
 from pages import Page
 
 from raylab.config import load
@@ -237,9 +238,7 @@ def test_page_text_files_and_runs_have_all_parts(errors: Errors) -> None:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(errors: Errors) -> None:
     (run,) = EXPERIMENT.results([errors.built]).publications
-    assert len(run.children) == 2 * (len(errors.students) + len(errors.teachers))
-    for of in (lambda child: child.key, lambda child: tuple(sorted(child.params.items()))):
-        assert len({of(child) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(errors.students) + len(errors.teachers)))
     key = Learner("errors", "mlp", "mlp", "predicted")
     child = next(one for one in run.children if one.name == "errors student mlp mlp predicted 0 seed 1")
     assert child.metrics["accuracy/test"] == errors.students[key].accuracy[1].mean

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
+from children import assert_distinct
 from frost_files import write_frosts
 from pages import Page
 
@@ -225,8 +226,7 @@ def test_tables_hold_every_number_and_that_of_the_maps_every_place(found: ByFreq
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(found: ByFrequency) -> None:
     (run,) = EXPERIMENT.results([found.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 3 * (len(NETWORKS) + 2)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 3 * (len(NETWORKS) + 2))
     child = next(one for one in run.children if one.name == "mlp adversarial whole seed 1")
     assert child.metrics["accuracy/test"] == found.accuracy[ADVERSARIAL][1].mean
     assert child.metrics["error/high"] == found.profiles[ADVERSARIAL].errors["high"][1].mean

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
+from children import assert_distinct
 from pages import Page
 
 from raylab.config import load
@@ -251,8 +252,7 @@ def test_page_text_files_and_runs_have_all_parts(found: Poisons) -> None:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(found: Poisons) -> None:
     (run,) = EXPERIMENT.results([found.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 2 * len(found.victims)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * len(found.victims))
     child = next(one for one in run.children if one.name == "p1 standard 1.0 0.0 seed 1")
     assert child.metrics["accuracy/test"] == found.victim("p1", "standard").accuracy[1].mean
     assert child.params["attack.eps"] == 0.8

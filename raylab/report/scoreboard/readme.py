@@ -9,7 +9,6 @@ the older one.
 from __future__ import annotations
 
 import csv
-import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from raylab.core.statistics import ANYTHING, Estimate, Range
+from raylab.report.files import csv_of
 from raylab.report.numbers import basis
 from raylab.report.scoreboard.about import About
 from raylab.report.scoreboard.cells import asked, exact, interval, ours
@@ -151,11 +151,7 @@ def read(path: Path) -> list[Entry]:
 
 
 def as_csv(kept: Iterable[Entry]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(entry) for entry in kept)
-    return stream.getvalue()
+    return csv_of(COLUMNS, map(asdict, kept))
 
 
 def judged(kept: Iterable[Entry]) -> dict[Place, MeasuredRun]:

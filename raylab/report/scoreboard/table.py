@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 
+from raylab.report.files import csv_of
 from raylab.report.scoreboard.cells import said
 from raylab.report.scoreboard.rows import Criterion, Published, TargetRow
 from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
@@ -76,12 +75,7 @@ def unmeasured(line: Line) -> list[str]:
 
 def as_csv(lines: Iterable[Line]) -> str:
     """A line for every number of every run, and for every number that none has. Shares lie in [0, 1]."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        writer.writerows(_records(line))
-    return stream.getvalue()
+    return csv_of(COLUMNS, (record for line in lines for record in _records(line)))
 
 
 def _records(line: Line) -> Iterator[dict[str, object]]:
