@@ -67,7 +67,7 @@ $(PEERS_VENV)/.installed: $(STAMP) tests/peers/requirements.txt
 
 # The table of measured rows in docs/results.md, from docs/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
 readme: install
-	$(BIN)/python -m raylab.report.scoreboard.readme $(RESULTS)
+	$(BIN)/python -m raylab.scoreboard.readme $(RESULTS)
 
 # Head, worker, MLflow on PostgreSQL, a stand-in for S3: the parts of a cluster as processes of this machine (k8s/README.md).
 cluster-local: install

@@ -73,7 +73,8 @@ def runnable() -> Mapping[str, Callable[[], None]]:
 def reproduce(doc: str | None) -> None:
     """A suite, and its scoreboard."""
     with importing():
-        from raylab import scoreboard, suites
+        from raylab import suites
+        from raylab.scoreboard import run as scoreboard
 
     with cli.job(suites.Reproduce, partial(suites.plan, folder=CONFIGS), doc) as (studies, site):
         for study in studies:

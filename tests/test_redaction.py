@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from raylab import scoreboard
 from raylab.cluster import connect
 from raylab.config import document, objections
 from raylab.engine import remote
@@ -17,6 +16,7 @@ from raylab.engine.files import told
 from raylab.engine.redaction import public, redacted
 from raylab.engine.runner import describe
 from raylab.engine.store import Store, StoreError, refuse_credentials
+from raylab.scoreboard import run as scoreboard
 from raylab.sweep import words
 from raylab.tracking.mlflow import connection as mlflow_connection
 

@@ -31,8 +31,8 @@ from raylab.experiments.errors.verdict import BADGES, Claim, answer, claims
 from raylab.report.names import NON_ROBUST, ROBUST
 from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH, as_text
+from raylab.scoreboard.verdict import scored
 
 CONFIG = load(
     LearningFromErrors,

@@ -31,8 +31,8 @@ from raylab.experiments.fourier.verdict import answer, is_total, of_network, sta
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH, as_text
+from raylab.scoreboard.verdict import scored
 from raylab.stages import frost as frosts
 from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise
 from raylab.stages.dataset import SeeFarData

@@ -29,9 +29,9 @@ from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trig
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.samples import EXAMPLES
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.verdict import scored
 
 CONFIG = load(
     PoisonStudy,

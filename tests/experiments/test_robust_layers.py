@@ -14,8 +14,8 @@ from raylab.experiments.robust.plan import ADVERSARIAL, STANDARD
 from raylab.experiments.robust.report import report
 from raylab.experiments.robust.scoreboard import evidence
 from raylab.experiments.robust.verdict import of_layers
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.values import Plain, format_value
+from raylab.scoreboard.verdict import scored
 
 
 def measured(by_network: Mapping[str, tuple[float | None, ...]] = robust_runs.LAYERS) -> Layers:

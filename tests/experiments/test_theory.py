@@ -22,8 +22,8 @@ from raylab.experiments.theory.report import WORLDS, report
 from raylab.experiments.theory.scoreboard import evidence
 from raylab.experiments.theory.verdict import Comparison, compared, counts
 from raylab.report.experiment import Results
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import WIDTH
+from raylab.scoreboard.verdict import scored
 from raylab.stages.dataset import DigitsData, KnownData
 from raylab.stages.quantities import read_quantities
 from raylab.stages.theory import Gaussians, Squares, Synthetic

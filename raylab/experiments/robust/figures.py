@@ -14,7 +14,7 @@ from raylab.report.charts import images, spoken
 from raylab.report.drawing import Pixels, despine, error_in_percent, seeds_phrase, unit
 from raylab.report.later import Figure, Line2D
 from raylab.report.picture import INK, LINE, SOFT, Picture, style
-from raylab.report.scoreboard.protocol import NORMS
+from raylab.scoreboard.protocol import NORMS
 
 # Blue for what a robust network made, orange for a standard one; from noise the lighter and dashed.
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.measure import Quantities
-from raylab.report.scoreboard.rows import all_rows
+from raylab.scoreboard.rows import all_rows
 from raylab.stages.theory import fit_name
 
 ILYAS, KUMANO = "Ilyas et al. 2019", "Kumano et al., NeurIPS 2024"

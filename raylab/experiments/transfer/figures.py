@@ -18,7 +18,7 @@ from raylab.report.later import Figure, Line2D, MaxNLocator
 from raylab.report.numbers import coefficient, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, MARKERS, SOFT, Picture, style
-from raylab.report.scoreboard.protocol import norm_label
+from raylab.scoreboard.protocol import norm_label
 
 KINDS = {
     "rand": "the new label is drawn from all classes",

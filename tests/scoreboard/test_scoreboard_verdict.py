@@ -10,9 +10,9 @@ import pytest
 from scoreboard_lines import evidence, line
 
 from raylab.core.statistics import Estimate
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Criterion, Published, all_rows
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, MeasuredRun, scored
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.rows import Criterion, Published, all_rows
+from raylab.scoreboard.verdict import MEANINGS, WORDS, Measured, MeasuredRun, scored
 
 # Row 46: "rand" within .80 to .92, "det" within .51 to .71, and the criterion "det above relabelled" at least 0.
 PUBLISHED = {"on": "the published world", "protocol": ""}

@@ -8,10 +8,10 @@ import pytest
 
 from raylab.engine.stage import Compute
 from raylab.experiments.transfer.config import TransferMatrix
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.protocol import of_attack, of_precision, same_radius
-from raylab.report.scoreboard.recipes import ADVERSARIAL, DET, RAND, STANDARD, at_rate, of_recipe, of_recipes
 from raylab.report.tracker import params_of
+from raylab.scoreboard import recipes
+from raylab.scoreboard.protocol import of_attack, of_precision, same_radius
+from raylab.scoreboard.recipes import ADVERSARIAL, DET, RAND, STANDARD, at_rate, of_recipe, of_recipes
 from raylab.stages.construction import Attack
 from raylab.stages.recipe import Adversary, Recipe
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raylab.report.scoreboard.protocol import norm_label
+from raylab.scoreboard.protocol import norm_label
 from raylab.stages.recipe import Adversary, Recipe, with_epochs
 
 # Ilyas et al. 2019, appendix C.2 and C.3 and table 3. Their adversary has its whole radius from the first epoch on.

@@ -7,8 +7,8 @@ from typing import Literal
 
 from raylab.core.statistics import Estimate
 from raylab.report.numbers import ABSENT, basis, significant
-from raylab.report.scoreboard.rows import Criterion, Published, Unit
-from raylab.report.scoreboard.verdict import Measured
+from raylab.scoreboard.rows import Criterion, Published, Unit
+from raylab.scoreboard.verdict import Measured
 
 SIGNS: dict[Unit, str] = {"share": " %", "points": " points", "number": ""}
 Look = Literal["good", "bad", "open", "none"]  # classes of the page's badges; "none": nothing was compared

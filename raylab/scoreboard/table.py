@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from raylab.report.files import csv_of
-from raylab.report.scoreboard.cells import said
-from raylab.report.scoreboard.rows import Criterion, Published, TargetRow
-from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
+from raylab.scoreboard.cells import said
+from raylab.scoreboard.rows import Criterion, Published, TargetRow
+from raylab.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
 
 # Of the runs of a row the first of these speaks for it; a contradiction is shown beside whatever does.
 ORDER: tuple[Code, ...] = ("reproduced", "same_direction", "contradicted", "inconclusive")

@@ -10,12 +10,12 @@ import pytest
 from scoreboard_lines import every_verdict, evidence, line, lines
 
 from raylab.core.statistics import Estimate
-from raylab.report.scoreboard.cells import asked, criterion, exact, interval, ours, said, tolerance
-from raylab.report.scoreboard.rows import Criterion, Published, all_rows
-from raylab.report.scoreboard.table import as_csv, counts, foremost, headline, unmeasured, words
-from raylab.report.scoreboard.text import as_text
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Measured, scored
 from raylab.report.terminal import WIDTH
+from raylab.scoreboard.cells import asked, criterion, exact, interval, ours, said, tolerance
+from raylab.scoreboard.rows import Criterion, Published, all_rows
+from raylab.scoreboard.table import as_csv, counts, foremost, headline, unmeasured, words
+from raylab.scoreboard.text import as_text
+from raylab.scoreboard.verdict import MEANINGS, WORDS, Measured, scored
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ from raylab.engine.study import AnyBuilt, merge_plans
 from raylab.report.experiment import Results
 from raylab.report.experiments import EXPERIMENTS, Name
 from raylab.report.made import commit_note, newest_provenance
-from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.publication import parent, publication
-from raylab.report.scoreboard.site import INDEX, Shown, ShownStudy
-from raylab.report.scoreboard.site import site as pages
-from raylab.report.scoreboard.text import as_text
-from raylab.report.scoreboard.verdict import scored
 from raylab.report.terminal import preview
+from raylab.scoreboard.about import About
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.publication import parent, publication
+from raylab.scoreboard.site import INDEX, Shown, ShownStudy
+from raylab.scoreboard.site import site as pages
+from raylab.scoreboard.text import as_text
+from raylab.scoreboard.verdict import scored
 from raylab.site import Site
 from raylab.suites import NOT_ASKED, Reproduce, SuitePart
 from raylab.tracking import Record, Run

@@ -14,12 +14,12 @@ from scoreboard_lines import ABOUT, evidence, lines
 
 from raylab.report.frame import fill, render
 from raylab.report.numbers import unbroken
-from raylab.report.scoreboard.page import Link, index, job_of
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.site import INDEX, Shown, ShownStudy, site
-from raylab.report.scoreboard.table import as_csv, is_target
-from raylab.report.scoreboard.text import as_text
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS
+from raylab.scoreboard.page import Link, index, job_of
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.site import INDEX, Shown, ShownStudy, site
+from raylab.scoreboard.table import as_csv, is_target
+from raylab.scoreboard.text import as_text
+from raylab.scoreboard.verdict import MEANINGS, WORDS
 
 KEY = "0123456789abcdef" * 4
 

@@ -11,7 +11,7 @@ from accessibility import problems
 
 from raylab.report.frame import HERE
 from raylab.report.picture import contrast
-from raylab.report.scoreboard.page import index
+from raylab.scoreboard.page import index
 
 CSS = re.sub(r"/\*.*?\*/", "", (HERE / "page.css").read_text(), flags=re.S)
 AA = 4.5  # to 1: WCAG 2.2, 1.4.3, text of any size

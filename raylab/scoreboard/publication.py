@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from raylab.engine.identity import fingerprint, short
-from raylab.report.scoreboard.cells import has_spread
-from raylab.report.scoreboard.verdict import WORDS, Line, MeasuredRun
+from raylab.scoreboard.cells import has_spread
+from raylab.scoreboard.verdict import WORDS, Line, MeasuredRun
 from raylab.tracking import Param, Publication, Record
 
 

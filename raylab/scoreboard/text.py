@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from raylab.report.scoreboard.cells import asked, basis, criterion, exact, interval, ours, said
-from raylab.report.scoreboard.rows import TargetRow
-from raylab.report.scoreboard.table import counts, foremost, headline, is_target, words
-from raylab.report.scoreboard.verdict import WORDS, Line, Measured, MeasuredRun
 from raylab.report.terminal import WIDTH, wrapped
+from raylab.scoreboard.cells import asked, basis, criterion, exact, interval, ours, said
+from raylab.scoreboard.rows import TargetRow
+from raylab.scoreboard.table import counts, foremost, headline, is_target, words
+from raylab.scoreboard.verdict import WORDS, Line, Measured, MeasuredRun
 
 SIZES = {"row": 2, "target": 27, "verdict": 14, "quantity": 18, "ours": 17, "published": 12}
 HEADER = ("", "target", "verdict", "quantity", "ours", "published")

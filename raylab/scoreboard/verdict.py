@@ -9,8 +9,8 @@ from typing import Literal
 
 from raylab.report.claims import within
 from raylab.report.per_seed import bounds_of
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Criterion, Published, TargetRow, Unit, all_rows
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.rows import Criterion, Published, TargetRow, Unit, all_rows
 
 Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "disagree", "not_run"]
 

@@ -19,12 +19,12 @@ from string import ascii_lowercase
 from raylab.core.statistics import ANYTHING, Estimate, Range
 from raylab.report.files import csv_of
 from raylab.report.numbers import basis
-from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.cells import asked, exact, interval, ours
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import TargetRow, all_rows
-from raylab.report.scoreboard.table import counts, foremost, headline, is_target, plain
-from raylab.report.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
+from raylab.scoreboard.about import About
+from raylab.scoreboard.cells import asked, exact, interval, ours
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.rows import TargetRow, all_rows
+from raylab.scoreboard.table import counts, foremost, headline, is_target, plain
+from raylab.scoreboard.verdict import WORDS, Code, Line, Measured, MeasuredRun
 
 README, MEASURED = Path("docs/results.md"), Path("docs/measured.csv")
 BEGIN, END = "<!-- measured rows: begin -->", "<!-- measured rows: end -->"

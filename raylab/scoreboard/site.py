@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from raylab.report.frame import fill, render
-from raylab.report.scoreboard import readme
-from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.page import Link, index
-from raylab.report.scoreboard.table import as_csv
-from raylab.report.scoreboard.text import as_text
-from raylab.report.scoreboard.verdict import Line
+from raylab.scoreboard import readme
+from raylab.scoreboard.about import About
+from raylab.scoreboard.page import Link, index
+from raylab.scoreboard.table import as_csv
+from raylab.scoreboard.text import as_text
+from raylab.scoreboard.verdict import Line
 
 INDEX = "index.html"
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raylab.report.frame import render
-from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.cells import asked, basis, interval, ours, said
-from raylab.report.scoreboard.rows import table
-from raylab.report.scoreboard.table import counts, foremost, is_target, unmeasured, words
-from raylab.report.scoreboard.verdict import MEANINGS, WORDS, Code, Line, Measured, MeasuredRun
+from raylab.scoreboard.about import About
+from raylab.scoreboard.cells import asked, basis, interval, ours, said
+from raylab.scoreboard.rows import table
+from raylab.scoreboard.table import counts, foremost, is_target, unmeasured, words
+from raylab.scoreboard.verdict import MEANINGS, WORDS, Code, Line, Measured, MeasuredRun
 
 LONG = 8  # numbers of a row; of more, those beyond stand folded
 RunNumbers = tuple[MeasuredRun, tuple[Measured, ...]]  # a run of a row, and those of its numbers that are shown

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from raylab.config import load
-from raylab.report.scoreboard.page import job_of
-from raylab.report.scoreboard.rows import Criterion, Published, Rows, TargetRow, all_rows, table
+from raylab.scoreboard.page import job_of
+from raylab.scoreboard.rows import Criterion, Published, Rows, TargetRow, all_rows, table
 
 ROOT = Path(__file__).parents[2]
 EVIDENCE = sorted((ROOT / "raylab" / "experiments").glob("*/scoreboard.py"))

@@ -10,8 +10,8 @@ import pytest
 from scoreboard_lines import ABOUT, MADE, STUDY, evidence, lines
 
 from raylab.report.per_seed import bounds_of
-from raylab.report.scoreboard import readme
-from raylab.report.scoreboard.readme import (
+from raylab.scoreboard import readme
+from raylab.scoreboard.readme import (
     BEGIN,
     END,
     HEADS,
@@ -25,9 +25,9 @@ from raylab.report.scoreboard.readme import (
     renewed,
     ruled,
 )
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.table import is_target
-from raylab.report.scoreboard.verdict import WORDS
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.table import is_target
+from raylab.scoreboard.verdict import WORDS
 
 ROOT = Path(__file__).parents[2]
 VERDICT = HEADS.index("verdict")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scoreboard_lines import evidence
 
-from raylab.report.scoreboard.cells import ours
-from raylab.report.scoreboard.publication import parent, publication
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.verdict import scored
+from raylab.scoreboard.cells import ours
+from raylab.scoreboard.publication import parent, publication
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.verdict import scored
 
 
 def test_runs_of_one_name_from_two_experiments_are_two_children() -> None:

@@ -23,8 +23,8 @@ from raylab.experiments.robust import scoreboard as of_robust
 from raylab.experiments.transfer import Matrix, Row, TransferMatrix
 from raylab.experiments.transfer import protocol as of_transfer
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.rows import all_rows
+from raylab.scoreboard import recipes
+from raylab.scoreboard.rows import all_rows
 
 ROOT = Path(__file__).parents[2]
 
