@@ -37,22 +37,22 @@ def wide_resnet_gowal2020(
 
     Raises ValueError where no such depth can be had.
     """
-    return WideResNetGowal2020(depth, width, num_classes, channels, F.silu if swish else F.relu)
+    return _WideResNetGowal2020(depth, width, num_classes, channels, F.silu if swish else F.relu)
 
 
 def preact_resnet18(num_classes: int = 10, channels: int = 3) -> nn.Module:
     """PreActResNet-18 for small images, with BatchNorm and ReLU before its linear layer."""
-    return PreActResNet18(num_classes, channels)
+    return _PreActResNet18(num_classes, channels)
 
 
 def densenet_robustness(num_classes: int = 10, blocks: Sequence[int] = (6, 12, 24, 16), growth: int = 32) -> nn.Module:
     """DenseNet-121 of MadryLab/robustness for CIFAR: no BatchNorm after the stem, what is new goes first."""
-    return DenseNetRobustness(num_classes, blocks, growth)
+    return _DenseNetRobustness(num_classes, blocks, growth)
 
 
 def inception_robustness(num_classes: int = 10) -> nn.Module:
     """Inception v3 of MadryLab/robustness for CIFAR: its stem keeps 30 pixels, dropout at the end, no second head."""
-    return InceptionRobustness(num_classes)
+    return _InceptionRobustness(num_classes)
 
 
 class PreActivated(nn.Module):
@@ -91,7 +91,7 @@ class WideResNet(nn.Module):
         return self.fc(F.relu(self.bn1(x)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class PreActResNet18(nn.Module):
+class _PreActResNet18(nn.Module):
     def __init__(self, num_classes: int, channels: int) -> None:
         super().__init__()
         self.conv1 = _conv(channels, 64)
@@ -121,7 +121,7 @@ class Gowal2020Block(nn.Module):
         return inner + (x if self.shortcut is None else self.shortcut(active))
 
 
-class WideResNetGowal2020(nn.Module):
+class _WideResNetGowal2020(nn.Module):
     def __init__(
         self, depth: int, width: int, num_classes: int, channels: int, activation: Callable[[Tensor], Tensor]
     ) -> None:
@@ -166,7 +166,7 @@ class _Transition(nn.Module):
         return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
 
 
-class DenseNetRobustness(nn.Module):
+class _DenseNetRobustness(nn.Module):
     def __init__(self, num_classes: int, blocks: Sequence[int], growth: int) -> None:
         super().__init__()
         channels, self.count = 2 * growth, len(blocks)
@@ -234,7 +234,7 @@ class _InceptionE(nn.Module):
         return torch.cat([self.branch1x1(x), *ends, self.branch_pool(x)], 1)
 
 
-class InceptionRobustness(nn.Module):
+class _InceptionRobustness(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = _Convolved(3, 32, 3, 1, 1), _Convolved(32, 32, 3, 1, 1)
