@@ -45,7 +45,7 @@ check: install
 # Every fault as often as docs/faults.md says; `make test` has each once or twice. FAULT="-k kill" for some of them.
 faults: install
 	mkdir -p .raylab && rm -f .raylab/faults.csv
-	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults tests/cluster/test_kills.py tests/cluster/test_tune_sweep.py --timeout 900 $(FAULT)
+	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults tests/cluster/test_kills.py tests/cluster/test_trials.py --timeout 900 $(FAULT)
 	$(BIN)/python tests/faults/table.py .raylab/faults.csv
 
 # Studies and sweeps one after another on Ray, with random kills: what grows over time, and whether the results are the same.

@@ -39,7 +39,7 @@ PRETENDED_GPUS = 2
 # seconds, besides those of whole folders.
 CLUSTERS = (
     "connect", "kills", "local_cluster", "ray_faults", "rendered_processes", "secrets", "submission", "surroundings",
-    "tune_sweep",
+    "trials",
 )  # fmt: skip
 SLOW = (
     "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert", "jobs", "cli",

@@ -20,7 +20,7 @@ from test_kills import wait_for
 from thorough import whole
 
 from raylab.cluster.optuna_search import Proposed
-from raylab.cluster.tune_sweep import TrialStates, _scheduler, folder_of
+from raylab.cluster.trials import TrialStates, _scheduler, folder_of
 from raylab.engine import runner
 from raylab.engine.progress import Progress
 from raylab.engine.runner import InlineBackend
