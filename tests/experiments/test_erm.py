@@ -14,7 +14,7 @@ import pytest
 import toy
 from accessibility import problems
 from children import assert_distinct
-from pages import Page
+from pages import Page, seen
 from small_worlds import shrink
 
 from raylab.core.statistics import Estimate
@@ -32,7 +32,6 @@ from raylab.experiments.worlds import Reliance, WorldStudy
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.terminal import WIDTH
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
@@ -122,16 +121,9 @@ def test_answers_are_counted_from_the_examples(world: Planet) -> None:
 
 def test_page_text_files_and_runs_have_all_parts(silent: Planet) -> None:
     results, shown = EXPERIMENT.results([silent.built]), report(silent)
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
     names = {picture.name for picture in shown.pictures()}
     assert names >= {"reliance", "accuracy", "examples_usage", "more_data", "dimension", "gradients"}
-    assert len(parsed.every("img")) == len(names)
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, full = seen(results, len(names))
     for words in ("300 images", "32² pixels", "a random direction", "python jobs/erm.py"):
         assert words in full
         assert words in parsed.text

@@ -14,7 +14,7 @@ import toy
 from accessibility import problems
 from children import assert_distinct
 from frost_files import write_frosts
-from pages import Page
+from pages import seen
 
 from raylab.core.statistics import Estimate
 from raylab.engine import runner
@@ -31,7 +31,7 @@ from raylab.experiments.fourier.verdict import answer, is_total, of_network, sta
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.terminal import WIDTH, as_text
+from raylab.report.terminal import as_text
 from raylab.scoreboard.verdict import scored
 from raylab.stages import frost as frosts
 from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise
@@ -186,14 +186,8 @@ def test_what_hardly_costs_the_standard_network_cannot_contradict(found: ByFrequ
 def test_page_text_files_and_runs_have_all_parts(found: ByFrequency) -> None:
     shown = report(found)
     results = EXPERIMENT.results([found.built])
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    assert len(parsed.every("img")) == len(list(shown.pictures())) == 8
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, full = seen(results, 8)
+    assert len(list(shown.pictures())) == 8
     for name in NETWORKS:
         assert number(found.profiles[name].errors["low"].mean) in text
         assert unbroken(number(found.accuracy[name].mean)) in parsed.text
