@@ -45,7 +45,7 @@ check: install
 # Every fault as often as docs/faults.md says; `make test` has each once or twice. FAULT="-k kill" for some of them.
 faults: install
 	mkdir -p .raylab && rm -f .raylab/faults.csv
-	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults tests/cluster/test_kills.py tests/cluster/test_tune_sweep.py --timeout 900 $(FAULT)
+	FAULTS=all FAULTS_CSV=$(CURDIR)/.raylab/faults.csv $(BIN)/python -m pytest tests/faults tests/cluster/test_kills.py tests/cluster/test_trials.py --timeout 900 $(FAULT)
 	$(BIN)/python tests/faults/table.py .raylab/faults.csv
 
 # Studies and sweeps one after another on Ray, with random kills: what grows over time, and whether the results are the same.
@@ -67,7 +67,7 @@ $(PEERS_VENV)/.installed: $(STAMP) tests/peers/requirements.txt
 
 # The table of measured rows in docs/results.md, from docs/measured.csv; with RESULTS=.../measured.csv these are merged into it first.
 readme: install
-	$(BIN)/python -m raylab.report.scoreboard.readme $(RESULTS)
+	$(BIN)/python -m raylab.scoreboard.readme $(RESULTS)
 
 # Head, worker, MLflow on PostgreSQL, a stand-in for S3: the parts of a cluster as processes of this machine (k8s/README.md).
 cluster-local: install

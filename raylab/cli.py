@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raylab import command_line
+from raylab.commands import options
 from raylab.config import ConfigError
 from raylab.config.objections import reason
 from raylab.core.later import torch
@@ -32,13 +32,12 @@ from raylab.engine import kept_runs, plans, provenance, runner
 from raylab.engine.artifact import Artifact, StoreError
 from raylab.engine.backend import Backend, BackendAbsent, Listener
 from raylab.engine.progress import Progress
+from raylab.engine.redaction import redacted
 from raylab.engine.remote import check_reachable
 from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Stage, closure
 from raylab.engine.store import Store
-from raylab.engine.study import AnyBuilt, AnyStudy, Cell, Given, Study, together
-from raylab.live import Live
-from raylab.redaction import redacted
+from raylab.engine.study import AnyBuilt, AnyStudy, Cell, Given, Study, merge_plans
 from raylab.report import kept
 from raylab.report.experiment import AnyExperiment
 from raylab.report.terminal import preview, wrapped
@@ -46,6 +45,7 @@ from raylab.site import Site, SiteFile, home
 from raylab.stages.own_object import modules_of
 from raylab.stop import STOPPED, interruptible
 from raylab.tracking import NullTracker, Publication, Run, Tracker, TrackerError
+from raylab.tracking.live import Live
 
 FAILED, BAD_INPUT = 1, 2
 LIKE = {
@@ -74,7 +74,7 @@ SAID_BEFORE = ("RAYLAB_HOME", "RAYLAB_SITE")  # of the environment: without thes
 def run(experiment: AnyExperiment, doc: str | None, argv: Sequence[str] | None = None) -> None:
     """What a job does: plan, preview or build, publish to the tracker, print, and keep the page."""
     with job(experiment.config, experiment.plan, doc, argv) as (studies, site):
-        cells = together(studies)
+        cells = merge_plans(studies)
         if site.dry_run:
             for study in studies:
                 for sentence in experiment.detects(study):
@@ -189,9 +189,9 @@ def job(
     atexit.register(gc.freeze)  # a second or two of a processor: Python's last search for cycles among 400,000 objects
     with interruptible():
         try:
-            arguments = command_line.parsed(config, doc, sys.argv[1:] if argv is None else argv)
+            arguments = options.parsed(config, doc, sys.argv[1:] if argv is None else argv)
             site_path = arguments.site or os.environ.get("RAYLAB_SITE")
-            configs, file = command_line.loaded(config, arguments.settings, site_path)
+            configs, file = options.loaded(config, arguments.settings, site_path)
             uris = (file.store_uri, file.tracking_uri)
             studies, site = _ready(configs, plan, file, site_path or "site", arguments.dry_run)
             site = replace(site, full=arguments.full, retry=arguments.retry)
@@ -260,7 +260,7 @@ def _site(file: SiteFile, dry_run: bool, work: str) -> Site:
 
 def site_of_store(site_path: str | None, store: str | None) -> Site:
     """Where the results of a store are shown again. Raises ConfigError, StoreError, TrackerError."""
-    _, file = command_line.loaded(SiteFile, [], site_path)
+    _, file = options.loaded(SiteFile, [], site_path)
     site = _site(file if store is None else file.model_copy(update={"store": store, "backend": "inline"}), False, "")
     site.tracker.check()
     return site

@@ -15,14 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from raylab import cli, store_commands
-from raylab.command_line import CONFIGS
+from raylab import cli
+from raylab.commands import store
+from raylab.commands.options import CONFIGS
+from raylab.commands.store import print_table
 from raylab.config import ConfigError
 from raylab.config.document import did_you_mean
 from raylab.engine.artifact import StoreError
-from raylab.redaction import redacted
+from raylab.engine.redaction import redacted
 from raylab.stop import importing
-from raylab.text_table import print_table
 
 DESCRIPTION = "A laboratory on Ray for the question: are adversarial examples bugs or features?"
 SWEEP, REPRODUCE = "sweep", "reproduce"
@@ -72,7 +73,8 @@ def runnable() -> Mapping[str, Callable[[], None]]:
 def reproduce(doc: str | None) -> None:
     """A suite, and its scoreboard."""
     with importing():
-        from raylab import scoreboard, suites
+        from raylab import suites
+        from raylab.scoreboard import run as scoreboard
 
     with cli.job(suites.Reproduce, partial(suites.plan, folder=CONFIGS), doc) as (studies, site):
         for study in studies:
@@ -123,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     command("run", _run, "run an experiment: raylab run EXPERIMENT [CONFIG] [key.path=value ...] [options]")
-    store_commands.add(commands)
+    store.add(commands)
     advice = command("recommend", _recommend, "measure at which compute batch a network is attacked fastest here")
     advice.add_argument("network", metavar="NETWORK")
     advice.add_argument("--shape", default="3,32,32", help="of its images: channels,height,width (default: 3,32,32)")

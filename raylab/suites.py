@@ -18,7 +18,7 @@ from raylab.config import Config, ConfigError, load
 from raylab.engine.artifact import Artifact
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.engine.study import AnyBuilt, AnyStudy, Study, together
+from raylab.engine.study import AnyBuilt, AnyStudy, Study, merge_plans
 from raylab.experiments.fields import Distinct
 from raylab.report.experiment import AnyExperiment
 from raylab.report.experiments import EXPERIMENTS, Name
@@ -75,7 +75,7 @@ class SuitePart:
         store: Store,
     ) -> AnyBuilt:
         """What there is of it, with its holes; of what was not asked for, what the store has."""
-        cells = together([self.study])
+        cells = merge_plans([self.study])
         found = {cell: artifacts.get(cell) or store.find(stage) for cell, stage in cells.items()}
         here = {cell: artifact for cell, artifact in found.items() if artifact is not None}
         return self.study.built(here, {cell: missing.get(cell, NOT_ASKED) for cell in found if cell not in here})
@@ -107,7 +107,7 @@ def parts(config: Reproduce, folder: Path) -> list[SuitePart]:
 
 def plan(config: Reproduce, folder: Path) -> dict[tuple[str, Any], Stage]:
     """The cells of all that is to be built, by study and cell. Raises as `parts`."""
-    return together(part.study for part in parts(config, folder) if part.wanted)
+    return merge_plans(part.study for part in parts(config, folder) if part.wanted)
 
 
 def _study(entry: SuiteEntry, folder: Path) -> AnyStudy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import toy
@@ -13,6 +14,7 @@ from raylab.engine.runner import InlineBackend
 from raylab.engine.store import Store
 from raylab.engine.study import AnyBuilt, Study
 from raylab.report.experiments import EXPERIMENTS
+from raylab.tracking import Record
 
 KEYS = ("network", "set", "artifact")  # params that are keys of artifacts, which say nothing to people
 
@@ -26,6 +28,13 @@ def study(name: str, path: str, home: Path) -> AnyBuilt:
     assert recorder.built_labels == []
     one = Study(config, cells)
     return one.built({(one.key, cell): artifact for cell, artifact in built.items()})
+
+
+def assert_distinct(children: Sequence[Record], count: int) -> None:
+    """So many, each with a key and params of its own."""
+    assert len(children) == count
+    for of in (lambda child: child.key, lambda child: tuple(sorted(child.params.items()))):
+        assert len({of(child) for child in children}) == count
 
 
 def assert_told_apart(built: AnyBuilt, name: str) -> None:

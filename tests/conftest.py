@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ PRETENDED_GPUS = 2
 # seconds, besides those of whole folders.
 CLUSTERS = (
     "connect", "kills", "local_cluster", "ray_faults", "rendered_processes", "secrets", "submission", "surroundings",
-    "tune_sweep",
+    "trials",
 )  # fmt: skip
 SLOW = (
     "adversary", "config_fuzz", "coverage", "every_job", "hits", "invert", "jobs", "cli",
@@ -164,3 +165,18 @@ def report_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     from raylab.engine.store import Store
 
     return Store(str(tmp_path_factory.mktemp("report") / "store"))
+
+
+@pytest.fixture
+def somebodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Writes a module of somebody's own, again and again, and gives the reference to its `mine`."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(source: str) -> str:
+        (tmp_path / "somebodys.py").write_text(f"import numpy as np\nimport torch\n{source}\n")
+        importlib.invalidate_caches()
+        sys.modules.pop("somebodys", None)
+        return "somebodys:mine"
+
+    yield write
+    sys.modules.pop("somebodys", None)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from accessibility import problems
+
+from raylab.report.experiment import Results
+from raylab.report.terminal import WIDTH
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -44,3 +49,15 @@ class Page(HTMLParser):
 
     def every(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def seen(results: Results, pictures: int) -> tuple[Page, str, str]:
+    """Page, short and full text of one study, which are as those of every experiment have to be."""
+    page, (text,), (full,) = Page(results.page), results.texts, results.full_texts
+    assert problems(results.page) == page.open == []
+    assert not {name for name, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert len(page.every("img")) == pictures
+    assert all(len(image["alt"]) > 40 for image in page.every("img"))
+    assert max(map(len, (text + full).splitlines())) <= WIDTH
+    assert len(text.splitlines()) <= 40
+    return page, text, full

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from raylab.core.statistics import Estimate
-from raylab.report.scoreboard.about import About
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.verdict import Line, scored
+from raylab.scoreboard.about import About
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.verdict import Line, scored
 
 STUDY = ("theory", "embedded")  # the experiment and its study
 SMALL = "Digits, 1 437 training images; mlp"

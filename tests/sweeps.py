@@ -18,11 +18,11 @@ from raylab.cluster.backend import RayBackend
 from raylab.config import load
 from raylab.engine.backend import Backend
 from raylab.engine.runner import InlineBackend
+from raylab.engine.search import Numbers, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.store import Store
 from raylab.report import terminal
-from raylab.search import Numbers, TrialReporter
 from raylab.site import Site, SiteFile
-from raylab.space import Point
 from raylab.sweep import report
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from raylab import command_line
+from raylab.commands import options
 from raylab.config import ConfigError, document
 from raylab.experiments.transfer import TransferMatrix
 from raylab.site import SiteFile
@@ -26,8 +26,8 @@ def told(line: str) -> list[str]:
 
 
 def _read(words: list[str]) -> None:
-    arguments = command_line.parsed(TransferMatrix, None, words)
-    command_line.loaded(TransferMatrix, arguments.settings, arguments.site)
+    arguments = options.parsed(TransferMatrix, None, words)
+    options.loaded(TransferMatrix, arguments.settings, arguments.site)
 
 
 LINES = {
@@ -164,12 +164,12 @@ def test_every_shipped_config_is_told_from_those_of_other_jobs(monkeypatch: pyte
 
 def test_a_site_is_found_by_its_name_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command_line.loaded(TransferMatrix, [], "inline")[1].backend == "inline"
+    assert options.loaded(TransferMatrix, [], "inline")[1].backend == "inline"
     (tmp_path / "configs" / "site").mkdir(parents=True)
     (tmp_path / "configs" / "site" / "inline.yaml").write_text("backend: inline\nfree_gb: 3\n")
-    assert command_line.loaded(TransferMatrix, [], "inline")[1].free_gb == 3  # the one that is nearer
+    assert options.loaded(TransferMatrix, [], "inline")[1].free_gb == 3  # the one that is nearer
     (tmp_path / "inline").write_text("backend: ray\n")
-    assert command_line.loaded(TransferMatrix, [], "inline")[1] == SiteFile()  # a file is a file
+    assert options.loaded(TransferMatrix, [], "inline")[1] == SiteFile()  # a file is a file
 
 
 def test_help_is_short_and_tells_more_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,7 +179,7 @@ def test_help_is_short_and_tells_more_of_a_key(capsys: pytest.CaptureFixture[str
         "--keys": "\n# radius of the ball",
     }.items():
         with pytest.raises(SystemExit, match="0"):
-            command_line.parsed(TransferMatrix, "Doc.", ["seeds=[0]", *words.split()])
+            options.parsed(TransferMatrix, "Doc.", ["seeds=[0]", *words.split()])
         out = capsys.readouterr().out
         assert expected.strip("\n") in out
         assert [line for line in out.splitlines() if len(line) > 80] == []

@@ -13,7 +13,7 @@ from test_cli import ended
 from raylab.engine import code, commit, provenance
 from raylab.engine.commit import UNKNOWN, Commit
 from raylab.report.made import _commit
-from raylab.scoreboard import about
+from raylab.scoreboard.run import about
 
 NOT_INSTALLED = "whether the code was changed since is not known: git is not installed"
 

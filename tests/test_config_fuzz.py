@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from raylab import cli, command_line
+from raylab import cli
+from raylab.commands import options
 from raylab.config import Config, ConfigError, as_dict, load, schema, to_yaml, yaml12
 from raylab.config.document import LONGEST_LINE
 from raylab.config.objections import reason
@@ -331,8 +332,8 @@ LONG = [letter * length for letter in "x/" for length in (255, 300, 5000)]
 )
 def test_any_words_of_a_command_line_are_read_or_refused_in_lines_that_can_be_read(name: str, words: list[str]) -> None:
     try:
-        arguments = command_line.parsed(KINDS[name].config, None, words)
-        command_line.loaded(KINDS[name].config, arguments.settings, arguments.site)
+        arguments = options.parsed(KINDS[name].config, None, words)
+        options.loaded(KINDS[name].config, arguments.settings, arguments.site)
     except ConfigError as error:
         for line in error.problems:
             readable(line)

@@ -13,7 +13,7 @@ import pytest
 import runs as small
 
 from raylab import entry
-from raylab.command_line import CONFIGS
+from raylab.commands.options import CONFIGS
 from raylab.core.architectures import NETWORKS
 from raylab.engine import kept_runs
 from raylab.engine.store import Store

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from raylab import command_line
+from raylab.commands import options
 from raylab.config import Config, ConfigError, as_dict, explain, load, schema
 from raylab.config.radius import Radius
 from raylab.engine.identity import canonical_json
@@ -19,7 +19,7 @@ from raylab.site import SiteFile
 from raylab.stages.construction import Attack
 
 JOBS = Path(__file__).parent.parent / "jobs"
-READ = {**command_line.jobs(), "site": SiteFile}
+READ = {**options.jobs(), "site": SiteFile}
 
 
 class Ball(Config):
@@ -73,7 +73,7 @@ def test_what_is_required_is_marked_and_left_to_the_reader() -> None:
 
 def test_there_are_keys_for_every_job() -> None:
     configless = {"benchmark"}  # it runs without pydantic
-    assert set(command_line.jobs()) == {path.stem for path in JOBS.glob("*.py")} - configless
+    assert set(options.jobs()) == {path.stem for path in JOBS.glob("*.py")} - configless
 
 
 @pytest.mark.parametrize("name", READ)

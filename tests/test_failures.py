@@ -19,11 +19,11 @@ from raylab import cli
 from raylab.data import DataError
 from raylab.engine import code, runner
 from raylab.engine.artifact import Artifact, StoreError
+from raylab.engine.objects import OtherCode
 from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.engine.store import Store
 from raylab.engine.study import Built
-from raylab.objects import OtherCode
 from raylab.report.blocks import Report
 from raylab.report.experiment import Experiment
 from raylab.site import Site
@@ -206,8 +206,8 @@ def test_where_nobody_looks_nothing_is_measured_before_the_end(monkeypatch: pyte
         measured.append(built)
         return built
 
-    monkeypatch.setattr("raylab.live.PERIOD", 0.0)
-    monkeypatch.setattr("raylab.live.SHARE", 0)
+    monkeypatch.setattr("raylab.tracking.live.PERIOD", 0.0)
+    monkeypatch.setattr("raylab.tracking.live.SHARE", 0)
     cli.run(replace(EXPERIMENT, measure=measure), "Counts.", [])
     assert len(measured) == 1
 

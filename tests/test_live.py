@@ -13,14 +13,13 @@ import toy
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from raylab import live
 from raylab.engine import runner
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
 from raylab.engine.study import Built, Study
-from raylab.live import Live
-from raylab.tracking import Record
+from raylab.tracking import Record, live
+from raylab.tracking.live import Live
 from raylab.tracking.mlflow.run import CONTENT
 from raylab.tracking.mlflow.tracker import MlflowTracker
 

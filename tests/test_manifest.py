@@ -21,7 +21,7 @@ from raylab.engine.runner import InlineBackend
 from raylab.engine.sealed import CHECKSUM, seal
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent, Worker
+from raylab.engine.worker import NullReporter, Worker
 
 # As raylab wrote it before there were checksums, to the byte: of toy.numbers(5), with one part, b"weights".
 OF_BEFORE = """{
@@ -96,7 +96,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def artifact(store: Store) -> Artifact:
-    return Worker(store, "cpu", {"commit": "1" * 40}).run_task(STAGE, Silent())
+    return Worker(store, "cpu", {"commit": "1" * 40}).run_task(STAGE, NullReporter())
 
 
 def manifest_of(artifact: Artifact) -> Path:
@@ -326,13 +326,13 @@ def test_a_shard_whose_sidecar_was_changed_is_computed_again(what: str, kept: st
     for index, part in enumerate(honest.parts):
         data = (Path(honest.folder) / part.path).read_bytes()
         store.put_shard(squares, index, data, part.rows or 0, part.device)
-    assert list(store.begin(squares)) == [0, 1]
+    assert list(store.finished_shards(squares)) == [0, 1]
     said = json.loads(sidecar(store, squares).read_text())
     SIDECARS[what](said)
     if kept == "without a checksum":
         del said[CHECKSUM]
     sidecar(store, squares).write_text(json.dumps(said))
-    assert list(store.begin(squares)) == [1]
+    assert list(store.finished_shards(squares)) == [1]
     manifest_of(honest).unlink()
     recorder = toy.Recorder()
     again = runner.build({"x": squares}, store, InlineBackend(), recorder)["x"]

@@ -12,7 +12,7 @@ from raylab.engine.artifact import Artifact, CorruptArtifact, StoreError
 from raylab.engine.mapped import mapped
 from raylab.engine.stage import Stage, TaskContext
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent
+from raylab.engine.worker import NullReporter
 from raylab.stages.training import CHUNK, _moved_up
 
 SIZES = (70, 1, 0, 200)  # rows of the parts
@@ -21,7 +21,7 @@ SIZES = (70, 1, 0, 200)  # rows of the parts
 def written(store: Store, rows: dict[str, np.ndarray[Any, Any]], sizes: tuple[int, ...] = SIZES) -> Artifact:
     """Rows in parts."""
     stage, parts = Stage("handmade", 1, "rows", {}), list[Any]()
-    context = TaskContext({}, "cpu", lambda *part: parts.append(store.put_part(stage, *part)), Silent())
+    context = TaskContext({}, "cpu", lambda *part: parts.append(store.put_part(stage, *part)), NullReporter())
     for index, (low, size) in enumerate(zip(np.cumsum((0, *sizes)), sizes, strict=False)):
         context.write_table({name: column[low : low + size] for name, column in rows.items()}, index)
     return store.commit(stage, parts, {}, {})

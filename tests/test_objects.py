@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from raylab import objects
+from raylab.engine import objects
 
 Write = Callable[..., None]
 

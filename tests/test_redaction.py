@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from raylab import scoreboard
 from raylab.cluster import connect
 from raylab.config import document, objections
 from raylab.engine import remote
 from raylab.engine.files import told
+from raylab.engine.redaction import public, redacted
 from raylab.engine.runner import describe
 from raylab.engine.store import Store, StoreError, refuse_credentials
-from raylab.redaction import public, redacted
+from raylab.scoreboard import run as scoreboard
 from raylab.sweep import words
 from raylab.tracking.mlflow import connection as mlflow_connection
 

@@ -17,7 +17,7 @@ from pyarrow import fs as pafs
 from raylab.engine import columns
 from raylab.engine.artifact import MANIFEST, CorruptArtifact, StoreError
 from raylab.engine.store import REQUESTS_AT_ONCE, Store
-from raylab.engine.worker import Silent, Worker
+from raylab.engine.worker import NullReporter, Worker
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_write_that_fails_half_way_leaves_neither_the_file_nor_a_temporary_one
 
 def test_a_changed_byte_is_an_error_with_the_remedy_and_never_read(store: Store) -> None:
     stage = toy.numbers(5)
-    artifact = Worker(store, "cpu", {}).run_task(stage, Silent())
+    artifact = Worker(store, "cpu", {}).run_task(stage, NullReporter())
     path = Path(artifact.folder) / artifact.parts[0].path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -60,7 +60,7 @@ def test_a_changed_byte_is_an_error_with_the_remedy_and_never_read(store: Store)
 
 
 def test_a_missing_part_is_an_error_that_names_it(store: Store) -> None:
-    artifact = Worker(store, "cpu", {}).run_task(toy.numbers(5), Silent())
+    artifact = Worker(store, "cpu", {}).run_task(toy.numbers(5), NullReporter())
     (Path(artifact.folder) / artifact.parts[0].path).unlink()
     with pytest.raises(CorruptArtifact, match="is missing"):
         artifact.batch()
@@ -68,8 +68,8 @@ def test_a_missing_part_is_an_error_that_names_it(store: Store) -> None:
 
 def test_another_stage_under_the_same_short_key_is_refused(store: Store) -> None:
     stage = toy.numbers(5)
-    artifact = Worker(store, "cpu", {}).run_task(stage, Silent())
-    other = Worker(store, "cpu", {}).run_task(toy.numbers(6), Silent())
+    artifact = Worker(store, "cpu", {}).run_task(stage, NullReporter())
+    other = Worker(store, "cpu", {}).run_task(toy.numbers(6), NullReporter())
     (Path(artifact.folder) / MANIFEST).write_bytes((Path(other.folder) / MANIFEST).read_bytes())
     with pytest.raises(CorruptArtifact, match="holds key"):
         store.find(stage)
@@ -97,11 +97,11 @@ def test_a_shard_counts_only_with_its_sidecar_and_its_bytes(store: Store) -> Non
 
 def test_the_digest_covers_the_bytes_and_not_the_folder_of_the_attempt(store: Store, tmp_path: Path) -> None:
     stage = toy.numbers(5)
-    first = Worker(store, "cpu", {}).run_task(stage, Silent())
-    again = Worker(Store(str(tmp_path / "other")), "cpu", {}).run_task(stage, Silent())
+    first = Worker(store, "cpu", {}).run_task(stage, NullReporter())
+    again = Worker(Store(str(tmp_path / "other")), "cpu", {}).run_task(stage, NullReporter())
     assert first.parts[0].path != again.parts[0].path
     assert first.digest == again.digest
-    other = Worker(store, "cpu", {}).run_task(toy.numbers(6), Silent())
+    other = Worker(store, "cpu", {}).run_task(toy.numbers(6), NullReporter())
     assert other.digest != first.digest
 
 
@@ -124,7 +124,7 @@ def test_attempts_are_counted_across_stores_that_look_at_the_same_place(store: S
     assert store.attempt(stage, 2) == 1
     store.forget_attempts(stage, 1)
     assert (store.attempt(stage, 1), store.attempt(stage, 2)) == (1, 2)
-    store.begin(stage)
+    store.finished_shards(stage)
     assert (store.attempt(stage, 1), store.attempt(stage, 2)) == (1, 1)
 
 
@@ -200,7 +200,7 @@ def test_a_driver_that_tidies_takes_no_folder_from_another_that_writes(store: St
     writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
-        store.tidy(stage)
+        store.remove_progress(stage)
         time.sleep(0.05)
     writer.join()
     assert len(written) == 200
@@ -220,7 +220,7 @@ def test_requests_that_hold_much_are_sent_a_few_at_a_time(megabytes: int, togeth
             running -= 1
         return number
 
-    assert store.at_once(ask, range(40), megabytes * 2**20) == list(range(40))
+    assert store.map_parallel(ask, range(40), megabytes * 2**20) == list(range(40))
     assert most <= together
 
 
@@ -242,5 +242,5 @@ def test_where_one_request_fails_those_that_wait_are_not_sent(store: Store, monk
 
     monkeypatch.setattr("raylab.engine.store.ThreadPoolExecutor", Requests)
     with pytest.raises(StoreError, match="has gone"):
-        store.at_once(ask, range(1000))
+        store.map_parallel(ask, range(1000))
     assert len(sent) <= REQUESTS_AT_ONCE + 1  # the thread that failed takes one more

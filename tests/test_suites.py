@@ -14,10 +14,11 @@ import counting_study
 import pytest
 from pages import Page
 
-from raylab import cli, scoreboard
+from raylab import cli
 from raylab.config import load
 from raylab.report.experiments import EXPERIMENTS
-from raylab.scoreboard import about
+from raylab.scoreboard import run as scoreboard
+from raylab.scoreboard.run import about
 from raylab.suites import SUITES, Reproduce, SuiteFile, parts, plan
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -18,10 +18,10 @@ import raylab
 from raylab.core.networks import Network
 from raylab.engine import runner
 from raylab.engine.artifact import Artifact
+from raylab.engine.label import Label
 from raylab.engine.runner import InlineBackend
 from raylab.engine.stage import Compute, Stage
 from raylab.engine.store import Store
-from raylab.label import Label
 from raylab.stages.construction import Attack, construct
 from raylab.stages.dataset import DigitsData, open_data
 from raylab.stages.heat_map import HeatMap, heat_map

@@ -24,7 +24,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "versions.json"
 # What an artifact holds is decided here, and by the worker that runs every stage. The rest plans, stores and reports.
-DECIDING = ("raylab.core", "raylab.data", "raylab.stages", "raylab.engine.columns", "raylab.objects")
+DECIDING = ("raylab.core", "raylab.data", "raylab.stages", "raylab.engine.columns", "raylab.engine.objects")
 WORKER = "raylab.engine.worker"
 LATER = "raylab.core.later"  # gives modules under their last name
 

@@ -14,7 +14,7 @@ import numpy as np
 from raylab.config import Config
 from raylab.engine import columns
 from raylab.engine.artifact import Artifact
-from raylab.engine.backend import WorkOutcome
+from raylab.engine.backend import Listener, WorkOutcome
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 
@@ -132,7 +132,7 @@ def squares(data: Stage, shard_rows: int = 10, batch_rows: int = 5, name: str = 
 
 
 @dataclass
-class Recorder:
+class Recorder(Listener):
     """A listener that remembers."""
 
     missing: list[Stage] = field(default_factory=list)

@@ -49,7 +49,7 @@ class Normalised(nn.Module):
         return self.model(self.normalise(x))  # type: ignore[no-any-return]
 
 
-class InUse(NamedTuple):
+class _InUse(NamedTuple):
     """A network that can be attacked."""
 
     network: nn.Module  # in eval mode with frozen parameters
@@ -62,7 +62,7 @@ def in_use(
     model: nn.Module,
     images: Tensor,  # (N, C, H, W), checked
     *others: object,  # what is called beside it: a module is frozen too
-) -> Iterator[InUse]:
+) -> Iterator[_InUse]:
     """The model as attacks need it; afterwards, and after an exception, everything is as it was found.
 
     Computing is as in a stage: one thread, no denormals, deterministic kernels, no TF32.
@@ -78,7 +78,7 @@ def in_use(
         for module in (model, *(other for other in others if isinstance(other, nn.Module))):
             stack.enter_context(_as_found(module))
         stack.enter_context(_numerics(device))
-        yield InUse(model, device, _num_classes(model, images[:PROBED].detach().to(device)))
+        yield _InUse(model, device, _num_classes(model, images[:PROBED].detach().to(device)))
 
 
 @dataclass(frozen=True)

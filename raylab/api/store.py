@@ -99,7 +99,7 @@ class ReadStore:
         if kind is not None and kind not in kinds:
             raise ValueError(_absent("kind", kind, kinds, self.store))
         folders = [folder for one in kinds if kind in (None, one) for folder in self.store.folders(one)]
-        found = [artifact for artifact in self.store.at_once(self.store.at, folders) if artifact is not None]
+        found = [artifact for artifact in self.store.map_parallel(self.store.at, folders) if artifact is not None]
         lines = [_line(artifact) for artifact in found]
         return pd.DataFrame(sorted(lines, key=lambda line: line[-1]), columns=list(COLUMNS))
 

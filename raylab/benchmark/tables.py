@@ -149,7 +149,7 @@ def _epochs(device: str, name: str, budget: float) -> TimingTable:
     on_device = pixels.to(device), label.to(device)
     options: dict[str, Any] = {"epochs": 1, "batch_size": batch, "optimizer": "sgd", "lr": 1e-3, "seed": 0}
     pieces: dict[str, Callable[[], object]] = {
-        "DataLoader loop": partial(_loop, usual, Transformed(pixels, label), batch, device),
+        "DataLoader loop": partial(_loop, usual, _Transformed(pixels, label), batch, device),
         "raylab": lambda: fit(network, *on_device, ids, augment="crop_flip", **options),
         "raylab, bfloat16": lambda: fit(reduced, *on_device, ids, augment="crop_flip", precision="bfloat16", **options),
     }
@@ -157,7 +157,7 @@ def _epochs(device: str, name: str, budget: float) -> TimingTable:
     return TimingTable(f"a training epoch of {count:,} images, {name}, batch {batch}", count, 1, tuple(timings))
 
 
-class Transformed(Dataset[tuple[Tensor, Tensor]]):
+class _Transformed(Dataset[tuple[Tensor, Tensor]]):
     """Images as torchvision's datasets give them: one by one, by way of PIL."""
 
     def __init__(self, pixels: Tensor, label: Tensor) -> None:
@@ -174,7 +174,7 @@ class Transformed(Dataset[tuple[Tensor, Tensor]]):
         return self.transform(self.pixels[index]), self.label[index]
 
 
-def _loop(network: Network, data: Transformed, batch: int, device: str) -> None:
+def _loop(network: Network, data: _Transformed, batch: int, device: str) -> None:
     """As in PyTorch's tutorials, in the process that trains."""
     network.train()
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)

@@ -17,7 +17,7 @@ DEFAULTS = {
     # fulfill ..."). Ray can only leave out all its lines in the driver; they stay in the head's event_AUTOSCALER.log.
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # raylab shows its own progress
-    "RAY_AIR_NEW_OUTPUT": "0",  # the older output is the one that can be silenced (sweep.py)
+    "RAY_AIR_NEW_OUTPUT": "0",  # the older output is the one that can be silenced (tasks.py)
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are in the store; no csv, json, tensorboard beside them
     # Tune takes a snapshot at every checkpoint and warns of that; they are half a minute apart.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",

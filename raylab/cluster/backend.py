@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from raylab.engine import provenance
 from raylab.engine.backend import BackendAbsent, OnOutcome
+from raylab.engine.search import Body, OnEnded, Search
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import Body, OnEnded, Search
 from raylab.site import SiteFile
 
 
@@ -38,10 +38,10 @@ class RayBackend:
 
     def run_tasks(self, name: str, stages: Sequence[Stage], store: Store, on_outcome: OnOutcome) -> None:
         self._connect()
-        from raylab.cluster import preflight, sweep  # Tune costs seconds to import: only where a task is to run
+        from raylab.cluster import preflight, tasks  # Tune costs seconds to import: only where a task is to run
 
         share = preflight.gpu_share(self.site.trials.gpus)
-        sweep.run_tasks(name, stages, store, provenance.collect(), self.site.trials, share, on_outcome)
+        tasks.run_tasks(name, stages, store, provenance.collect(), self.site.trials, share, on_outcome)
 
     def map_shards(self, shards: Sequence[tuple[Stage, int]], store: Store, on_outcome: OnOutcome) -> None:
         self._connect()
@@ -60,15 +60,15 @@ class RayBackend:
 
     def run_trials(self, search: Search, body: Body, store: Store, on_ended: OnEnded, on_line: OnEnded) -> None:
         self._connect()
-        from raylab.cluster import preflight, tune_sweep
+        from raylab.cluster import preflight, trials
 
         share = preflight.gpu_share(self.site.trials.gpus)
-        tune_sweep.run_trials(search, body, store, self.site.trials, share, on_ended, on_line, self.work or "a sweep")
+        trials.run_trials(search, body, store, self.site.trials, share, on_ended, on_line, self.work or "a sweep")
 
     def forget_trials(self, search: Search, store: Store) -> None:
-        from raylab.cluster import tune_sweep
+        from raylab.cluster import trials
 
-        tune_sweep.forget(search, store)
+        trials.forget(search, store)
 
     def _connect(self) -> None:
         from raylab.cluster.connect import connect

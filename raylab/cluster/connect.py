@@ -17,7 +17,7 @@ from ray.job_config import JobConfig
 from raylab import stop
 from raylab.cluster import reach
 from raylab.cluster.quiet import without_core_lines
-from raylab.redaction import excerpt, redacted
+from raylab.engine.redaction import excerpt, redacted
 
 # Workers of a cluster that is started here inherit the driver's environment; those of a running one do not.
 PROPAGATED = (

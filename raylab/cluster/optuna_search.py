@@ -11,9 +11,8 @@ from ray.tune.search.optuna import OptunaSearch
 
 from raylab.cluster.population import NUMBER
 from raylab.engine.identity import fingerprint
-from raylab.optuna_space import distribution, written
-from raylab.search import Numbers, Search
-from raylab.space import Point
+from raylab.engine.search import Numbers, Search
+from raylab.engine.space import Point, for_optuna, point_for_optuna
 
 VIOLATIONS = "violations"
 
@@ -30,7 +29,7 @@ class Proposed(OptunaSearch):  # type: ignore[misc]  # Ray's types are skipped
         names, modes = [aim.name for aim in search.aims], [aim.direction for aim in search.aims]
         several = len(names) > 1
         super().__init__(
-            {path: distribution(one) for path, one in search.space.items()},
+            {path: for_optuna(one) for path, one in search.space.items()},
             metric=names if several else names[0],
             mode=modes if several else modes[0],
             sampler=optuna.samplers.TPESampler(seed=_seed(search)),
@@ -57,7 +56,7 @@ class Proposed(OptunaSearch):  # type: ignore[misc]  # Ray's types are skipped
     def _know(self, point: Point, numbers: Numbers) -> None:
         """A trial that ended in a search whose state is lost."""
         names = self.metric if isinstance(self.metric, list) else [self.metric]
-        self._ot_study.enqueue_trial(written(point, self.searched))
+        self._ot_study.enqueue_trial(point_for_optuna(point, self.searched))
         trial = self._ot_study.ask(fixed_distributions=self._space)
         for name, violation in zip(self.constraints, numbers.get(VIOLATIONS) or (), strict=False):
             trial.set_constraint(name, violation)

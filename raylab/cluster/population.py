@@ -11,8 +11,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining
 
-from raylab.search import PROGRESS, Scheduler
-from raylab.space import Distribution
+from raylab.engine.search import PROGRESS, Scheduler
+from raylab.engine.space import Distribution
 
 NUMBER = "trial"  # in a trial's config, beside the fields of its point
 RETURNED = "returned"  # in the last numbers of a trial, after which nothing can be changed

@@ -16,7 +16,7 @@ from ray._private.utils import estimate_available_memory
 from raylab.cluster import probe, reach
 from raylab.cluster.connect import OBJECT_STORE_BYTES
 from raylab.cluster.probe import Sight
-from raylab.redaction import public
+from raylab.engine.redaction import public
 from raylab.site import SiteFile, too_full
 
 WORKERS = (

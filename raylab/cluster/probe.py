@@ -16,11 +16,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raylab import objects
-from raylab.engine import code, provenance
+from raylab.engine import code, objects, provenance
 from raylab.engine.artifact import StoreError
+from raylab.engine.redaction import excerpt
 from raylab.engine.store import Store
-from raylab.redaction import excerpt
 
 ANSWER_SECONDS = 120  # a worker's first process takes 5 to 20 s to start where many start at once
 LONGEST = 300  # characters of an error

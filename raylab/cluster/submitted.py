@@ -15,8 +15,8 @@ from types import FrameType
 from typing import NoReturn
 
 from raylab.engine.artifact import StoreError
+from raylab.engine.redaction import redacted
 from raylab.engine.store import Store
-from raylab.redaction import redacted
 
 RETRIED = "RAYLAB_RETRIED"  # set where a job that fails is submitted again, as by KubeRay's backoffLimit
 FOLDER = "logs"

@@ -13,7 +13,7 @@ from typing import Any
 
 from raylab.config import yaml12
 from raylab.config.yaml12 import Place, YAMLProblem
-from raylab.redaction import redacted
+from raylab.engine.redaction import redacted
 
 Problem = tuple[str, int, str]  # origin, line (0: none), what is wrong: in the order in which they are listed
 

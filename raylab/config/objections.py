@@ -14,7 +14,7 @@ from raylab.config import schema
 from raylab.config.document import Document, did_you_mean, dotted, parse
 from raylab.config.schema import Models
 from raylab.config.yaml12 import Place, YAMLProblem
-from raylab.redaction import redacted
+from raylab.engine.redaction import redacted
 
 RULE_FAILED = ("value_error", "assertion_error")  # pydantic's names for what a validator has raised
 

@@ -64,7 +64,7 @@ class Compiled(nn.Module):
         return self
 
 
-class Centre(nn.Module):
+class _Centre(nn.Module):
     """x - mean, per channel: a mean cannot be folded into a convolution that pads with zeros, as a scale can."""
 
     mean: Tensor
@@ -121,7 +121,7 @@ def _folded(parts: Compiled) -> Compiled | None:
     centre = parts.centre
     if isinstance(centre, Normalise) and (first := _first_layer(body)) is not None:
         _fold_scale(first, centre.std.flatten())
-        centre = Centre(centre.mean)
+        centre = _Centre(centre.mean)
     return Compiled(centre, body, parts.head)
 
 

@@ -37,22 +37,22 @@ def wide_resnet_gowal2020(
 
     Raises ValueError where no such depth can be had.
     """
-    return WideResNetGowal2020(depth, width, num_classes, channels, F.silu if swish else F.relu)
+    return _WideResNetGowal2020(depth, width, num_classes, channels, F.silu if swish else F.relu)
 
 
 def preact_resnet18(num_classes: int = 10, channels: int = 3) -> nn.Module:
     """PreActResNet-18 for small images, with BatchNorm and ReLU before its linear layer."""
-    return PreActResNet18(num_classes, channels)
+    return _PreActResNet18(num_classes, channels)
 
 
 def densenet_robustness(num_classes: int = 10, blocks: Sequence[int] = (6, 12, 24, 16), growth: int = 32) -> nn.Module:
     """DenseNet-121 of MadryLab/robustness for CIFAR: no BatchNorm after the stem, what is new goes first."""
-    return DenseNetRobustness(num_classes, blocks, growth)
+    return _DenseNetRobustness(num_classes, blocks, growth)
 
 
 def inception_robustness(num_classes: int = 10) -> nn.Module:
     """Inception v3 of MadryLab/robustness for CIFAR: its stem keeps 30 pixels, dropout at the end, no second head."""
-    return InceptionRobustness(num_classes)
+    return _InceptionRobustness(num_classes)
 
 
 class PreActivated(nn.Module):
@@ -91,7 +91,7 @@ class WideResNet(nn.Module):
         return self.fc(F.relu(self.bn1(x)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class PreActResNet18(nn.Module):
+class _PreActResNet18(nn.Module):
     def __init__(self, num_classes: int, channels: int) -> None:
         super().__init__()
         self.conv1 = _conv(channels, 64)
@@ -121,7 +121,7 @@ class Gowal2020Block(nn.Module):
         return inner + (x if self.shortcut is None else self.shortcut(active))
 
 
-class WideResNetGowal2020(nn.Module):
+class _WideResNetGowal2020(nn.Module):
     def __init__(
         self, depth: int, width: int, num_classes: int, channels: int, activation: Callable[[Tensor], Tensor]
     ) -> None:
@@ -142,7 +142,7 @@ class WideResNetGowal2020(nn.Module):
         return self.logits(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class Dense(nn.Module):
+class _Dense(nn.Module):
     """What two convolutions make of x, before x."""
 
     def __init__(self, inputs: int, growth: int) -> None:
@@ -155,7 +155,7 @@ class Dense(nn.Module):
         return torch.cat([made, x], 1)
 
 
-class Transition(nn.Module):
+class _Transition(nn.Module):
     """Half the channels, and half the side."""
 
     def __init__(self, inputs: int) -> None:
@@ -166,17 +166,17 @@ class Transition(nn.Module):
         return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
 
 
-class DenseNetRobustness(nn.Module):
+class _DenseNetRobustness(nn.Module):
     def __init__(self, num_classes: int, blocks: Sequence[int], growth: int) -> None:
         super().__init__()
         channels, self.count = 2 * growth, len(blocks)
         self.conv1 = _conv(3, channels)
         for number, layers in enumerate(blocks, start=1):
-            dense = nn.Sequential(*(Dense(channels + place * growth, growth) for place in range(layers)))
+            dense = nn.Sequential(*(_Dense(channels + place * growth, growth) for place in range(layers)))
             setattr(self, f"dense{number}", dense)
             channels += layers * growth
             if number < self.count:
-                setattr(self, f"trans{number}", Transition(channels))
+                setattr(self, f"trans{number}", _Transition(channels))
                 channels //= 2
         self.bn, self.linear = nn.BatchNorm2d(channels), nn.Linear(channels, num_classes)
 
@@ -191,7 +191,7 @@ class DenseNetRobustness(nn.Module):
 Size = int | tuple[int, int]
 
 
-class Convolved(nn.Module):
+class _Convolved(nn.Module):
     """relu(bn(conv(x)))"""
 
     def __init__(self, inputs: int, outputs: int, size: Size, stride: int = 1, padding: Size = 0) -> None:
@@ -203,7 +203,7 @@ class Convolved(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-class Branches(nn.Module):
+class _Branches(nn.Module):
     """What every branch makes of x, side by side."""
 
     def __init__(self, **branches: nn.Module) -> None:
@@ -215,15 +215,15 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], 1)
 
 
-class InceptionE(nn.Module):
+class _InceptionE(nn.Module):
     """Two branches end in a row and a column of pixels, side by side."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.branch1x1 = Convolved(inputs, 320, 1)
-        self.branch3x3_1 = Convolved(inputs, 384, 1)
+        self.branch1x1 = _Convolved(inputs, 320, 1)
+        self.branch3x3_1 = _Convolved(inputs, 384, 1)
         self.branch3x3_2a, self.branch3x3_2b = _row(384, 384, 3), _column(384, 384, 3)
-        self.branch3x3stack_1, self.branch3x3stack_2 = Convolved(inputs, 448, 1), Convolved(448, 384, 3, 1, 1)
+        self.branch3x3stack_1, self.branch3x3stack_2 = _Convolved(inputs, 448, 1), _Convolved(448, 384, 3, 1, 1)
         self.branch3x3stack_3a, self.branch3x3stack_3b = _row(384, 384, 3), _column(384, 384, 3)
         self.branch_pool = _pooled(inputs, 192, 1)
 
@@ -234,16 +234,16 @@ class InceptionE(nn.Module):
         return torch.cat([self.branch1x1(x), *ends, self.branch_pool(x)], 1)
 
 
-class InceptionRobustness(nn.Module):
+class _InceptionRobustness(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = Convolved(3, 32, 3, 1, 1), Convolved(32, 32, 3, 1, 1)
-        self.Conv2d_2b_3x3, self.Conv2d_3b_1x1 = Convolved(32, 64, 3, 1, 1), Convolved(64, 80, 1)
-        self.Conv2d_4a_3x3 = Convolved(80, 192, 3)
+        self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = _Convolved(3, 32, 3, 1, 1), _Convolved(32, 32, 3, 1, 1)
+        self.Conv2d_2b_3x3, self.Conv2d_3b_1x1 = _Convolved(32, 64, 3, 1, 1), _Convolved(64, 80, 1)
+        self.Conv2d_4a_3x3 = _Convolved(80, 192, 3)
         self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _a(192, 32), _a(256, 64), _a(288, 64)
         self.Mixed_6a = _b(288)
         self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = (_c(inner) for inner in (128, 160, 160, 192))
-        self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = _d(), InceptionE(1280), InceptionE(2048)
+        self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = _d(), _InceptionE(1280), _InceptionE(2048)
         self.avgpool, self.dropout = nn.AdaptiveAvgPool2d(1), nn.Dropout2d()
         self.linear = nn.Linear(2048, num_classes)
 
@@ -253,50 +253,50 @@ class InceptionRobustness(nn.Module):
         return x
 
 
-def _row(inputs: int, outputs: int, size: int) -> Convolved:
-    return Convolved(inputs, outputs, (1, size), 1, (0, size // 2))
+def _row(inputs: int, outputs: int, size: int) -> _Convolved:
+    return _Convolved(inputs, outputs, (1, size), 1, (0, size // 2))
 
 
-def _column(inputs: int, outputs: int, size: int) -> Convolved:
-    return Convolved(inputs, outputs, (size, 1), 1, (size // 2, 0))
+def _column(inputs: int, outputs: int, size: int) -> _Convolved:
+    return _Convolved(inputs, outputs, (size, 1), 1, (size // 2, 0))
 
 
 def _pooled(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    return nn.Sequential(nn.AvgPool2d(3, 1, 1), Convolved(inputs, outputs, size, 1, size // 2))
+    return nn.Sequential(nn.AvgPool2d(3, 1, 1), _Convolved(inputs, outputs, size, 1, size // 2))
 
 
-def _a(inputs: int, pooled: int) -> Branches:
-    return Branches(
-        branch1x1=Convolved(inputs, 64, 1),
-        branch5x5=nn.Sequential(Convolved(inputs, 48, 1), Convolved(48, 64, 5, 1, 2)),
-        branch3x3=nn.Sequential(Convolved(inputs, 64, 1), Convolved(64, 96, 3, 1, 1), Convolved(96, 96, 3, 1, 1)),
+def _a(inputs: int, pooled: int) -> _Branches:
+    return _Branches(
+        branch1x1=_Convolved(inputs, 64, 1),
+        branch5x5=nn.Sequential(_Convolved(inputs, 48, 1), _Convolved(48, 64, 5, 1, 2)),
+        branch3x3=nn.Sequential(_Convolved(inputs, 64, 1), _Convolved(64, 96, 3, 1, 1), _Convolved(96, 96, 3, 1, 1)),
         branchpool=_pooled(inputs, pooled, 3),
     )
 
 
-def _b(inputs: int) -> Branches:
-    return Branches(
-        branch3x3=Convolved(inputs, 384, 3, 2),
-        branch3x3stack=nn.Sequential(Convolved(inputs, 64, 1), Convolved(64, 96, 3, 1, 1), Convolved(96, 96, 3, 2)),
+def _b(inputs: int) -> _Branches:
+    return _Branches(
+        branch3x3=_Convolved(inputs, 384, 3, 2),
+        branch3x3stack=nn.Sequential(_Convolved(inputs, 64, 1), _Convolved(64, 96, 3, 1, 1), _Convolved(96, 96, 3, 2)),
         branchpool=nn.MaxPool2d(3, 2),
     )
 
 
-def _c(inner: int, channels: int = 768) -> Branches:
+def _c(inner: int, channels: int = 768) -> _Branches:
     twice = (_column(inner, inner, 7), _row(inner, inner, 7), _column(inner, inner, 7), _row(inner, 192, 7))
-    return Branches(
-        branch1x1=Convolved(channels, 192, 1),
-        branch7x7=nn.Sequential(Convolved(channels, inner, 1), _column(inner, inner, 7), _row(inner, 192, 7)),
-        branch7x7stack=nn.Sequential(Convolved(channels, inner, 1), *twice),
+    return _Branches(
+        branch1x1=_Convolved(channels, 192, 1),
+        branch7x7=nn.Sequential(_Convolved(channels, inner, 1), _column(inner, inner, 7), _row(inner, 192, 7)),
+        branch7x7stack=nn.Sequential(_Convolved(channels, inner, 1), *twice),
         branch_pool=_pooled(channels, 192, 1),
     )
 
 
-def _d(channels: int = 768) -> Branches:
+def _d(channels: int = 768) -> _Branches:
     lines = (_row(192, 192, 7), _column(192, 192, 7))
-    return Branches(
-        branch3x3=nn.Sequential(Convolved(channels, 192, 1), Convolved(192, 320, 3, 2)),
-        branch7x7=nn.Sequential(Convolved(channels, 192, 1), *lines, Convolved(192, 192, 3, 2)),
+    return _Branches(
+        branch3x3=nn.Sequential(_Convolved(channels, 192, 1), _Convolved(192, 320, 3, 2)),
+        branch7x7=nn.Sequential(_Convolved(channels, 192, 1), *lines, _Convolved(192, 192, 3, 2)),
         branchpool=nn.AvgPool2d(3, 2),
     )
 

@@ -10,8 +10,8 @@ known, and oracles read both from any image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any, Literal
@@ -90,14 +90,6 @@ class World:
         if feature == "shape":
             return _shifted(self.shapes, self.shifts)
         return self.toogits.reshape(self.num_classes, 1, -1)
-
-    def without_toogits(self) -> World:
-        """The control world whose toogits are there and say nothing about the label."""
-        return replace(self, toogit_reliability=1 / self.num_classes)
-
-    def without_shapes(self) -> World:
-        """The control world whose shapes are there and say nothing about the label."""
-        return replace(self, shape_reliability=1 / self.num_classes)
 
     def sample(self, split: str, count: int, seed: int | None = None) -> Sample:
         """Examples 0 to count-1 of a split; `seed` (None: the world's) sets the images, not the patterns."""
@@ -194,47 +186,12 @@ class World:
         return x
 
 
-def probes(world: World, count: int = 1000) -> dict[str, Sample]:
-    """The probes of a world by kind: what a network has to be shown before `usage`."""
-    return {kind: world.probe(kind, count) for kind in PROBES}
-
-
 USES = {  # what a network is said to do: on which images, called by which feature
     "follow_r": ("conflict", "shape"),
     "follow_n": ("conflict", "toogit"),
     "only_r": ("only_shape", "shape"),
     "only_n": ("only_toogit", "toogit"),
 }
-
-
-def usage(
-    shown: Mapping[str, Sample],
-    answers: Mapping[str, NDArray[Any]],  # by kind: classes (N,) or logits (N, num_classes)
-) -> dict[str, float]:
-    """Which feature decides, as shares in [0, 1].
-
-    follow_r, follow_n: conflict images called by their shape, by their toogit; only_r, only_n: images with
-    one feature alone that are called by it.
-    """
-
-    def share(kind: str, feature: str) -> float:
-        truth, called = shown[kind][feature], answers[kind]
-        called = called.argmax(axis=1) if called.ndim == 2 else called
-        if called.shape != truth.shape:
-            raise ValueError(f"usage: {len(truth)} images of {kind} need as many answers, got {called.shape}")
-        return float((called == truth).mean())
-
-    return {name: share(kind, f"{feature}_class") for name, (kind, feature) in USES.items()}
-
-
-def usage_of(
-    predict: Callable[[NDArray[np.uint8]], NDArray[Any]],  # (N, 1, H, W) to classes (N,) or logits (N, C)
-    world: World,
-    count: int = 1000,
-) -> dict[str, float]:
-    """`usage` of a function of images."""
-    shown = probes(world, count)
-    return usage(shown, {kind: predict(sample["image"]) for kind, sample in shown.items()})
 
 
 @lru_cache(maxsize=16)

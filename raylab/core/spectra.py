@@ -31,11 +31,6 @@ def cross_power(images: Images, others: Images) -> Floats:
     return _radial((_waves(images) * _waves(others).conj()).real, images)
 
 
-def num_radii(shape: tuple[int, ...]) -> int:
-    """R of images whose last two axes are (H, W)."""
-    return len(_annuli(*shape[-2:]).counts)
-
-
 def scale(
     images: Images,
     gain: Floats,  # (R,)

@@ -153,7 +153,7 @@ def _l2(delta: Tensor, eps: float, side: float, u: Tensor) -> Tensor:
     return _scaled(flat.scatter_(2, there, 0.0).scatter_(2, here, fresh).view_as(delta), eps)
 
 
-class Proposals(NamedTuple):
+class _Proposals(NamedTuple):
     """What is tried in a ball: the first perturbation, and the changes of it."""
 
     first: Callable[[Tensor, float, NDArray[np.int64], int], Tensor]  # images, eps, ids, seed -> images
@@ -161,7 +161,7 @@ class Proposals(NamedTuple):
 
 
 # A ball without its own would be left by squares of another norm, and nobody would see it.
-PROPOSALS: dict[type[Ball], Proposals] = {L2Ball: Proposals(_tiles, _l2), LinfBall: Proposals(_stripes, _linf)}
+PROPOSALS: dict[type[Ball], _Proposals] = {L2Ball: _Proposals(_tiles, _l2), LinfBall: _Proposals(_stripes, _linf)}
 
 
 def _window(down: Tensor, across: Tensor, size: int, delta: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def lossless_subset(folder: str = "cifar10_lossless_subset/plain_text") -> Parqu
 
 
 @dataclass(frozen=True)
-class Pickled:
+class _Pickled:
     """The pickles of cs.toronto.edu/~kriz/cifar.html: ids run through the batches in their order."""
 
     folder: str
@@ -94,7 +94,7 @@ class Pickled:
         return [_batch(path, self.label, len(self.class_names)) for path in self._paths(root, split)]
 
 
-CIFAR10 = Pickled(
+CIFAR10 = _Pickled(
     PICKLES,
     {"train": tuple(f"data_batch_{n}" for n in range(1, 6)), "test": ("test_batch",)},
     "labels",
@@ -112,7 +112,7 @@ FINE_NAMES = (  # in the order of the file `meta`
     "tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 # Mean and standard deviation of the pixels, as CIFAR-10's.
-CIFAR100 = Pickled(
+CIFAR100 = _Pickled(
     "cifar-100-python",
     {"train": ("train",), "test": ("test",)},
     "fine_labels",

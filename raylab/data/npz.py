@@ -26,7 +26,7 @@ from raylab.data.reader import (
     check_whole_numbers,
     missing,
 )
-from raylab.redaction import excerpt
+from raylab.engine.redaction import excerpt
 
 SET = "set.npz"  # the name of an export's file
 IMAGES, LABELS, IDS = "image", "label", "id"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from raylab import objects
 from raylab.data.arrays import LoadedArrays
 from raylab.data.reader import DataError, Images, check_image_array, check_pixels, check_whole_numbers
+from raylab.engine import objects
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from raylab.data.reader import (
     missing,
     per_channel,
 )
-from raylab.redaction import excerpt
+from raylab.engine.redaction import excerpt
 
 IMAGE_COLUMNS = ("image", "img")
 # What follows a split in a file's name: nothing, or a number, of how many, and the hash that `datasets` once wrote.

@@ -15,7 +15,7 @@ from raylab.data.folder import ImageFolder, images_in
 from raylab.data.reader import DataError, RawFile, missing
 
 
-class Superclass(NamedTuple):
+class _Superclass(NamedTuple):
     name: str
     first: int  # inclusive ImageNet indices: the order of sorted WordNet ids
     last: int
@@ -24,15 +24,15 @@ class Superclass(NamedTuple):
 
 
 SUPERCLASSES = (
-    Superclass("dog", 151, 268, "n02085620", "n02113978"),
-    Superclass("cat", 281, 285, "n02123045", "n02124075"),
-    Superclass("frog", 30, 32, "n01641577", "n01644900"),
-    Superclass("turtle", 33, 37, "n01664065", "n01669191"),
-    Superclass("bird", 80, 100, "n01795545", "n01860187"),
-    Superclass("primate", 365, 382, "n02480495", "n02494079"),
-    Superclass("fish", 389, 397, "n02514041", "n02655020"),
-    Superclass("crab", 118, 121, "n01978287", "n01981276"),
-    Superclass("insect", 300, 319, "n02165105", "n02268443"),
+    _Superclass("dog", 151, 268, "n02085620", "n02113978"),
+    _Superclass("cat", 281, 285, "n02123045", "n02124075"),
+    _Superclass("frog", 30, 32, "n01641577", "n01644900"),
+    _Superclass("turtle", 33, 37, "n01664065", "n01669191"),
+    _Superclass("bird", 80, 100, "n01795545", "n01860187"),
+    _Superclass("primate", 365, 382, "n02480495", "n02494079"),
+    _Superclass("fish", 389, 397, "n02514041", "n02655020"),
+    _Superclass("crab", 118, 121, "n01978287", "n01981276"),
+    _Superclass("insect", 300, 319, "n02165105", "n02268443"),
 )
 MEAN, STD = (0.4717, 0.4499, 0.3837), (0.2600, 0.2516, 0.2575)
 SIZE = 224

@@ -27,7 +27,7 @@ class Ancestry:
     def folders(self) -> dict[str, str]:
         """Of every artifact that was begun or finished, by the short key."""
         kinds = [kind for kind in self.store.kinds() if kind not in BESIDE]
-        found = [folder for of in self.store.at_once(self.store.folders, kinds) for folder in of]
+        found = [folder for of in self.store.map_parallel(self.store.folders, kinds) for folder in of]
         return {path.rsplit("/", 1)[-1]: path for path in found if FOLDER.fullmatch(path[len(self.store.root) + 1 :])}
 
     def artifact(self, key: str) -> Artifact | None:
@@ -45,7 +45,7 @@ class Ancestry:
 
     def everything(self) -> list[Artifact]:
         """Every finished artifact.  Raises CorruptArtifact."""
-        return [one for one in self.store.at_once(self.store.at, sorted(self.folders.values())) if one is not None]
+        return [one for one in self.store.map_parallel(self.store.at, sorted(self.folders.values())) if one is not None]
 
     def closure(self, keys: Iterable[str]) -> tuple[dict[str, Artifact], set[str]]:
         """The artifacts of these keys and all that they were made from, inputs before what was made from them; and the
@@ -54,7 +54,7 @@ class Ancestry:
         level = sorted(set(keys))
         while level:
             seen.update(level)
-            found = self.store.at_once(self.artifact, level)
+            found = self.store.map_parallel(self.artifact, level)
             lacking |= {key for key, artifact in zip(level, found, strict=True) if artifact is None}
             levels.append([artifact for artifact in found if artifact is not None])
             level = sorted({key for artifact in levels[-1] for key in inputs(artifact).values()} - seen)

@@ -125,7 +125,7 @@ class Artifact:
         Raises CorruptArtifact where they do not.
         """
         if not self.sealed:
-            self.store.at_once(self._check_footer, self._tables)
+            self.store.map_parallel(self._check_footer, self._tables)
         return sum(part.rows or 0 for part in self._tables)
 
     @property
@@ -157,7 +157,7 @@ class Artifact:
             part, low, high = of
             return self._whole(part, without).slice(low, high - low)
 
-        pieces = self.store.at_once(piece, wanted, heaviest([part for part, _, _ in wanted]))
+        pieces = self.store.map_parallel(piece, wanted, heaviest([part for part, _, _ in wanted]))
         if not pieces and tables:  # an empty range still has columns
             pieces.append(self._whole(tables[0], without).slice(0, 0))
         if not pieces:
@@ -174,7 +174,7 @@ class Artifact:
             raise self._no_table()
         firsts = accumulate((part.rows or 0 for part in tables), initial=0)
         placed = list(zip(firsts, tables, strict=False))
-        self.store.at_once(lambda of: use(of[0], self._whole(of[1], ())), placed, heaviest(tables))
+        self.store.map_parallel(lambda of: use(of[0], self._whole(of[1], ())), placed, heaviest(tables))
 
     def damages(self) -> list[str]:
         """A line for each part that is missing or has other bytes than were committed; all of them are read."""
@@ -186,7 +186,7 @@ class Artifact:
                 return str(error)
             return ""
 
-        return list(filter(None, self.store.at_once(damage, self.parts)))
+        return list(filter(None, self.store.map_parallel(damage, self.parts)))
 
     def without_images(self) -> columns.Batch:
         """All columns but `image`, of all rows."""

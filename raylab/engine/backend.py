@@ -42,8 +42,8 @@ class Backend(Protocol):
         """Compute shards of mapped stages whose inputs are all in the store."""
 
 
-class Listener(Protocol):
-    """Who is told how far the work is."""
+class Listener:
+    """Who is told how far the work is. This one shows nothing."""
 
     def begin(self, present: int, missing: Sequence[Stage]) -> None:
         """Before anything is computed: stages that the store has, and those that will be built."""

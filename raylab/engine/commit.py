@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from raylab.redaction import excerpt
+from raylab.engine.redaction import excerpt
 
 HERE = Path(__file__).resolve().parents[2]
 UNKNOWN = "unknown"

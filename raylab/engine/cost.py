@@ -43,7 +43,7 @@ def estimate(stages: Sequence[Stage], store: Store) -> Cost:
 
 
 def _rate(kind: str, store: Store) -> _Rate | None:
-    read = store.at_once(store.origin, store.folders(kind)[:SAMPLED])
+    read = store.map_parallel(store.origin, store.folders(kind)[:SAMPLED])
     origins = [one for one in read if one is not None and _is_of_here(one)]
     seconds = [float(one["seconds"]) for one in origins]
     return _Rate(len(origins), sum(seconds), sum(int(one["passes"]) for one in origins)) if origins else None

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raylab.engine.artifact import StoreError
-from raylab.redaction import excerpt
+from raylab.engine.redaction import excerpt
 
 LONGEST = 300  # characters of another library's words
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{8}$")  # of a file that is being written

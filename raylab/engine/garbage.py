@@ -35,7 +35,7 @@ class Root:
     stages: tuple[str, ...] | None  # None: of an older raylab, which did not write them down
 
 
-class Stored(NamedTuple):
+class _Stored(NamedTuple):
     """A file of the store."""
 
     bytes: int
@@ -77,7 +77,7 @@ def remove(store: Store, found: Sequence[Garbage], named: Sequence[str] = ()) ->
     again = {one.path for one in garbage(store, named)[0]}
     if any(one.path not in again for one in found):
         raise StoreError("a job has begun meanwhile, and needs some of this: nothing was removed; ask again")
-    store.at_once(lambda one: store.delete(f"{one.path}/{MANIFEST}"), [one for one in found if one.is_folder])
+    store.map_parallel(lambda one: store.delete(f"{one.path}/{MANIFEST}"), [one for one in found if one.is_folder])
     for one in found:
         with suppress(FileNotFoundError):
             (store.remove_folder if one.is_folder else store.delete)(one.path)
@@ -95,7 +95,7 @@ def _sweep(store: Store, folder: str) -> Root:
     sweep = store.get_json(f"{folder}/sweep.json", remedy) or {}
     names = (str(sweep.get("study", "")), "sweep", folder.rsplit("/", 1)[-1])
     paths = [f"{folder}/trials/{name}" for name in store.names(f"{folder}/trials")]
-    trials = store.at_once(lambda path: store.get_json(path, remedy) or {}, paths)
+    trials = store.map_parallel(lambda path: store.get_json(path, remedy) or {}, paths)
     final = store.get_json(f"{folder}/final.json", remedy)
     if final is None and sweep.get("final") is not None and any(map(_may_win, trials)):
         return Root(names, None)
@@ -135,7 +135,7 @@ def _swept(
     store: Store, keys: set[str], kept: Mapping[str, Artifact], young: datetime, is_busy: bool
 ) -> Iterator[Garbage]:
     """Artifacts of no root; of others the attempts that no manifest names; files half written; what Tune left."""
-    by_folder = defaultdict[str, dict[str, Stored]](dict)
+    by_folder = defaultdict[str, dict[str, _Stored]](dict)
     for path, file in _files(store).items():
         folder = "/".join(path.split("/")[:2])
         if TEMPORARY.search(path):
@@ -154,9 +154,9 @@ def _swept(
             yield from _attempts(f"{store.root}/{folder}", files, parts.get(name, set()), young)
 
 
-def _attempts(folder: str, files: Mapping[str, Stored], parts: set[str], young: datetime) -> Iterator[Garbage]:
+def _attempts(folder: str, files: Mapping[str, _Stored], parts: set[str], young: datetime) -> Iterator[Garbage]:
     named = {path.split("/")[0] for path in parts}
-    dead = defaultdict[str, list[Stored]](list)
+    dead = defaultdict[str, list[_Stored]](list)
     for path, file in files.items():
         name = path.split("/")[0]
         is_dead = name.startswith("attempt-") or (name == "progress" and named)  # of what is committed
@@ -167,13 +167,13 @@ def _attempts(folder: str, files: Mapping[str, Stored], parts: set[str], young: 
             yield Garbage(f"{folder}/{name}", "an attempt that was given up", sum(file.bytes for file in of), True)
 
 
-def _files(store: Store) -> dict[str, Stored]:
+def _files(store: Store) -> dict[str, _Stored]:
     """Every file of the store, by its path below the root: one listing."""
     selector = pafs.FileSelector(store.root, recursive=True, allow_not_found=True)
     with told(store.root, "cannot be listed"):
         found: list[Any] = store.filesystem.get_file_info(selector)
     files = [info for info in found if info.type == pafs.FileType.File]
-    return {info.path[len(store.root) + 1 :]: Stored(info.size, info.mtime) for info in files}
+    return {info.path[len(store.root) + 1 :]: _Stored(info.size, info.mtime) for info in files}
 
 
 def _what(store: Store, folder: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from raylab.label import Label
+from raylab.engine.label import Label
 
 
 class _AddedLater:

@@ -81,7 +81,7 @@ def kept(store: Store) -> list[KeptRun]:
 
 def _read(store: Store, paths: list[str]) -> Iterator[KeptRun]:
     remedy = "remove it, and run its job again, which computes nothing"
-    for path, content in zip(paths, store.at_once(lambda path: store.get_json(path, remedy), paths), strict=True):
+    for path, content in zip(paths, store.map_parallel(lambda path: store.get_json(path, remedy), paths), strict=True):
         if content is None:  # replaced meanwhile
             continue
         if content.get("schema") != SCHEMA:

@@ -57,7 +57,7 @@ def unfinished(store: Store) -> list[BegunStudy]:
     """Those of all jobs.  Raises CorruptArtifact where one is not what was written."""
     folder = f"{store.root}/{FOLDER}"
     paths = [f"{folder}/{name}" for name in store.names(folder) if name.endswith(".json")]
-    read = store.at_once(lambda path: store.get_json(path, REMEDY), paths)
+    read = store.map_parallel(lambda path: store.get_json(path, REMEDY), paths)
     return [_plan(path, one) for path, one in zip(paths, read, strict=True) if one is not None]
 
 

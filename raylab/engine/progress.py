@@ -11,9 +11,9 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from raylab.engine.artifact import Artifact
-from raylab.engine.backend import WorkOutcome
+from raylab.engine.backend import Listener, WorkOutcome
+from raylab.engine.redaction import excerpt
 from raylab.engine.stage import Stage, is_task, rounds
-from raylab.redaction import excerpt
 
 NARROW = 20  # columns that the head of a bar keeps before what is left in all is shown beside it
 LINE_SECONDS = 10.0  # at least, between two lines about one round
@@ -53,7 +53,7 @@ class Pace:
         return None if seconds is None or seconds * units < WAITS * self._longest else seconds * units
 
 
-class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """Count, rate and time left first; then, as far as the line goes, the head, what is left in all, and the bar."""
 
     def __init__(self, head: str, pace: Pace, clock: Callable[[], float], **kwargs: Any) -> None:
@@ -80,13 +80,13 @@ class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
         return {**given, "spaced": f"{head} " if head else ""}
 
 
-class Progress:
+class Progress(Listener):
     """A listener that shows each round with what is done and left of it, what is left after it, and what failed."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream or sys.stderr
         self.clock = clock  # seconds
-        self._bar: Bar | None = None
+        self._bar: _Bar | None = None
         self._head = ""
         self._began = self._told = 0.0
         self._pace = Pace(0.0)
@@ -111,7 +111,7 @@ class Progress:
         self._pace = Pace(self._told)
         if self.stream.isatty():
             unit = "task" if is_task(stages[0]) else "shard"
-            self._bar = Bar(
+            self._bar = _Bar(
                 self._head, self._pace, self.clock, total=units, unit=unit, file=self.stream, dynamic_ncols=True
             )
             self._say_left()

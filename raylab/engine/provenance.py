@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from raylab.engine import code, commit
-from raylab.redaction import redacted
+from raylab.engine.redaction import redacted
 
 PACKAGES = ("raylab", "torch", "torchvision", "numpy", "pyarrow", "ray", "mlflow", "scikit-learn")
 

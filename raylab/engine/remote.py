@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 from raylab.engine.artifact import StoreError
+from raylab.engine.redaction import excerpt, public
 from raylab.engine.store import refuse_credentials
-from raylab.redaction import excerpt, public
 
 SECONDS = 25.0  # a start of Python, a lookup of credentials, and a request with Arrow's own 6 s of retries
 LONGEST = 300  # characters of Arrow's words

@@ -15,10 +15,10 @@ from raylab.engine import code, provenance
 from raylab.engine.artifact import Artifact, StoreError
 from raylab.engine.backend import Backend, BackendFailed, Listener, OnOutcome, WorkOutcome
 from raylab.engine.identity import fingerprint
+from raylab.engine.redaction import redacted
 from raylab.engine.stage import Reporter, Stage, closure, is_check, is_task, rounds
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent, Worker, shard_count, source_of
-from raylab.redaction import redacted
+from raylab.engine.worker import NullReporter, Worker, shard_count, source_of
 
 Cell = TypeVar("Cell", bound=Hashable)
 OnBuilt = Callable[[Artifact], None]
@@ -82,7 +82,7 @@ def attempt_task(
 ) -> WorkOutcome:
     """Run one task; an exception that is a verdict on the stage becomes an outcome."""
     try:
-        worker.run_task(stage, reporter or Silent())
+        worker.run_task(stage, reporter or NullReporter())
     except Exception as error:
         if not verdict(error):
             raise
@@ -115,7 +115,7 @@ def present(wanted: Iterable[Stage], store: Store) -> tuple[dict[str, Artifact],
     absent: dict[str, Stage] = {}
     level = {stage.key: stage for stage in wanted}
     while level:
-        artifacts = store.at_once(store.find, list(level.values()))
+        artifacts = store.map_parallel(store.find, list(level.values()))
         found |= {artifact.key: artifact for artifact in artifacts if artifact is not None}
         lacking = {key: stage for key, stage in level.items() if key not in found}
         absent |= lacking
@@ -196,7 +196,7 @@ def _build_missing(
                 failed[stage] = ""
             else:
                 todo.append(stage)
-        before = dict(zip(todo, store.at_once(partial(_before, store, retry), todo), strict=True))
+        before = dict(zip(todo, store.map_parallel(partial(_before, store, retry), todo), strict=True))
         failed |= {stage: f"{reason} (when it was tried before)" for stage, reason in before.items() if reason}
         todo = [stage for stage in todo if stage not in failed]
         if todo and is_task(todo[0]):
@@ -251,7 +251,7 @@ def _build_maps(
 ) -> dict[Stage, str]:
     failed: dict[Stage, str] = {}
     finisher = Worker(store, "cpu", provenance.collect())
-    parts = dict(zip(stages, store.at_once(store.begin, stages), strict=True))
+    parts = dict(zip(stages, store.map_parallel(store.finished_shards, stages), strict=True))
     counts = {stage: shard_count(stage, have[source_of(stage).key].rows) for stage in stages}
     finished: list[Stage] = []
 
@@ -288,7 +288,7 @@ def _build_maps(
     except BackendFailed as error:
         broken = f": {error}"
     finally:
-        store.at_once(store.tidy, finished)
+        store.map_parallel(store.remove_progress, finished)
     for stage in stages:
         if len(parts[stage]) < counts[stage] and stage not in failed:
             lacking = sorted(set(range(counts[stage])) - parts[stage].keys())

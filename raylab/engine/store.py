@@ -24,9 +24,9 @@ from raylab.engine import manifest
 from raylab.engine.artifact import MANIFEST, Artifact, CorruptArtifact, Part, StoreError, heaviest, is_of
 from raylab.engine.files import UTF8, replace_file, rows_of_parquet, spelt_in_bytes, told
 from raylab.engine.identity import canonical, short
+from raylab.engine.redaction import logins, public, redacted
 from raylab.engine.sealed import seal, unseal
 from raylab.engine.stage import Stage
-from raylab.redaction import logins, public, redacted
 
 MAX_ATTEMPTS = 3  # at one shard: what ends its process is given up, not tried for ever
 ATTEMPT = ".attempt-"
@@ -119,7 +119,7 @@ class Store:
             raise StoreError(f"{stage.label}: not in the store {self.shown}, though something needs it now")
         return artifact
 
-    def unfinished(self, stage: Stage, parts: Sequence[Part], metrics: Mapping[str, object]) -> Artifact:
+    def draft(self, stage: Stage, parts: Sequence[Part], metrics: Mapping[str, object]) -> Artifact:
         """The artifact that a commit would make: for metrics that are computed from the parts."""
         return Artifact(self, self.folder(stage), manifest.draft(stage, parts, metrics))
 
@@ -131,7 +131,7 @@ class Store:
         provenance: Mapping[str, object],
     ) -> Artifact:
         """Write the manifest: from here on the artifact exists."""
-        draft = self.unfinished(stage, parts, metrics)
+        draft = self.draft(stage, parts, metrics)
         whole = {**draft.manifest, "digest": draft.digest, "provenance": canonical(provenance, "provenance")}
         self.put(f"{draft.folder}/{MANIFEST}", seal(whole, indent=1))
         return Artifact(self, draft.folder, whole)
@@ -194,13 +194,15 @@ class Store:
         except ValueError:
             return False
 
-    def begin(self, stage: Stage) -> dict[int, Part]:
+    def finished_shards(self, stage: Stage) -> dict[int, Part]:
         """The finished shards of a stage. Starts at the others are forgotten: a new run is a new chance."""
         names = self.names(self._progress(stage))
-        self.at_once(self.delete, [f"{self._progress(stage)}/{name}" for name in names if ATTEMPT in name])
+        self.map_parallel(self.delete, [f"{self._progress(stage)}/{name}" for name in names if ATTEMPT in name])
         indices = [index_of(name) for name in names if re.fullmatch(r"part-\d+\.parquet\.json", name)]
-        noted = [part for part in self.at_once(lambda index: self._noted(stage, index), indices) if part is not None]
-        there = self.at_once(lambda part: self._is_there(stage, part), noted, heaviest(noted))
+        noted = [
+            part for part in self.map_parallel(lambda index: self._noted(stage, index), indices) if part is not None
+        ]
+        there = self.map_parallel(lambda part: self._is_there(stage, part), noted, heaviest(noted))
         return {index_of(part.path): part for part, is_there in zip(noted, there, strict=True) if is_there}
 
     def attempt(self, stage: Stage, index: int) -> int:
@@ -217,7 +219,7 @@ class Store:
         for number in range(1, MAX_ATTEMPTS + 2):
             self.delete(self._attempt(stage, index, number))
 
-    def tidy(self, stage: Stage) -> None:
+    def remove_progress(self, stage: Stage) -> None:
         """Remove the sidecars, notes and state of a stage that was committed, or is to start afresh."""
         # Somebody else tidies too, or still writes: nothing depends on it.
         with contextlib.suppress(FileNotFoundError, StoreError):
@@ -304,7 +306,7 @@ class Store:
         with told(folder, "cannot be removed"):
             self.filesystem.delete_dir(folder)
 
-    def at_once(self, ask: Callable[[Asked], Answer], about: Sequence[Asked], each: int = 0) -> list[Answer]:
+    def map_parallel(self, ask: Callable[[Asked], Answer], about: Sequence[Asked], each: int = 0) -> list[Answer]:
         """The answers in order. Of a store that is far away thousands of them would take minutes one by one.
 
         `each`: bytes that one request may hold; of large ones fewer are sent together.

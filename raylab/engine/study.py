@@ -39,7 +39,7 @@ class Study(Generic[Given, Cell]):
         return Built(self.config, self.key, found, lacking)
 
 
-def together(studies: Iterable[Study[Given, Cell]]) -> dict[tuple[str, Cell], Stage]:
+def merge_plans(studies: Iterable[Study[Given, Cell]]) -> dict[tuple[str, Cell], Stage]:
     """The cells of all of them, by study and cell: one plan."""
     return {(study.key, cell): stage for study in studies for cell, stage in study.cells.items()}
 

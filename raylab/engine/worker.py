@@ -18,19 +18,19 @@ from raylab.data import DataError
 from raylab.engine import columns
 from raylab.engine.artifact import Artifact, Part, StoreError
 from raylab.engine.columns import Batch
+from raylab.engine.objects import OtherCode
 from raylab.engine.stage import Reporter, Stage, TaskContext
 from raylab.engine.store import MAX_ATTEMPTS, Store
-from raylab.objects import OtherCode
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h; the largest values that mallopt takes are set
 MAX_OPEN = 4  # bodies (networks, reference sets) that a process keeps between shards
 
 
-class GivenUp(RuntimeError):
+class TooManyAttempts(RuntimeError):
     """A shard whose every start ended its process."""
 
 
-class Silent:
+class NullReporter:
     """A reporter for those who do not listen and never resume."""
 
     def resume(self) -> bytes | None:
@@ -72,14 +72,14 @@ class Worker:
     def run_shard(self, stage: Stage, index: int) -> Part:
         """Compute and commit rows [index * shard_rows, (index + 1) * shard_rows) of a mapped stage.
 
-        Raises GivenUp where earlier starts at this shard ended their process MAX_ATTEMPTS times.
+        Raises TooManyAttempts where earlier starts at this shard ended their process MAX_ATTEMPTS times.
         """
         if (artifact := self.store.find(stage)) is not None:  # committed meanwhile, by another driver
             return artifact.parts[index]
         if (done := self.store.shard(stage, index)) is not None:
             return done
         if self.store.attempt(stage, index) > MAX_ATTEMPTS:
-            raise GivenUp(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
+            raise TooManyAttempts(f"shard {index} ended its process {MAX_ATTEMPTS} times (out of memory?); given up")
         started = time.monotonic()
         data, rows = self.compute(stage, index)
         return self.store.put_shard(stage, index, data, rows, self._device(), time.monotonic() - started)
@@ -95,7 +95,7 @@ class Worker:
 
     def finish(self, stage: Stage, parts: list[Part]) -> Artifact:
         """In the driver, when all shards are in: metrics from the parts, then the manifest."""
-        draft = self.store.unfinished(stage, parts, {})
+        draft = self.store.draft(stage, parts, {})
         metrics = stage.config.summarise(draft)
         devices = ", ".join(sorted({part.device for part in parts}))
         seconds = sum(part.seconds for part in parts)

@@ -12,7 +12,7 @@ from raylab.config.radius import Radius
 from raylab.core.architectures import NETWORKS
 from raylab.core.construct import KINDS, Kind
 from raylab.engine.identity import ADDED_LATER
-from raylab.label import Label
+from raylab.engine.label import Label
 from raylab.stages.construction import Attack
 from raylab.stages.further import FurtherTest
 from raylab.stages.own_network import OwnNetwork

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raylab.core.statistics import Estimate
-from raylab.report.drawing import Pixels, bar, brief, calm, show
+from raylab.report.drawing import Pixels, brief, despine, error_in_percent, show
 from raylab.report.later import Axes, Figure, Line2D, Patch, Rectangle, mpl
 from raylab.report.numbers import ABSENT, number, percent, share
 from raylab.report.per_seed import PerSeed, bounds_of
@@ -147,7 +147,7 @@ def lines(
             axes.minorticks_off()
         axes.set_title(title, pad=20 if stretches else None)
         axes.legend(loc="best")
-        calm(axes)
+        despine(axes)
     told: dict[str, Mapping[str, Measured | str]] = {
         of: {f"{place:g}": value for place, value in curve.items()} for of, curve in curves.items()
     }
@@ -269,7 +269,7 @@ def _spread(value: Measured | Rate, intervals: bool = False) -> tuple[float, flo
         return 100 * value.share, 100 * (value.share - low), 100 * (high - value.share)
     mean = estimate(value)
     if not intervals:
-        return 100 * mean.mean, bar(mean), bar(mean)
+        return 100 * mean.mean, error_in_percent(mean), error_in_percent(mean)
     below, above = np.nan_to_num([mean.mean - bounds_of(mean)[0], bounds_of(mean)[1] - mean.mean]).clip(0.0)
     return 100 * mean.mean, 100 * float(below), 100 * float(above)
 
@@ -311,4 +311,4 @@ def _ranked(axes: Axes, labels: Sequence[str], title: str, unit: str, limits: tu
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5), xlabel=unit)
     axes.set_title(title)
-    calm(axes, "x")
+    despine(axes, "x")

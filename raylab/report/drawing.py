@@ -17,7 +17,7 @@ Pixels = NDArray[np.float64]  # (C, H, W), in [0, 1]
 FACTORS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100)  # by which what was added to images is enlarged
 
 
-def calm(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
+def despine(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     """No frame but the two axes, and a grid behind what is drawn."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -27,12 +27,12 @@ def calm(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     axes.set_axisbelow(True)
 
 
-def bar(value: Estimate) -> float:
+def error_in_percent(value: Estimate) -> float:
     """The standard error in percent; none of a single number."""
     return 0.0 if math.isnan(value.se) else 100 * value.se
 
 
-def over(seeds: Sequence[int]) -> str:
+def seeds_phrase(seeds: Sequence[int]) -> str:
     """What the bars of a figure are taken over."""
     return f" over {len(seeds)} seeds" if len(seeds) > 1 else " of one seed’s images"
 

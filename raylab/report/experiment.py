@@ -16,9 +16,9 @@ from raylab.report import html, tracker
 from raylab.report.blocks import Condition, Report, Text, Verdict
 from raylab.report.cited import cited
 from raylab.report.files import TABLES, folder
-from raylab.report.scoreboard.evidence import Evidence
 from raylab.report.terminal import as_text
 from raylab.report.values import Badge
+from raylab.scoreboard.evidence import Evidence
 from raylab.tracking import Publication, Record
 
 Found = TypeVar("Found")

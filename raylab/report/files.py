@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from raylab.engine.identity import short
 from raylab.engine.study import AnyBuilt
@@ -35,12 +36,16 @@ def folder(name: str, built: AnyBuilt) -> str:
 
 def as_csv(table: Table) -> bytes:
     """A line for each row; an empty field was not measured. Shares lie in [0, 1]."""
-    names, lines = for_machines(table)
+    return csv_of(*for_machines(table)).encode()
+
+
+def csv_of(names: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """A header, and a line for each of these, which may lack some of the names."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    return stream.getvalue().encode()
+    return stream.getvalue()
 
 
 def for_machines(table: Table) -> tuple[list[str], list[dict[str, object]]]:

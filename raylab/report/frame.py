@@ -13,12 +13,12 @@ HERE = Path(__file__).parent
 
 
 def render(template: str, **context: object) -> str:
-    """The HTML of a template of this folder, most of which extend `frame.html`, with styles and pictures inlined.
+    """The HTML of a template of this folder or `scoreboard/`, styles and pictures inlined. Most extend `frame.html`.
 
     `parts.html` has the macros that pages share: badge, figure, how it was made.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader([HERE, HERE.parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -13,7 +13,7 @@ from raylab.report.blocks import Block, Report, Text
 from raylab.report.files import folder
 from raylab.report.frame import render
 from raylab.report.made import Made, made
-from raylab.report.values import Badge, shown
+from raylab.report.values import Badge, format_value
 
 KINDS = {"Text": "text", "Table": "table", "Verdicts": "verdicts", "Figures": "figures", "Fold": "fold"}
 
@@ -54,7 +54,7 @@ def page(about: Any, studies: Sequence[tuple[AnyBuilt, Report]], absent: Sequenc
 def of_sections(about: Any, sections: Sequence[Section], absent: Sequence[str] = ()) -> str:
     """The same of reports that are not on a study's artifacts."""
     return render(
-        "page.html", title=about.title, about=about, sections=sections, absent=absent, kind=_kind, shown=shown,
+        "page.html", title=about.title, about=about, sections=sections, absent=absent, kind=_kind, shown=format_value,
         is_badge=_is,
     )  # fmt: skip
 

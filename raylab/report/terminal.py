@@ -17,7 +17,7 @@ from raylab.engine.stage import Stage, closure, is_task, rounds
 from raylab.engine.store import Store
 from raylab.report.blocks import Figures, Report, Table, Text, Verdicts
 from raylab.report.numbers import unbroken
-from raylab.report.values import Value, shown
+from raylab.report.values import Value, format_value
 
 WIDTH = 100
 NAMED = 6  # subjects of one verdict that are named
@@ -168,7 +168,7 @@ def _table(block: Table, full: bool) -> str:
 
 def _lines(row: Sequence[Value]) -> Iterator[tuple[str, ...]]:
     """One, or several where a cell has many words."""
-    cells = [textwrap.wrap(shown(value), CELL, break_on_hyphens=False) or [""] for value in row]
+    cells = [textwrap.wrap(format_value(value), CELL, break_on_hyphens=False) or [""] for value in row]
     padded = [[line.ljust(max(map(len, cell))) for line in cell] if len(cell) > 1 else cell for cell in cells]
     return zip_longest(*padded, fillvalue="")
 

@@ -97,7 +97,7 @@ def estimate(of: PerSeed | Estimate) -> Estimate:
     return of.mean if isinstance(of, PerSeed) else of
 
 
-def shown(value: Value) -> str:
+def format_value(value: Value) -> str:
     """As people read it: shares in percent, ± the standard error."""
     match value:
         case None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from raylab import objects
 from raylab.core import architectures
 from raylab.core.later import Tensor, last_relu, networks, nn, torch
+from raylab.engine import objects
 from raylab.engine.identity import fingerprint
-from raylab.label import Label
+from raylab.engine.label import Label
 from raylab.stages.images import ImageSpec
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.own_object import Coded

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from raylab import data as raw
-from raylab import objects
 from raylab.config import AnyValue, Config
 from raylab.core.seefar import World
+from raylab.engine import objects
 from raylab.engine.identity import ADDED_LATER
 
 Share = Annotated[float, Field(ge=0, le=1)]

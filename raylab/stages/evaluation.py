@@ -18,7 +18,7 @@ from raylab.stages.weights import load_network
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class _Evaluation:
     """The identity of an evaluation, beside its network and data."""
 
     doing = ("evaluating", "network")
@@ -49,7 +49,7 @@ class Evaluation:
 
 def evaluate(model: Stage, data: Stage, compute: Compute, *, rows: int, name: str) -> Stage:
     """Logits, prediction and correctness of `model` on every example of `data`, beside its other columns."""
-    evaluation = Evaluation(compute.measuring)
+    evaluation = _Evaluation(compute.measuring)
     return Stage("evaluation", 1, evaluation, {"model": model, "data": data}, name, rows)
 
 

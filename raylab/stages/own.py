@@ -20,8 +20,8 @@ from raylab.core.later import networks
 from raylab.data import DataError, checkpoints, digest
 from raylab.data.reader import RawFile, readable
 from raylab.engine.identity import fingerprint
+from raylab.engine.label import meaning_of
 from raylab.engine.stage import Metrics, Stage, TaskContext
-from raylab.label import meaning_of
 from raylab.site import home
 from raylab.stages import architecture
 from raylab.stages.architecture import Factory

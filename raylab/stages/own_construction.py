@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator
 
-from raylab import objects
 from raylab.core import objectives
 from raylab.core.later import F, Tensor, nn, torch
+from raylab.engine import objects
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
@@ -27,7 +27,7 @@ CLOSE = 1e-3  # of a pixel: what another batch may round
 
 
 @dataclass(frozen=True)
-class OwnConstruction:
+class _OwnConstruction:
     """The identity of a set, beside its data and its source network."""
 
     doing = ("constructing", "data set")
@@ -79,13 +79,13 @@ def own_construction(
     name: str,
 ) -> Stage:
     """Raises ValueError where the function is not to be found, or gives anything else than images and labels."""
-    identity = OwnConstruction(pinned(construction), images.num_classes, seed, compute.measuring)
+    identity = _OwnConstruction(pinned(construction), images.num_classes, seed, compute.measuring)
     _check(construction, images, identity)
     inputs = {"data": data, "model": model}
     return Stage("own_constructed", 1, identity, inputs, name, rows)
 
 
-def _made(c: OwnConstruction, network: nn.Module, x: Tensor, labels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+def _made(c: _OwnConstruction, network: nn.Module, x: Tensor, labels: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Raises ValueError for anything but images in [0, 1] and labels of these classes."""
     name = c.construction
     made: Any = own(name)(network, x.clone(), labels.clone(), ids, c.seed)
@@ -101,7 +101,7 @@ def _made(c: OwnConstruction, network: nn.Module, x: Tensor, labels: Tensor, ids
     return image, label
 
 
-def _check(name: str, images: ImageSpec, identity: OwnConstruction) -> None:
+def _check(name: str, images: ImageSpec, identity: _OwnConstruction) -> None:
     """On two images and a linear network, together and each alone."""
     check_call(name, own(name), "construct(network, images, labels, ids, seed)", 5)
     (network, x, labels), ids = trial(images), torch.tensor([3, 8])

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from raylab import objects
 from raylab.core.later import nn, torch
+from raylab.engine import objects
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
 from raylab.engine.stage import Compute, Metrics, Stage
@@ -25,7 +25,7 @@ CLOSE = 1e-3  # of the largest number: what another batch may round
 
 
 @dataclass(frozen=True)
-class OwnMetric:
+class _OwnMetric:
     """The identity of a measurement, beside its network and data."""
 
     doing = ("measuring", "network")
@@ -53,7 +53,7 @@ def own_metric(
 ) -> Stage:
     """A number for each example.  Raises ValueError where the function is not to be found, or gives anything else."""
     _check(metric, images)
-    identity = OwnMetric(pinned(metric), compute.measuring)
+    identity = _OwnMetric(pinned(metric), compute.measuring)
     return Stage("own_metric", 1, identity, {"model": model, "data": data}, name, rows)
 
 

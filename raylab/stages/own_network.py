@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from raylab import objects
 from raylab.config import AnyValue, Config
+from raylab.engine import objects
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 Several = float | tuple[float, ...]

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import AfterValidator, BaseModel
 
-from raylab import objects
 from raylab.core.later import Tensor, nn, torch
+from raylab.engine import objects
+from raylab.engine.label import Label, meaning_of
 from raylab.engine.stage import Stage
-from raylab.label import Label, meaning_of
 from raylab.stages.images import ImageSpec
 
 
@@ -28,7 +28,7 @@ class Coded:
 
 
 @dataclass(frozen=True)
-class OwnObject(Coded):
+class _OwnObject(Coded):
     """The identity of an object of one's own."""
 
     object: str
@@ -54,7 +54,7 @@ def name_or_own(known: Iterable[str], what: str) -> AfterValidator:
 def pinned(name: str) -> str:
     """A reference with the code that it stands for now; built-in names as they are. Raises ValueError as
     `objects.code`."""
-    return Label(name, OwnObject(str(name), objects.code(name))) if ":" in name else name
+    return Label(name, _OwnObject(str(name), objects.code(name))) if ":" in name else name
 
 
 def own(name: str) -> Any:

@@ -72,7 +72,7 @@ class _Universal:
 
 
 @dataclass(frozen=True)
-class Patterned:
+class _Patterned:
     """The identity of a patterned set, beside its data, its patterns and its selector."""
 
     doing = ("patterning", "data set")
@@ -174,6 +174,6 @@ def patterned(
         )
     if everywhere and selector is not None:
         raise ValueError("patterned: everywhere leaves a selector nothing to select; drop one of them")
-    identity = Patterned(kind, everywhere, images.num_classes, seed, split, compute.measuring)
+    identity = _Patterned(kind, everywhere, images.num_classes, seed, split, compute.measuring)
     inputs = {"data": data, "patterns": patterns} | ({} if selector is None else {"selector": selector})
     return Stage("patterned", 1, identity, inputs, name, rows)

@@ -20,7 +20,6 @@ from raylab.stages.weights import keep_weights
 
 # Of their CIFAR class. The std is not that of CIFAR-10's pixels, but it is what these networks were trained with.
 CIFAR10 = ImageSpec((3, 32, 32), 10, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-RESTRICTED_IMAGENET = ImageSpec((3, 224, 224), 9, (0.4717, 0.4499, 0.3837), (0.2600, 0.2516, 0.2575))
 
 # Their names (cifar_models and imagenet_models, the latter torchvision's) and ours.
 _RESNET = ((r"^(linear|fc)\.", "head."), (r"\.shortcut\.", ".downsample."), (r"^(?!head\.)", "body."))

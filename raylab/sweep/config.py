@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raylab.config import AnyValue, Config
+from raylab.engine.search import Aim, Direction, Scheduler
+from raylab.engine.space import Distribution, grid
 from raylab.experiments.fields import Seeds
 from raylab.report.experiments import Name
-from raylab.search import Aim, Direction, Scheduler
-from raylab.space import Distribution, grid
 
 Title = Annotated[str, Field(pattern=r"^[A-Za-z0-9_. -]{1,60}$")]
 Selector = Annotated[dict[str, AnyValue], Field(min_length=1)]  # field of a cell -> value, or several

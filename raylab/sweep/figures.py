@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from raylab.report.drawing import calm
+from raylab.engine.space import Distribution
+from raylab.report.drawing import despine
 from raylab.report.later import Axes, Figure, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from raylab.report.picture import COLOURS, SOFT, Picture, style
-from raylab.space import Distribution
 from raylab.sweep import words
 from raylab.sweep.config import Objective
 from raylab.sweep.records import TrialRecord, plain
@@ -83,7 +83,7 @@ def _field(
     elif one.integers is not None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(path)
-    calm(axes)
+    despine(axes)
 
 
 def curves(results: SweepResults) -> Picture | None:
@@ -108,7 +108,7 @@ def curves(results: SweepResults) -> Picture | None:
                     axes.plot(len(values), values[-1], marker="o", color=colour, markersize=3.5)
             axes.set(xlabel="epoch", title=title)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            calm(axes)
+            despine(axes)
             if scheduler.stops:
                 axes.axvline(scheduler.grace, color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         if named:
@@ -139,7 +139,7 @@ def front(results: SweepResults) -> Picture | None:
                 axes.scatter(record.value(x.name), record.value(y.name), s=18, **STYLES[words.state(record)][1])
         axes.plot([r.value(x.name) for r in on], [r.value(y.name) for r in on], color=RED, linewidth=1.2, marker="o")
         axes.set(xlabel=f"{x.name} ({x.direction})", ylabel=f"{y.name} ({y.direction})")
-        calm(axes)
+        despine(axes)
     numbers = "; ".join(f"trial {r.number}: {r.value(x.name):.3f}, {r.value(y.name):.3f}" for r in on)
     caption = "Joined: the Pareto front. Crosses: outside the constraints."
     return Picture("front", figure, f"Pareto front of {x.name} and {y.name}: {numbers}.", caption)
@@ -154,7 +154,7 @@ def importance(found: Mapping[str, float], objective: Objective) -> Picture | No
         axes = figure.subplots()
         axes.barh(list(found)[::-1], list(found.values())[::-1], color=BLUE, height=0.6)
         axes.set(xlabel=f"share of the variance of {objective.name}", xlim=(0, 1))
-        calm(axes, "x")
+        despine(axes, "x")
     numbers = ", ".join(f"{path} {share:.2f}" for path, share in found.items())
     caption = (
         "Functional ANOVA by a random forest over the finished trials (Hutter et al. 2014, as in Optuna): what the "

@@ -14,10 +14,10 @@ from raylab.core.later import torch
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import fingerprint
 from raylab.engine.mapped import mapped
+from raylab.engine.search import PROGRESS, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import PROGRESS, TrialReporter
-from raylab.space import Point
 from raylab.stages import architecture
 from raylab.stages.evaluation import logits_of
 from raylab.sweep.config import Objective
@@ -55,7 +55,7 @@ class Lineage:
         return json.dumps({"schedule": self.schedule(epoch), "curve": self.curve}).encode() + b"\n" + state
 
 
-class Book:
+class CurveCache:
     """Curves by what they are curves of, so that no other sweep has to compute them again."""
 
     def __init__(self, store: Store, network: Stage, evaluation: Stage, metric: str) -> None:
@@ -89,7 +89,7 @@ class Judge:
     ) -> None:
         self.objective, self.reporter, self.device, self.lineage = objective, reporter, device, lineage
         self.training: Any = network.config
-        self.book = Book(store, network, evaluation, objective.metric)
+        self.book = CurveCache(store, network, evaluation, objective.metric)
         self.rows = mapped(store.require(evaluation.inputs["data"]))
 
     def resume(self) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylab.optuna_space import distribution, written
+from raylab.engine.space import for_optuna, point_for_optuna
 from raylab.sweep.config import Objective
 from raylab.sweep.results import SweepResults
 
@@ -21,9 +21,9 @@ def importances(results: SweepResults, objective: Objective) -> dict[str, float]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if objective.direction == "max" else "minimize")
-    distributions = {path: distribution(one) for path, one in space.items()}
+    distributions = {path: for_optuna(one) for path, one in space.items()}
     for record, value in zip(finished, values, strict=True):
-        params = written(record.point, space)
+        params = point_for_optuna(record.point, space)
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from raylab.config import ConfigError
 from raylab.engine.runner import describe
+from raylab.engine.search import Body, Ended, OnEnded, Scheduler, Search
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent
-from raylab.search import Body, Ended, OnEnded, Scheduler, Search
+from raylab.engine.worker import NullReporter
 
 
 class InlineSearcher:
@@ -21,7 +21,7 @@ class InlineSearcher:
         for number in search.left:
             point = search.points[number]
             try:
-                ended = Ended(number, point, body(number, point, self.device, Silent()))
+                ended = Ended(number, point, body(number, point, self.device, NullReporter()))
             except Exception as error:  # no verdict on the point: the next run tries it again
                 ended = Ended(number, point, {}, describe(error))
             on_line(ended)

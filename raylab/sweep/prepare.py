@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from raylab import space
 from raylab.config import Config, ConfigError
 from raylab.config.document import COMMAND_LINE, text_of
+from raylab.engine import space
 from raylab.engine.identity import fingerprint
-from raylab.space import Point
+from raylab.engine.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.schedule import check, under
 from raylab.sweep.space import Base, Needs, Prepared, measured, needed, recipe_of, side_of, watched

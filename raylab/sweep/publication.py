@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from raylab.engine.identity import canonical_json, fingerprint, short
+from raylab.engine.space import Point
 from raylab.report import tracker
 from raylab.report.blocks import Report
-from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.records import TrialRecord as Trial
-from raylab.sweep.results import SweepResults, said
+from raylab.sweep.results import SweepResults, format_point
 from raylab.tracking import Param, Publication, Record
 
 
@@ -52,7 +52,8 @@ def _trials(results: SweepResults) -> Iterator[Record]:
             dict(_metrics(results, trial)),
             dict(_curves(results, trial)),
             tags={"raylab.stage": "trial", "raylab.state": trial.state, "raylab.trial": str(trial.number), **marks},
-            note=trial.error or "; ".join(f"until epoch {until}: {said(point)}" for until, point in trial.schedule),
+            note=trial.error
+            or "; ".join(f"until epoch {until}: {format_point(point)}" for until, point in trial.schedule),
         )
 
 

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import short
+from raylab.engine.redaction import excerpt
+from raylab.engine.search import PROGRESS, Numbers
+from raylab.engine.space import Point
 from raylab.engine.store import Store
-from raylab.redaction import excerpt
-from raylab.search import PROGRESS, Numbers
-from raylab.space import Point
 
 # finished: it has its numbers; stopped: a scheduler ended it; failed: its point cannot be trained or measured; lost:
 # its process was killed each time, or raised what is no fault of the point, and the next run tries again
@@ -82,7 +82,9 @@ class Records:
 
     def all(self, count: int, points: Sequence[Point] = ()) -> dict[int, TrialRecord]:
         """Those of the first `count` trials that have ended; where their `points` are known, at these."""
-        read = self.store.at_once(lambda number: self.read(number, points[number] if points else None), range(count))
+        read = self.store.map_parallel(
+            lambda number: self.read(number, points[number] if points else None), range(count)
+        )
         return {number: record for number, record in enumerate(read) if record is not None}
 
     def _path(self, number: int) -> str:

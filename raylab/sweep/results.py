@@ -12,12 +12,12 @@ from raylab.config import Config, to_yaml
 from raylab.core.statistics import Estimate
 from raylab.engine.identity import short
 from raylab.engine.progress import counted
+from raylab.engine.search import PROGRESS
+from raylab.engine.space import Point
 from raylab.engine.store import Store
 from raylab.report.experiments import EXPERIMENTS
 from raylab.report.numbers import ABSENT
 from raylab.report.per_seed import PerSeed
-from raylab.search import PROGRESS
-from raylab.space import Point
 from raylab.sweep.config import Measure, Objective, Sweep
 from raylab.sweep.records import Records, TrialRecord
 
@@ -132,7 +132,7 @@ def frame(store: Store | str, key: str) -> Any:
     folder = Records(store, key)
     names = store.names(f"{folder.folder}/trials")
     numbers = [int(name.removesuffix(".json")) for name in names if name.endswith(".json")]  # not one half written
-    records = [record for record in store.at_once(folder.read, sorted(numbers)) if record is not None]
+    records = [record for record in store.map_parallel(folder.read, sorted(numbers)) if record is not None]
     written = store.get_json(f"{folder.folder}/sweep.json", "run the sweep again, which writes it anew") or {}
     judged_on = written.get("selection", {}).get("split", "half")
     return pandas.DataFrame([row(record, judged_on) for record in records])
@@ -162,22 +162,24 @@ def best_yaml(results: SweepResults, config: Config) -> str:
     best, sweep = results.best, results.sweep
     assert best is not None
     lines = [
-        f"Trial {best.number} of the sweep {sweep.study} [{short(results.key)}]: {said(best.point)}",
+        f"Trial {best.number} of the sweep {sweep.study} [{short(results.key)}]: {format_point(best.point)}",
         f"Run it with: python jobs/{EXPERIMENTS[sweep.experiment].name}.py best.yaml",
     ]
     if best.schedule:
         lines += [
             "THE TRIAL WAS TRAINED BY A SCHEDULE, which a config of that job cannot say: this one holds its last",
             "values from the first epoch on, and the numbers below are this config's. The schedule:",
-            *(f"  until epoch {until}: {said(point)}" for until, point in best.schedule),
+            *(f"  until epoch {until}: {format_point(point)}" for until, point in best.schedule),
         ]
     named = LAST_VALUES if best.schedule else WINNER
     for final in results.finals:
         if final.name == named:
             for measure in results.measures:
                 held = final.held_out.get(measure.name)
-                there = f"; on the half of it that judged no trial {shown(held)}" if held else ""
-                lines.append(f"{measure.name}: {shown(final.whole[measure.name])} on the whole test set{there}.")
+                there = f"; on the half of it that judged no trial {format_estimate(held)}" if held else ""
+                lines.append(
+                    f"{measure.name}: {format_estimate(final.whole[measure.name])} on the whole test set{there}."
+                )
     if results.finals and results.split_note:
         lines.append(results.split_note)
     if sweep.selection.split == "test":
@@ -185,11 +187,11 @@ def best_yaml(results: SweepResults, config: Config) -> str:
     return "".join(f"# {line}\n" for line in lines) + to_yaml(config)
 
 
-def said(point: Point) -> str:
+def format_point(point: Point) -> str:
     return ", ".join(f"{path}={json.dumps(value)}" for path, value in point.items())
 
 
-def shown(estimate: Estimate) -> str:
+def format_estimate(estimate: Estimate) -> str:
     """Mean with its standard error, seeds and n."""
     if math.isnan(estimate.mean):
         return ABSENT

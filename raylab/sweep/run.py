@@ -13,12 +13,12 @@ from raylab.engine import provenance, runner
 from raylab.engine.files import replace_file, told
 from raylab.engine.progress import Progress
 from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.search import Ended, Numbers, Search, Searcher
+from raylab.engine.space import Point
 from raylab.engine.stage import Stage, closure
 from raylab.report.files import files
 from raylab.report.terminal import as_text, preview
-from raylab.search import Ended, Numbers, Search, Searcher
 from raylab.site import Site
-from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.final import finals
 from raylab.sweep.inline import InlineSearcher, check_inline

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from raylab.config import Config, load
+from raylab.engine.space import Point
 from raylab.engine.stage import Stage
 from raylab.report.experiments import EXPERIMENTS, Name
-from raylab.space import Point
 from raylab.stages.half import Side
 from raylab.stages.recipe import Recipe
 from raylab.sweep.config import Measure, Sweep

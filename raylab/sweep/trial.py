@@ -13,14 +13,14 @@ from raylab.config import ConfigError
 from raylab.data.reader import DataError
 from raylab.engine import runner
 from raylab.engine.artifact import Artifact
-from raylab.engine.backend import OnOutcome, WorkOutcome
+from raylab.engine.backend import Listener, OnOutcome
 from raylab.engine.identity import fingerprint
 from raylab.engine.runner import BuildFailed, InlineBackend, attempt_shard, attempt_task, describe
+from raylab.engine.search import PROGRESS, Numbers, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.stage import Reporter, Stage
 from raylab.engine.store import Store
 from raylab.engine.worker import Worker, fails_again, fix_numerics
-from raylab.search import PROGRESS, Numbers, TrialReporter
-from raylab.space import Point
 from raylab.sweep.config import Sweep
 from raylab.sweep.follow import Judge, Lineage
 from raylab.sweep.measure import estimate
@@ -123,16 +123,6 @@ class _TrialBackend(InlineBackend):
             on_outcome(attempt_shard(worker, stage, index, fails_again))
 
 
-class _Quiet:
-    """A listener for those who show nothing."""
-
-    def begin(self, present: int, missing: Sequence[Stage]) -> None: ...
-    def start(self, stages: Sequence[Stage], units: int) -> None: ...
-    def outcome(self, outcome: WorkOutcome) -> None: ...
-    def built(self, artifact: Artifact) -> None: ...
-    def end(self) -> None: ...
-
-
 def _build(
     cells: Mapping[Hashable, Stage],
     store: Store,
@@ -141,4 +131,4 @@ def _build(
     reporters: Mapping[str, Reporter],
 ) -> dict[Hashable, Artifact]:
     fix_numerics(device)
-    return runner.build(cells, store, _TrialBackend(device, provenance, reporters), _Quiet())
+    return runner.build(cells, store, _TrialBackend(device, provenance, reporters), Listener())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from raylab.report.blocks import Verdict
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge, Plain, shown
+from raylab.report.values import Badge, Plain, format_value
 from raylab.sweep import words
 from raylab.sweep.config import Objective
 from raylab.sweep.results import BEFORE, WINNER, FinalResult, SweepResults
@@ -45,8 +45,8 @@ def verdicts(results: SweepResults) -> Iterator[Verdict]:
     for one in results.sweep.objectives:
         a, b = ((final.held_out or final.whole)[one.name] for final in (ours, before))
         numbers = (
-            f"With fresh seeds, on {where}: {one.name} {shown(Plain(a, 4))}, against {shown(Plain(b, 4))} before the "
-            f"sweep ({a.seeds} seed{'s' * (a.seeds != 1)}, n = {a.n})."
+            f"With fresh seeds, on {where}: {one.name} {format_value(Plain(a, 4))}, against "
+            f"{format_value(Plain(b, 4))} before the sweep ({a.seeds} seed{'s' * (a.seeds != 1)}, n = {a.n})."
         )
         if results.broken(ours):
             yield Verdict(one.name, Badge("warn", "constraint broken"), numbers)

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raylab.redaction import excerpt
+from raylab.engine.redaction import excerpt
+from raylab.engine.search import PROGRESS, Ended
 from raylab.report.numbers import ABSENT
 from raylab.report.values import Value
-from raylab.search import PROGRESS, Ended
 from raylab.sweep.config import Sweep
 from raylab.sweep.records import TrialRecord
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from raylab.cluster import checkpoint, sweep
+from raylab.cluster import checkpoint, tasks
 from raylab.engine.artifact import StoreError
 from raylab.engine.store import Store
 
@@ -71,4 +71,4 @@ def test_a_folder_of_tune_s_that_another_driver_writes_to_is_left(
         raise StoreError(f"{path}: cannot be removed (Directory not empty)")
 
     monkeypatch.setattr(Store, "remove_folder", refuse)
-    sweep._remove(Store(str(tmp_path)), f"{tmp_path}/tune/abc")
+    tasks._remove(Store(str(tmp_path)), f"{tmp_path}/tune/abc")

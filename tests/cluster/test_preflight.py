@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pyarrow import fs
 from pydantic import ValidationError
-from test_tune_sweep import toys
+from test_trials import toys
 from toy import numbers
 
-from raylab.cluster import preflight, probe, sweep, tune_sweep
+from raylab.cluster import preflight, probe, tasks, trials
 from raylab.cluster.backend import RayBackend
 from raylab.cluster.probe import Sight
 from raylab.engine.artifact import StoreError
@@ -181,12 +181,12 @@ def test_states_that_cannot_be_removed_are_told_of_with_path_and_remedy_and_tune
     """Another driver may be at Tune's folders too, and what is left there is never believed; states are."""
     monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
     store, one = Store(str(tmp_path)), toys(1)
-    folder = tune_sweep.folder_of(one, store)
+    folder = trials.folder_of(one, store)
     store.put(f"{folder}/trial-00000/checkpoint_000000/state", b"")
-    sweep._remove(store, folder)
-    tune_sweep._remove_checkpoints(folder, store)
+    tasks._remove(store, folder)
+    trials._remove_checkpoints(folder, store)
     with pytest.raises(StoreError, match=rf"^{tmp_path}/sweeps/.*: cannot be removed \(AccessDenied: .*\); mend this"):
-        tune_sweep.forget(one, store)
+        trials.forget(one, store)
 
 
 def test_what_cannot_be_tidied_away_after_a_commit_fails_no_run(
@@ -195,7 +195,7 @@ def test_what_cannot_be_tidied_away_after_a_commit_fails_no_run(
     monkeypatch.setattr(fs, "LocalFileSystem", WithoutDelete)
     store, stage = Store(str(tmp_path)), numbers(3)
     store.put_shard(stage, 0, b"", 0)
-    store.tidy(stage)
+    store.remove_progress(stage)
     assert store.names(store._progress(stage)) == ["part-00000.parquet.json"]
 
 

@@ -14,7 +14,7 @@ from raylab.core.invert import doubts, invert, start_noise, start_rows, step_siz
 from raylab.core.networks import Network, Normalise, build
 from raylab.core.objectives import feature_distance
 from raylab.core.pgd import descend
-from raylab.core.seefar import World, usage_of
+from raylab.core.seefar import World
 
 
 def _linear(num_features: int = 3, pixels: int = 12) -> tuple[Network, Tensor]:
@@ -153,7 +153,7 @@ def test_students_of_inverted_images_use_what_the_inverted_network_used() -> Non
     """See-Far, world 0, n = 2000, 16 features, eps .8: follow_r .90 for D_R, .39 for D_NR, .32 for D; robust accuracy
     18.5, 0.6 and 0.8 %."""
     world = World(0)
-    train, test = world.sample("train", 2000), world.sample("test", 1000)
+    train, test, conflict = world.sample("train", 2000), world.sample("test", 1000), world.probe("conflict", 1000)
     x, y, ids = torch.from_numpy(train["image"]) / 255, torch.from_numpy(train["label"]), train["id"]
 
     def trained(images: Tensor, seed: int, robustly: bool = False) -> Network:
@@ -164,11 +164,13 @@ def test_students_of_inverted_images_use_what_the_inverted_network_used() -> Non
         return network.requires_grad_(False)
 
     def judged(network: Network) -> tuple[float, float]:
-        """follow_r, and robust accuracy at .8."""
-        used = usage_of(lambda images: network(torch.from_numpy(images) / 255).numpy(), world)
+        """Reliance on the robust feature, and robust accuracy at .8."""
+        called = network(torch.from_numpy(conflict["image"]) / 255).argmax(1).numpy()
         z, label = torch.from_numpy(test["image"]) / 255, torch.from_numpy(test["label"])
         attacked = descend(objectives.away(network, label), z, L2Ball(0.8), 0.1, 20).best
-        return used["follow_r"], float((network(attacked).argmax(1) == label).float().mean())
+        return float((called == conflict["shape_class"]).mean()), float(
+            (network(attacked).argmax(1) == label).float().mean()
+        )
 
     start, reached = x[start_rows(ids, len(ids), seed=0, split="train")], {}
     for name, robustly in (("D_R", True), ("D_NR", False)):

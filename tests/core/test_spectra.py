@@ -32,7 +32,6 @@ def test_the_waves_hold_all_of_the_pixels_energy(shape: tuple[int, ...]) -> None
     images = noise(*shape)
     frequencies = np.hypot(np.fft.fftfreq(shape[2])[:, None], np.fft.fftfreq(shape[3])) * min(shape[2:])
     counts = np.unique(np.maximum(np.rint(frequencies), frequencies > 0), return_counts=True)[1]
-    assert spectra.num_radii(shape) == len(counts)
     np.testing.assert_allclose(spectra.power(images) @ counts, (images**2).mean(axis=(1, 2, 3)), rtol=1e-12)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,19 +23,14 @@ class Study(Config):
 
 
 @pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    """Writes the module, and gives the reference to its function."""
-    monkeypatch.syspath_prepend(tmp_path)
+def written(somebodys: Callable[[str], str]) -> Iterator[Callable[[str], str]]:
+    """Writes the body of the function, and gives its reference."""
 
     def write(body: str) -> str:
-        (tmp_path / "somebodys_data.py").write_text(f"import numpy as np\ndef give(split, root, rows=4):\n    {body}\n")
-        importlib.invalidate_caches()
-        sys.modules.pop("somebodys_data", None)
         _called.cache_clear()
-        return "somebodys_data:give"
+        return somebodys(f"def mine(split, root, rows=4):\n    {body}")
 
     yield write
-    sys.modules.pop("somebodys_data", None)
     _called.cache_clear()
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import toy
 from accessibility import problems
-from pages import Page
+from children import assert_distinct
+from pages import Page, seen
 
 from raylab.core.statistics import Estimate
 from raylab.engine import runner
@@ -22,7 +23,7 @@ from raylab.engine.study import Built
 from raylab.experiments.controls import (
     EXPERIMENT,
     Bugs,
-    Cell,
+    ControlsCell,
     ControlStudy,
     MeasuredControls,
     RobustCurve,
@@ -35,7 +36,7 @@ from raylab.experiments.controls.verdict import answer, holds, of_control, verdi
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.terminal import WIDTH, as_text
+from raylab.report.terminal import as_text
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Adversary, Recipe
@@ -67,7 +68,7 @@ def points(mean: float, apart: float = 0.01, seeds: int = 3) -> PerSeed:
 
 def control(*checks: Check, **changed: Any) -> Control:
     a, b = Quantity("a", points(0.3)), Quantity("b", points(0.2))
-    plain = Control("x", "det", "x, det", "", a, b, Cell("student", 0), Cell("set", 0), checks, 0.5)
+    plain = Control("x", "det", "x, det", "", a, b, ControlsCell("student", 0), ControlsCell("set", 0), checks, 0.5)
     return replace(plain, **changed)
 
 
@@ -117,7 +118,7 @@ def test_the_answer_counts_the_signs_that_are_seen_and_names_the_others(tiny: Me
 
 def test_every_control_is_measured_from_its_own_cells(tiny: MeasuredControls) -> None:
     def accuracy(role: str, of: str, kind: str, column: str = "accuracy", eps: float = 0.0) -> float:
-        return sum(tiny.built.artifacts[Cell(role, s, of, kind, eps)].metrics[column] for s in (0, 1)) / 2
+        return sum(tiny.built.artifacts[ControlsCell(role, s, of, kind, eps)].metrics[column] for s in (0, 1)) / 2
 
     found = {(one.name, one.kind): one for one in tiny.controls}
     means = {key: (one.measured.value.mean.mean, one.beside.value.mean.mean) for key, one in found.items()}
@@ -143,7 +144,7 @@ def test_every_control_is_measured_from_its_own_cells(tiny: MeasuredControls) ->
 def test_the_success_of_bugs_is_counted_by_training_image(tiny: MeasuredControls) -> None:
     """Seeds of digits share training images, which their interval has to know."""
     for seed, one in tiny.success("bugs").items():
-        made = tiny.built.artifacts[Cell("set", seed, "bugs", "det")]
+        made = tiny.built.artifacts[ControlsCell("set", seed, "bugs", "det")]
         assert (one.mean, one.n) == (pytest.approx(made.metrics["success"]), made.metrics["n"])
         assert one.examples is not None
         assert one.examples.images == "train"
@@ -183,13 +184,7 @@ def test_the_admissible_radius_ends_before_the_first_whose_students_are_above_ch
 
 def test_page_text_files_and_runs_have_every_control(tiny: MeasuredControls) -> None:
     results = EXPERIMENT.results([tiny.built])
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, _ = seen(results, len(list(report(tiny).pictures())))
     for one, judged in zip(tiny.controls, verdicts(tiny), strict=True):
         assert one.title in text
         assert one.title in parsed.text
@@ -232,15 +227,14 @@ def test_a_collapsed_robust_training_is_said_everywhere(tiny: MeasuredControls) 
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(tiny: MeasuredControls) -> None:
     (run,) = EXPERIMENT.results([tiny.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 2 * (len(tiny.controls) + 4)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(tiny.controls) + 4))
     bugs = next(one for one in tiny.controls if one.name == "bugs")
     child = next(one for one in run.children if (one.params["control"], one.params["seed"]) == ("bugs", 1))
     assert child.metrics["accuracy/control"] == bugs.measured.value[1].mean
     assert child.metrics["accuracy/difference"] == bugs.difference[1].mean
     assert child.metrics["attack/success_rate"] == tiny.success("bugs")[1].mean
     assert child.tags["verdict"] == of_control(bugs).badge.words
-    assert child.inputs[0].digest == tiny.built.artifacts[Cell("set", 1, "bugs", "det")].digest
+    assert child.inputs[0].digest == tiny.built.artifacts[ControlsCell("set", 1, "bugs", "det")].digest
     signs = [value for name, value in run.parent.metrics.items() if name.startswith("signs/")]
     assert sum(signs) == len(tiny.controls)
 

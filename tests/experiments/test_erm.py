@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
-from pages import Page
+from children import assert_distinct
+from pages import Page, seen
 from small_worlds import shrink
 
 from raylab.core.statistics import Estimate
@@ -31,7 +32,6 @@ from raylab.experiments.worlds import Reliance, WorldStudy
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.terminal import WIDTH
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData, SeeFarData
 from raylab.stages.recipe import Recipe
@@ -121,16 +121,9 @@ def test_answers_are_counted_from_the_examples(world: Planet) -> None:
 
 def test_page_text_files_and_runs_have_all_parts(silent: Planet) -> None:
     results, shown = EXPERIMENT.results([silent.built]), report(silent)
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
     names = {picture.name for picture in shown.pictures()}
     assert names >= {"reliance", "accuracy", "examples_usage", "more_data", "dimension", "gradients"}
-    assert len(parsed.every("img")) == len(names)
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, full = seen(results, len(names))
     for words in ("300 images", "32² pixels", "a random direction", "python jobs/erm.py"):
         assert words in full
         assert words in parsed.text
@@ -158,9 +151,7 @@ def _parts(planet: Planet) -> list[str]:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(silent: Planet) -> None:
     (run,) = EXPERIMENT.results([silent.built]).publications
-    assert len(run.children) == 2 * (len(silent.networks) + len(silent.points))
-    assert len({child.key for child in run.children}) == len(run.children)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(silent.networks) + len(silent.points)))
     child = next(one for one in run.children if one.params["network_kind"] == "robust" and one.params["seed"] == 1)
     assert child.metrics["reliance/robust"] == silent.networks["robust"].robust[1].mean
     assert child.params["data.toogit_reliability"] == 0.1

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import toy as stubs
 from accessibility import problems
-from pages import Page
+from children import assert_distinct
+from pages import Page, seen
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
@@ -30,8 +31,8 @@ from raylab.experiments.errors.verdict import BADGES, Claim, above_shuffled, ans
 from raylab.report.names import NON_ROBUST, ROBUST
 from raylab.report.numbers import unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard.verdict import scored
-from raylab.report.terminal import WIDTH, as_text
+from raylab.report.terminal import as_text
+from raylab.scoreboard.verdict import scored
 
 CONFIG = load(
     LearningFromErrors,
@@ -214,12 +215,8 @@ def test_errors_on_cifar10_are_the_published_protocol_with_its_network_recipes_a
 
 def test_page_text_files_and_runs_have_all_parts(errors: Errors) -> None:
     results, shown = EXPERIMENT.results([errors.built]), report(errors)
-    parsed, (text,), (full,) = Page(results.page), results.texts, results.full_texts
-    assert problems(results.page) == parsed.open == []
-    assert len(parsed.every("img")) == len(list(shown.pictures())) == 8
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, _, full = seen(results, 8)
+    assert len(list(shown.pictures())) == 8
     for one in claims(errors):
         assert one.quantity in " ".join(full.split())
         assert unbroken(one.verdict.sentence) in parsed.text
@@ -237,9 +234,7 @@ def test_page_text_files_and_runs_have_all_parts(errors: Errors) -> None:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(errors: Errors) -> None:
     (run,) = EXPERIMENT.results([errors.built]).publications
-    assert len(run.children) == 2 * (len(errors.students) + len(errors.teachers))
-    for of in (lambda child: child.key, lambda child: tuple(sorted(child.params.items()))):
-        assert len({of(child) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * (len(errors.students) + len(errors.teachers)))
     key = Learner("errors", "mlp", "mlp", "predicted")
     child = next(one for one in run.children if one.name == "errors student mlp mlp predicted 0 seed 1")
     assert child.metrics["accuracy/test"] == errors.students[key].accuracy[1].mean

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
+from children import assert_distinct
 from frost_files import write_frosts
-from pages import Page
+from pages import seen
 
 from raylab.core.statistics import Estimate
 from raylab.engine import runner
@@ -30,8 +31,8 @@ from raylab.experiments.fourier.verdict import answer, is_total, of_network, sta
 from raylab.report.files import files
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard.verdict import scored
-from raylab.report.terminal import WIDTH, as_text
+from raylab.report.terminal import as_text
+from raylab.scoreboard.verdict import scored
 from raylab.stages import frost as frosts
 from raylab.stages.corruption import DEFAULT, NAMES, Corruptions, FilteredNoise
 from raylab.stages.dataset import SeeFarData
@@ -186,14 +187,8 @@ def test_what_hardly_costs_the_standard_network_cannot_contradict(found: ByFrequ
 def test_page_text_files_and_runs_have_all_parts(found: ByFrequency) -> None:
     shown = report(found)
     results = EXPERIMENT.results([found.built])
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    assert len(parsed.every("img")) == len(list(shown.pictures())) == 8
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, full = seen(results, 8)
+    assert len(list(shown.pictures())) == 8
     for name in NETWORKS:
         assert number(found.profiles[name].errors["low"].mean) in text
         assert unbroken(number(found.accuracy[name].mean)) in parsed.text
@@ -226,8 +221,7 @@ def test_tables_hold_every_number_and_that_of_the_maps_every_place(found: ByFreq
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(found: ByFrequency) -> None:
     (run,) = EXPERIMENT.results([found.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 3 * (len(NETWORKS) + 2)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 3 * (len(NETWORKS) + 2))
     child = next(one for one in run.children if one.name == "mlp adversarial whole seed 1")
     assert child.metrics["accuracy/test"] == found.accuracy[ADVERSARIAL][1].mean
     assert child.metrics["error/high"] == found.profiles[ADVERSARIAL].errors["high"][1].mean

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import toy
 from accessibility import problems
-from pages import Page
+from children import assert_distinct
+from pages import Page, seen
 
 from raylab.config import load
 from raylab.core.statistics import Estimate
@@ -28,9 +29,8 @@ from raylab.experiments.poison.verdict import defended, lost, of_poison, of_trig
 from raylab.report.numbers import number, unbroken
 from raylab.report.per_seed import PerSeed
 from raylab.report.samples import EXAMPLES
-from raylab.report.scoreboard.rows import all_rows
-from raylab.report.scoreboard.verdict import scored
-from raylab.report.terminal import WIDTH
+from raylab.scoreboard.rows import all_rows
+from raylab.scoreboard.verdict import scored
 from raylab.stages.dataset import SeeFarData
 from raylab.stages.further import FurtherTest
 
@@ -223,15 +223,8 @@ def test_the_criterion_of_row_44_is_the_one_that_undecided_speaks_of() -> None:
 def test_page_text_files_and_runs_have_all_parts(found: Poisons) -> None:
     shown = report(found)
     results = EXPERIMENT.results([found.built])
-    parsed = Page(results.page)
-    assert parsed.open == []
-    assert problems(results.page) == []
-    assert not {name for name, _ in parsed.tags} & {"script", "link", "iframe", "object"}
-    assert all(len(image["alt"]) > 40 for image in parsed.every("img"))
-    assert len(parsed.every("img")) == len(list(shown.pictures())) == 6
-    (text,), (full,) = results.texts, results.full_texts
-    assert max(map(len, (text + full).splitlines())) <= WIDTH
-    assert len(text.splitlines()) <= 40
+    parsed, text, full = seen(results, 6)
+    assert len(list(shown.pictures())) == 6
     for key, one in found.victims.items():
         if key.of in found.sets and key.share == 1.0:
             assert unbroken(number(one.accuracy.mean)) in parsed.text
@@ -253,8 +246,7 @@ def test_page_text_files_and_runs_have_all_parts(found: Poisons) -> None:
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(found: Poisons) -> None:
     (run,) = EXPERIMENT.results([found.built]).publications
-    assert len(run.children) == len({child.key for child in run.children}) == 2 * len(found.victims)
-    assert len({tuple(sorted(child.params.items())) for child in run.children}) == len(run.children)
+    assert_distinct(run.children, 2 * len(found.victims))
     child = next(one for one in run.children if one.name == "p1 standard 1.0 0.0 seed 1")
     assert child.metrics["accuracy/test"] == found.victim("p1", "standard").accuracy[1].mean
     assert child.params["attack.eps"] == 0.8

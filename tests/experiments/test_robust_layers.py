@@ -14,8 +14,8 @@ from raylab.experiments.robust.plan import ADVERSARIAL, STANDARD
 from raylab.experiments.robust.report import report
 from raylab.experiments.robust.scoreboard import evidence
 from raylab.experiments.robust.verdict import of_layers
-from raylab.report.scoreboard.verdict import scored
-from raylab.report.values import Plain, shown
+from raylab.report.values import Plain, format_value
+from raylab.scoreboard.verdict import scored
 
 
 def measured(by_network: Mapping[str, tuple[float | None, ...]] = robust_runs.LAYERS) -> Layers:
@@ -51,7 +51,7 @@ def test_the_sentence_is_a_rule(adversarial: tuple[float, ...], words: str) -> N
 
 def test_a_layer_that_never_changes_has_no_number_and_decides_nothing() -> None:
     found = measured({STANDARD: (None, 0.5, 1.0), ADVERSARIAL: (None, 0.1, 0.1)})
-    assert shown(Plain(found.of[STANDARD][0], 3)) == "–"
+    assert format_value(Plain(found.of[STANDARD][0], 3)) == "–"
     assert found.worst[STANDARD][0].mean == pytest.approx(0.49)
 
 

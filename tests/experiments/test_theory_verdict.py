@@ -11,7 +11,7 @@ from raylab.experiments.theory.targets import Rule, Target
 from raylab.experiments.theory.verdict import Code, Comparison, answer, counts, unmatched, wanted
 from raylab.report.numbers import basis
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Significant, fields, shown
+from raylab.report.values import Significant, fields, format_value
 
 NOTHING = PerSeed({}).mean
 EXACT = Comparison(Target("q", 1.0, 0.1, "s"), Estimate(1.0, 0.0, 0, 1))
@@ -65,7 +65,7 @@ def test_few_seeds_make_a_wide_interval() -> None:
 
 def test_what_was_not_run_is_said_so() -> None:
     assert MISSING.code == "not_run"
-    assert (shown(MISSING.shown), basis(MISSING.ours)) == ("–", "–")
+    assert (format_value(MISSING.shown), basis(MISSING.ours)) == ("–", "–")
     assert [(one.badge.words, one.sentence) for one in unmatched([MISSING, EXACT])] == [("not run", "no files.")]
 
 
@@ -83,9 +83,9 @@ def test_verdicts_are_counted_and_the_answer_names_what_is_not_within() -> None:
 def test_numbers_are_written_as_people_read_them() -> None:
     assert wanted(Target("q", -0.99, 0.03, "s")) == "−0.99 ± 0.03"
     assert wanted(Target("q", 0.9, 0, "s", "at_most")) == "≤ 0.9"
-    assert shown(Significant(Estimate(0.99312, 0.00261, 1000, 5))) == "0.9931 ± 0.0026"
-    assert shown(Significant(Estimate(0.99299997, math.nan, 1000, 1))) == "0.9930"
-    assert shown(Significant(Estimate(2.25, 0.0, 0, 1))) == "2.25"
+    assert format_value(Significant(Estimate(0.99312, 0.00261, 1000, 5))) == "0.9931 ± 0.0026"
+    assert format_value(Significant(Estimate(0.99299997, math.nan, 1000, 1))) == "0.9930"
+    assert format_value(Significant(Estimate(2.25, 0.0, 0, 1))) == "2.25"
     assert basis(Estimate(0.5, 0.1, 12_700, 1)) == "n = 12\u202f700, 1 seed"
     assert basis(Estimate(0.5, 0.1, 500, 3)) == "n = 500, 3 seeds"
     assert fields("λ", Significant(233.41643552514867)) == {"λ": "233.416435525"}

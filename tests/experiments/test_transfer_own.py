@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from raylab.config import ConfigError, load, to_yaml
+from raylab.engine.label import Label
 from raylab.engine.stage import Compute
 from raylab.experiments.transfer import Controls, TransferCell, TransferMatrix, plan
-from raylab.label import Label
 from raylab.stages.architecture import Factory
 from raylab.stages.own_network import OwnNetwork
 from raylab.stages.training import Training

@@ -14,6 +14,7 @@ import pytest
 import rows
 import runs
 from accessibility import problems
+from children import assert_distinct
 from pages import Page
 
 from raylab.core.statistics import Coefficient, Correlation
@@ -32,7 +33,7 @@ from raylab.report.numbers import coefficient, number, unbroken
 from raylab.report.significance import detectable, holm
 from raylab.report.terminal import WIDTH, as_text
 from raylab.report.tracker import publication
-from raylab.report.values import Spanned, shown
+from raylab.report.values import Spanned, format_value
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import KnownData, SeeFarData
 
@@ -74,7 +75,7 @@ def test_every_number_and_verdict_is_on_the_page_and_in_the_whole_text(
             for one in (row.accuracy, row.p1, *row.controls.values()):
                 assert unbroken(number(one.mean)) in page
                 assert number(one.mean) in text
-            assert all(shown(Spanned(one)) in joined for one in row.above.values())
+            assert all(format_value(Spanned(one)) in joined for one in row.above.values())
 
 
 def test_the_text_fits_a_terminal_and_its_short_form_a_screen(results: Results) -> None:
@@ -193,9 +194,7 @@ def test_the_tables_have_a_line_for_every_row_and_leave_empty_what_was_not_measu
 
 def test_no_two_runs_of_the_tracker_have_the_same_params(results: Results, digits: Matrix, seefar: Matrix) -> None:
     children = [child for run in results.publications for child in run.children]
-    assert len(children) == sum(len(row.accuracy) for matrix in (digits, seefar) for row in matrix.rows)
-    assert len({child.key for child in children}) == len(children)
-    assert len({tuple(sorted(child.params.items())) for child in children}) == len(children)
+    assert_distinct(children, sum(len(row.accuracy) for matrix in (digits, seefar) for row in matrix.rows))
     child = next(one for one in children if one.name == "mlp linear det seed 1")
     row = digits.row("mlp", "linear", "det")
     assert child.metrics["accuracy/test"] == row.accuracy[1].mean

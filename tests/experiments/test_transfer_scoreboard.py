@@ -21,8 +21,8 @@ from raylab.experiments.transfer import TRANSFER, Matrix, Row, StudentRecipes, T
 from raylab.experiments.transfer.measure import ERRS
 from raylab.experiments.transfer.scoreboard import evidence
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.verdict import scored
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.verdict import scored
 from raylab.stages.construction import Attack
 from raylab.stages.data_config import DigitsData, RestrictedImageNetData, ShiftedData
 from raylab.stages.recipe import Recipe

@@ -29,7 +29,7 @@ import psutil
 from harness import MARK, STUDY, Job, Left, unfinished_files
 
 from raylab.engine import provenance
-from raylab.report.drawing import calm
+from raylab.report.drawing import despine
 from raylab.report.later import Figure
 from raylab.report.picture import COLOURS, INK, Picture, style
 
@@ -292,7 +292,7 @@ def draw(table: Path, path: Path) -> None:
                     axes.plot(minutes, values, color=colour, linewidth=1, label=label if driver == 0 else None)
             axes.set_title(title)
             axes.set_ylim(bottom=0)
-            calm(axes)
+            despine(axes)
         axes.set_ylim(0, 10)
         axes.set_xlabel("minutes")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from raylab.core.statistics import Estimate
-from raylab.report.drawing import bar, brief, calm, over, show, unit
+from raylab.report.drawing import brief, despine, error_in_percent, seeds_phrase, show, unit
 
 
 def test_bytes_are_decoded_and_pixels_are_left_as_they_are() -> None:
@@ -30,17 +30,17 @@ def test_three_channels_are_drawn_in_colour_and_of_others_the_first() -> None:
 
 def test_axes_are_quiet() -> None:
     axes = Figure().subplots()
-    calm(axes, "x")
+    despine(axes, "x")
     assert [side for side, spine in axes.spines.items() if spine.get_visible()] == ["left", "bottom"]
     assert axes.xaxis.get_gridlines()[0].get_visible()
     assert not axes.yaxis.get_gridlines()[0].get_visible()
 
 
 def test_a_single_number_has_no_bar() -> None:
-    assert bar(Estimate(0.5, float("nan"), 10, 1)) == 0.0
-    assert bar(Estimate(0.5, 0.02, 10, 3)) == pytest.approx(2.0)
+    assert error_in_percent(Estimate(0.5, float("nan"), 10, 1)) == 0.0
+    assert error_in_percent(Estimate(0.5, 0.02, 10, 3)) == pytest.approx(2.0)
 
 
 def test_words() -> None:
-    assert (over((0, 1)), over((3,))) == (" over 2 seeds", " of one seed’s images")
+    assert (seeds_phrase((0, 1)), seeds_phrase((3,))) == (" over 2 seeds", " of one seed’s images")
     assert (brief("Ankle boot"), brief("Ankle boot", 6)) == ("Ankle boot", "Ankle…")

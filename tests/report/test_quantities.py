@@ -16,14 +16,14 @@ from raylab.engine import columns
 from raylab.engine.artifact import Artifact
 from raylab.engine.stage import TaskContext
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent
+from raylab.engine.worker import NullReporter
 from raylab.experiments.theory.measure import together, with_excess
 from raylab.stages.quantities import exact, read_quantities, share, write
 
 
 def stored(store: Store, found: dict[str, Estimate], without: tuple[str, ...] = ()) -> Artifact:
     files = list[bytes]()
-    write(TaskContext({}, "cpu", lambda *part: files.append(part[1]), Silent()), iter(found.items()))
+    write(TaskContext({}, "cpu", lambda *part: files.append(part[1]), NullReporter()), iter(found.items()))
     batch = columns.to_batch(pq.read_table(io.BytesIO(*files)))
     return artifact(store, "worlds", {name: column for name, column in batch.items() if name not in without}, {})
 

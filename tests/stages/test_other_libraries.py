@@ -10,7 +10,7 @@ import torch
 
 from raylab.core import torchvision_compat
 from raylab.data import checkpoints
-from raylab.label import Label
+from raylab.engine.label import Label
 from raylab.stages import architecture
 from raylab.stages.images import ImageSpec
 from raylab.stages.own_network import OwnNetwork

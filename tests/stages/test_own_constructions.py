@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,20 +108,6 @@ def test_a_config_is_read_back_and_names_that_are_taken_are_refused(config: Tran
             load(TransferMatrix, text)
 
 
-@pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def write(source: str) -> str:
-        (tmp_path / "somebodys_sets.py").write_text(f"import torch\n{source}\n")
-        importlib.invalidate_caches()
-        sys.modules.pop("somebodys_sets", None)
-        return "somebodys_sets:mine"
-
-    yield write
-    sys.modules.pop("somebodys_sets", None)
-
-
 HEAD = "def mine(network, images, labels, ids, seed): return "
 BAD = {
     "def mine(network, images): return images": r"callable as construct\(network, images, labels, ids, seed\)",
@@ -139,9 +123,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("source", BAD)
-def test_what_is_no_construction_is_refused_before_anything_runs(written: Callable[[str], str], source: str) -> None:
+def test_what_is_no_construction_is_refused_before_anything_runs(somebodys: Callable[[str], str], source: str) -> None:
     with pytest.raises(ValueError, match=BAD[source]):
-        asked(written(source))
+        asked(somebodys(source))
 
 
 def test_a_construction_that_is_not_there_is_named() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,20 +70,6 @@ def test_it_stands_beside_the_accuracy_of_every_network_of_a_matrix(tmp_path: Pa
     assert "own/gradient norm_standard_linear" in report(matrix).metrics
 
 
-@pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def write(source: str) -> str:
-        (tmp_path / "somebodys_metric.py").write_text(f"import torch\n{source}\n")
-        importlib.invalidate_caches()
-        sys.modules.pop("somebodys_metric", None)
-        return "somebodys_metric:mine"
-
-    yield write
-    sys.modules.pop("somebodys_metric", None)
-
-
 BAD = {
     "def mine(network, images): return 0": r"must be callable as metric\(network, images, labels\)",
     "def mine(network, images, labels): return network(images)": r"each of 2 images is needed, got shape \(2, 10\)",
@@ -96,9 +80,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("source", BAD)
-def test_what_is_no_measure_is_refused_before_anything_runs(written: Callable[[str], str], source: str) -> None:
+def test_what_is_no_measure_is_refused_before_anything_runs(somebodys: Callable[[str], str], source: str) -> None:
     with pytest.raises(ValueError, match=BAD[source]):
-        asked(written(source))
+        asked(somebodys(source))
 
 
 def test_a_measure_that_is_not_there_is_named() -> None:

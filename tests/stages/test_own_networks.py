@@ -13,15 +13,14 @@ import torch
 import toy
 from torch import nn
 
-from raylab import objects
 from raylab.core import networks
 from raylab.data import DataError, checkpoints
-from raylab.engine import runner
+from raylab.engine import objects, runner
 from raylab.engine.artifact import Artifact
+from raylab.engine.label import Label
 from raylab.engine.runner import BuildFailed, InlineBackend
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.label import Label
 from raylab.stages import architecture, own
 from raylab.stages.dataset import Data, DigitsData, open_data
 from raylab.stages.images import ImageSpec, to_tensor

@@ -13,7 +13,7 @@ import torch
 
 from raylab.engine.stage import Stage, closure
 from raylab.engine.store import Store
-from raylab.engine.worker import Silent, Worker
+from raylab.engine.worker import NullReporter, Worker
 from raylab.stages.phases import Phase, phased
 from raylab.stages.recipe import Recipe
 from raylab.stages.weights import WEIGHTS
@@ -31,12 +31,12 @@ def network(worker: Worker) -> Stage:
     cells = sweeps.prepared(config=config, trials=1, final=None).base.plan({})
     found = next(stage for cell, stage in cells.items() if stage.kind == "network" and cell.role == "network")
     for stage in closure([found])[:-1]:
-        worker.run_task(stage, Silent())
+        worker.run_task(stage, NullReporter())
     return found
 
 
 def weights(worker: Worker, stage: Stage, reporter: Any = None) -> dict[str, torch.Tensor]:
-    artifact = worker.run_task(stage, reporter or Silent())
+    artifact = worker.run_task(stage, reporter or NullReporter())
     loaded: dict[str, torch.Tensor] = torch.load(io.BytesIO(artifact.read(WEIGHTS)), weights_only=True)
     return loaded
 

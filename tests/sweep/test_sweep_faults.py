@@ -8,9 +8,9 @@ from pathlib import Path
 import sweeps
 
 from raylab.engine.runner import InlineBackend
+from raylab.engine.search import Body, Ended, Numbers, OnEnded, Search, TrialReporter
+from raylab.engine.space import Point
 from raylab.engine.store import Store
-from raylab.search import Body, Ended, Numbers, OnEnded, Search, TrialReporter
-from raylab.space import Point
 from raylab.sweep.inline import InlineSearcher
 from raylab.sweep.run import run, search
 

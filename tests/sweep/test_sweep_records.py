@@ -15,7 +15,7 @@ import toy
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.sealed import CHECKSUM
 from raylab.engine.store import Store
-from raylab.sweep.follow import Book
+from raylab.sweep.follow import CurveCache
 from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame
 from raylab.sweep.run import run
@@ -120,7 +120,7 @@ def test_a_trial_whose_damaged_record_was_removed_finds_what_was_built_for_it(tm
 
 def test_a_curve_that_was_changed_is_no_curve_and_one_of_an_older_raylab_is_read(tmp_path: Path) -> None:
     evaluation = toy.squares(toy.numbers(3))
-    book = Book(Store(str(tmp_path)), toy.numbers(4), evaluation, "accuracy")
+    book = CurveCache(Store(str(tmp_path)), toy.numbers(4), evaluation, "accuracy")
     curve = [(0.5, 0.25, math.nan), (0.75, 0.5, 1.0)]
     book.write(curve)
     assert repr(book.read()) == repr(curve)

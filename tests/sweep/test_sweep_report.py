@@ -14,10 +14,10 @@ import sweeps
 from accessibility import problems
 
 from raylab.core.statistics import sampled
+from raylab.engine.space import Distribution
 from raylab.report.files import files
 from raylab.report.per_seed import PerSeed
 from raylab.report.terminal import WIDTH, as_text
-from raylab.space import Distribution
 from raylab.sweep import figures
 from raylab.sweep.importance import importances
 from raylab.sweep.measure import over

@@ -12,11 +12,11 @@ import sweeps
 
 from raylab.core.fit import TrainingDiverged
 from raylab.engine.runner import BuildFailed, InlineBackend
+from raylab.engine.search import Body, Ended, Numbers, OnEnded, Search
 from raylab.engine.stage import Stage
 from raylab.engine.store import Store
-from raylab.search import Body, Ended, Numbers, OnEnded, Search
 from raylab.stages import dataset, training
-from raylab.sweep.follow import Book
+from raylab.sweep.follow import CurveCache
 from raylab.sweep.records import Records, TrialRecord
 from raylab.sweep.results import frame
 from raylab.sweep.run import run, search
@@ -207,7 +207,7 @@ def test_the_beginning_of_a_curve_is_not_taken_for_all_of_it(tmp_path: Path) -> 
     site, asked = sweeps.site(tmp_path), {"trials": 1, "final": None, "space": ONE_RATE}
     prepared = sweeps.prepared(**asked, curves=True)
     network, evaluation = watched(prepared.sweep, prepared.needs[0])
-    book = Book(site.store, network, evaluation, "accuracy")
+    book = CurveCache(site.store, network, evaluation, "accuracy")
     book.write([(0.1, 0.1, 2.0), (0.2, 0.1, 2.0)])  # as one that was stopped after two epochs leaves it
     search(sweeps.prepared(**asked), site)
     (record,) = search(prepared, site)

@@ -18,7 +18,7 @@ from raylab.stages.half import Half, cut, half_of
 from raylab.sweep.measure import is_test_data
 from raylab.sweep.records import Records
 from raylab.sweep.results import SweepResults, dominates, frame
-from raylab.sweep.run import run, search
+from raylab.sweep.run import check, run, search
 from raylab.tracking.mlflow.tracker import MlflowTracker
 
 
@@ -256,11 +256,10 @@ def test_the_tracker_has_a_parent_and_each_trial_and_final_once_however_often_it
 
 
 def test_what_needs_tune_is_refused_without_it(tmp_path: Path) -> None:
-    """Before anything is opened, and in a dry run too."""
-    for site in (sweeps.site(tmp_path), dataclasses.replace(sweeps.site(tmp_path), dry_run=True)):
-        with pytest.raises(ConfigError, match="take backend: ray"):
-            run(sweeps.prepared(sampler="tpe"), site)
-        assert not Path(site.store.root).exists()
+    site = sweeps.site(tmp_path)
+    with pytest.raises(ConfigError, match="take backend: ray"):
+        check(sweeps.prepared(sampler="tpe"), site)
+    assert not Path(site.store.root).exists()
 
 
 def results_file(folder: Path) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sweeps
 
-from raylab import space
 from raylab.config import ConfigError, load
-from raylab.space import Distribution
+from raylab.engine import space
+from raylab.engine.space import Distribution
 from raylab.sweep.config import Sweep
 from raylab.sweep.prepare import prepare
 
@@ -82,7 +82,7 @@ def test_every_point_of_a_random_search_is_tried_against_the_rules_between_field
                 "space": {"attack_steps": {"integers": [1, 3]}},
                 "objectives": [{"name": "accuracy", "cell": {"case": "having 0"}}],
             },
-            "differ in of",
+            "differ in role",
         ),
         (
             {"final": {"seeds": [7], "beside": [{"name": "training", "cell": {"role": "data"}}]}},

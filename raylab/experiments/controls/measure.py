@@ -13,7 +13,7 @@ from raylab.experiments.controls.plan import ControlsCell
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Findings, begun, reader_of
-from raylab.report.scoreboard.protocol import named, radius
+from raylab.scoreboard.protocol import named, radius
 
 SUCCESS, TRANSFER = 0.95, 0.05  # bugs: at least, at most (Nakkiran: 98.6 and 0.8 %)
 SOURCES = ("standard", "robust")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from raylab.experiments.controls.config import Bugs
 from raylab.experiments.controls.measure import SUCCESS, MeasuredControls
 from raylab.experiments.controls.plan import at_radius
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import (
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence, measured
+from raylab.scoreboard.protocol import (
     NORMS,
     differing,
     named,
@@ -21,7 +21,7 @@ from raylab.report.scoreboard.protocol import (
     radius,
     same_radius,
 )
-from raylab.report.scoreboard.recipes import at_rate, of_recipe, of_recipes
+from raylab.scoreboard.recipes import at_rate, of_recipe, of_recipes
 from raylab.stages.construction import Attack
 from raylab.stages.recipe import Adversary, Recipe
 

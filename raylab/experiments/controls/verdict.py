@@ -8,7 +8,7 @@ from raylab.experiments.controls.measure import Check, Control, MeasuredControls
 from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, SAYS_NOTHING, not_built
 from raylab.report.numbers import percent
-from raylab.report.values import Badge, Spanned, shown
+from raylab.report.values import Badge, Spanned, format_value
 
 EXPECTED, UNEXPECTED, UNDECIDED = (
     Badge("good", "as expected"),
@@ -42,7 +42,7 @@ def of_control(control: Control) -> Verdict:
     if measured.value.mean.seeds < 2:
         return Verdict(control.title, badge, f"{numbers} {SAYS_NOTHING}")
     parts = [
-        f"{check.words}: {'no' if one is False else 'undecided'}, {shown(Spanned(check.difference))}"
+        f"{check.words}: {'no' if one is False else 'undecided'}, {format_value(Spanned(check.difference))}"
         for check, one in zip(control.checks, held, strict=True)
         if one is not True
     ]

@@ -14,11 +14,11 @@ from raylab.engine.artifact import Artifact
 from raylab.experiments.erm.measure import LABELS, WORLDS, Planet, SetAnswers, answers
 from raylab.experiments.erm.plan import NO_TOOGITS, TOOGITS, ErmCell
 from raylab.report.charts import Mark, dots, images, lines
-from raylab.report.drawing import Pixels, enlarged, magnification, over, unit
+from raylab.report.drawing import Pixels, enlarged, magnification, seeds_phrase, unit
 from raylab.report.names import FEATURES, NON_ROBUST, ROBUST
 from raylab.report.numbers import share
 from raylab.report.picture import COLOURS, INK, Picture
-from raylab.report.values import Fixed, shown
+from raylab.report.values import Fixed, format_value
 
 ACCURACY = "clean accuracy"
 MARKS = {
@@ -36,7 +36,7 @@ def reliance(planet: Planet) -> Picture:
     rows = {LABELS[name]: {ROBUST: use.robust, NON_ROBUST: use.non_robust} for name, use in planet.networks.items()}
     caption = (
         "Images that show the robust feature of one class and the non-robust feature of another, by the feature that a "
-        f"network calls them by. Bars: standard error{over(planet.config.seeds)}."
+        f"network calls them by. Bars: standard error{seeds_phrase(planet.config.seeds)}."
     )
     title = "Which feature a network relies on"
     return dots("reliance", title, "images whose features disagree, %", rows, MARKS, caption)
@@ -47,7 +47,7 @@ def accuracy(planet: Planet) -> Picture:
     rows |= {LABELS[name]: {ACCURACY: use.accuracy} for name, use in planet.networks.items()}
     caption = (
         "Accuracy on clean test images. First what either feature alone allows at most: how often it tells the class. "
-        f"Bars: standard error{over(planet.config.seeds)}."
+        f"Bars: standard error{seeds_phrase(planet.config.seeds)}."
     )
     return dots("accuracy", "What that allows", "clean test images, %", rows, MARKS, caption)
 
@@ -67,7 +67,7 @@ def grown(planet: Planet) -> Iterator[Picture]:
         if curves:
             caption = (
                 "Right answers of standard networks that an attack takes, in worlds that differ in one thing: whether "
-                f"non-robust features tell the class. {words} Bars: standard error{over(planet.config.seeds)}."
+                f"non-robust features tell the class. {words} Bars: standard error{seeds_phrase(planet.config.seeds)}."
             )
             y = f"right answers lost at radius {radius:g}, %"
             yield lines(part, title, x, y, curves, MARKS, caption, log=True)
@@ -83,7 +83,7 @@ def gradients(planet: Planet) -> Picture:
     caption = (
         "Share of the gradient of the log-odds that lies in the span of all non-robust features, and of all robust "
         "features in all places. Smoothed: the mean gradient over noisy copies (SmoothGrad). Bars: standard error"
-        f"{over(planet.config.seeds)}."
+        f"{seeds_phrase(planet.config.seeds)}."
     )
     return dots("gradients", "What an explanation shows", "energy of the gradient, %", rows, MARKS, caption)
 
@@ -122,7 +122,7 @@ def _examples(planet: Planet, part: str, seed: int, eps: float, world: World | N
         if world is not None:
             pattern = world.toogits[target][None]
             alike = float(explanations.correlation(delta[None], pattern[None])[0])
-            words.append(f"correlation: {shown(Fixed(alike))}")
+            words.append(f"correlation: {format_value(Fixed(alike))}")
             size = float(np.linalg.norm(delta))  # as large as what was added, so that the two compare
             sheet.append((f"{names[target]} alone", enlarged(size * pattern, factor)))
         rows["\n".join(words)] = sheet

@@ -15,12 +15,12 @@ from raylab.experiments.errors.panels import WAYS, Panel, chance
 from raylab.experiments.errors.plan import ErrorsCell
 from raylab.report import samples
 from raylab.report.charts import Mark, dots, images, lines
-from raylab.report.drawing import Pixels, brief, calm, over, unit
+from raylab.report.drawing import Pixels, brief, despine, seeds_phrase, unit
 from raylab.report.later import Axes, Figure, ListedColormap
 from raylab.report.names import NAMES
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, LINE, MARKERS, SOFT, Picture, style
-from raylab.report.values import Plain, shown
+from raylab.report.values import Plain, format_value
 from raylab.stages.toy import PLANES
 
 PUBLISHED_RIGHT = 23  # of 32 (Wallace, Distill 2019)
@@ -37,7 +37,7 @@ def pictures(found: Errors, part: str, panel: Panel | None) -> tuple[Picture, ..
         return tuple(one for one in drawn if one is not None)
     rows = {of: {name: one for name, one in row.items() if name != ADDED} for of, row in panel.rows.items()}
     marks = _marks(of for row in rows.values() for of in row)
-    caption = f"{panel.what}. {panel.caption}Bars: one standard error{over(c.seeds)}."
+    caption = f"{panel.what}. {panel.caption}Bars: one standard error{seeds_phrase(c.seeds)}."
     main = dots(part, panel.title, panel.axis, rows, marks, caption, panel.chance)
     return (
         main,
@@ -61,7 +61,7 @@ def toys(found: Errors, part: ToyPart) -> Picture:
                 axes.axvline(PUBLISHED_RIGHT, color=INK, linewidth=1.4)
             axes.set_title(name, fontsize=9)
             axes.set_ylabel("worlds")
-            calm(axes)
+            despine(axes)
         if published:
             words, place = f"published: {PUBLISHED_RIGHT}", (PUBLISHED_RIGHT, 1)
             rows[0].annotate(words, place, (3, -10), ("data", "axes fraction"), "offset points", fontsize=8)
@@ -145,7 +145,7 @@ def _values(by_world: PerSeed) -> list[float]:
 
 
 def _spread(toy: Series) -> str:
-    return f"student {shown(Plain(toy['right'], 1))}, random directions {shown(Plain(toy['control'], 1))}"
+    return f"student {format_value(Plain(toy['right'], 1))}, random directions {format_value(Plain(toy['control'], 1))}"
 
 
 def _curve(found: Errors) -> Picture:

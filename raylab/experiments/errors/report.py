@@ -11,12 +11,12 @@ from raylab.experiments.errors.panels import HEADS, LABELS, PANELS, WAYS, Panel
 from raylab.experiments.errors.plan import ErrorsCell
 from raylab.experiments.errors.verdict import BADGES, SCALES, Claim, above_shuffled, answer, claims
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each
-from raylab.report.drawing import over
+from raylab.report.drawing import seeds_phrase
 from raylab.report.numbers import share, span
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import Picture
 from raylab.report.significance import EVERY_TEST, paired_tests
-from raylab.report.values import Fixed, Plain, Singles, shown
+from raylab.report.values import Fixed, Plain, Singles, format_value
 from raylab.tracking import Param
 
 STUDENTS = {  # by the parts of cells: the captions of their tables
@@ -86,7 +86,9 @@ def _compared(panel: Panel) -> str:
 
 
 def _points(found: Errors) -> str:
-    means = {of: [shown(Fixed(toy[by].mean.mean, 1)) for by in ("right", "control")] for of, toy in found.toys.items()}
+    means = {
+        of: [format_value(Fixed(toy[by].mean.mean, 1)) for by in ("right", "control")] for of, toy in found.toys.items()
+    }
     points = "; ".join(f"{of} {right}, random directions {control}" for of, (right, control) in means.items())
     return (
         "Points with random labels that a student has right which saw only its teacher’s adversarial points under the "
@@ -104,7 +106,7 @@ def _table(found: Errors, part: str, panel: Panel) -> Table:
     last = {"above shuffled": lambda row: above[row[0]]} if part == "errors" else {}
     return Table.of(
         part,
-        f"{panel.what}; in percent, mean ± standard error{over(found.config.seeds)}.",
+        f"{panel.what}; in percent, mean ± standard error{seeds_phrase(found.config.seeds)}.",
         panel.rows.items(),
         {panel.of: lambda row: row[0], **each(series, "{}", lambda of, row: row[1].get(of)), **last},
         bold=HEADS["predicted"],
@@ -158,7 +160,7 @@ def _toys(found: Errors) -> Table:
 def _teachers(found: Errors) -> Table:
     return Table.of(
         "teachers",
-        f"Teachers, in percent: mean ± standard error{over(found.config.seeds)}.",
+        f"Teachers, in percent: mean ± standard error{seeds_phrase(found.config.seeds)}.",
         found.teachers.items(),
         {
             "Part": lambda row: row[0].part,

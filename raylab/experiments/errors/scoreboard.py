@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from raylab.core.statistics import over_seeds
 from raylab.experiments.errors.config import PUBLISHED_TOY, Across, StoppedTeacher, ToyPart, ToyProtocol
 from raylab.experiments.errors.measure import Errors, Learner
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import differing, named, of_data, of_networks
-from raylab.report.scoreboard.recipes import of_recipe, of_recipes
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.protocol import differing, named, of_data, of_networks
+from raylab.scoreboard.recipes import of_recipe, of_recipes
 from raylab.stages.recipe import Recipe
 
 NORMALISED = ("dataset", "image")  # the article does not say whether the set or each image was brought to MNIST's

@@ -16,10 +16,10 @@ from raylab.report.claims import INF, within
 from raylab.report.names import NAMES, NON_ROBUST
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of
-from raylab.report.scoreboard.cells import exact
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.rows import Unit, all_rows
 from raylab.report.values import Badge
+from raylab.scoreboard.cells import exact
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.rows import Unit, all_rows
 
 Code = Literal["reproduced", "same_direction", "inconclusive", "contradicted", "not_built"]
 BADGES: Mapping[Code, Badge] = {

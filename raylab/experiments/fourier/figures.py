@@ -15,7 +15,7 @@ from raylab.experiments.fourier.published import CIFAR, IMAGENET_SIDE, NAMES, NO
 from raylab.experiments.fourier.verdict import OTHERS
 from raylab.report import samples
 from raylab.report.charts import Mark, dots, images, lines, spoken
-from raylab.report.drawing import Pixels, over, unit
+from raylab.report.drawing import Pixels, seeds_phrase, unit
 from raylab.report.later import Axes, AxesImage, Figure
 from raylab.report.numbers import percent
 from raylab.report.per_seed import PerSeed
@@ -37,7 +37,7 @@ def profiles(found: ByFrequency) -> Picture:
     """Error against the radius of the frequency, and each network's clean error."""
     caption = (
         "The heat maps, averaged around the lowest frequency. Dotted: each network’s error on the same images as they "
-        f"are. Bars: standard error{over(found.config.seeds)}."
+        f"are. Bars: standard error{seeds_phrase(found.config.seeds)}."
     )
     return lines(
         "profiles",
@@ -105,7 +105,7 @@ def corruption_changes(found: ByFrequency) -> Picture:
     caption = (
         "Accuracy under a corruption minus that on the same clean images, less the same of the standard network; mean "
         "of five severities. To the right of 0 the corruption costs the network less than the standard one. "
-        f"Bars: standard error{over(found.config.seeds)}."
+        f"Bars: standard error{seeds_phrase(found.config.seeds)}."
     )
     title = "Beyond what training costs on clean images"
     unit_of = "points of accuracy above the standard network"
@@ -127,7 +127,7 @@ def noise(found: ByFrequency) -> list[Picture]:
     same = found.side == published.SIDE and norm == NOISE_NORM and found.config.data.name in CIFAR
     caption = (
         f"Gaussian noise of L2 norm {norm:g} a channel, filtered to the B × B {{}}. Dotted: clean accuracy; dashed: "
-        f"chance.{' Open marks: published.' if same else ''} Bars: standard error{over(found.config.seeds)}."
+        f"chance.{' Open marks: published.' if same else ''} Bars: standard error{seeds_phrase(found.config.seeds)}."
     )
     pictures = []
     for passes, band in PASSES.items():
@@ -159,7 +159,7 @@ def bands(found: ByFrequency) -> Picture:
     caption = (
         "Networks trained and tested on images of which only the B × B lowest or highest frequencies are left. Upper "
         "dotted line: the standard network on whole images; dashed: chance. Open marks: published, ResNet-50 on "
-        f"ImageNet, where chance is 0.1 %. Bars: standard error{over(found.config.seeds)}."
+        f"ImageNet, where chance is 0.1 %. Bars: standard error{seeds_phrase(found.config.seeds)}."
     )
     return lines(
         "bands",

@@ -18,7 +18,7 @@ from raylab.experiments.fourier.plan import FourierCell
 from raylab.experiments.fourier.published import INVISIBLE
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
-from raylab.report.scoreboard.protocol import named
+from raylab.scoreboard.protocol import named
 from raylab.stages.heat_map import BANDS
 
 Floats = NDArray[np.float64]

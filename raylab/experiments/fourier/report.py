@@ -13,7 +13,7 @@ from raylab.experiments.fourier.plan import FourierCell
 from raylab.experiments.fourier.published import NAMES, PROTOCOL, QUOTE, QUOTED, SOURCE, TABLE_2, words
 from raylab.experiments.fourier.verdict import OTHERS, answer, statements, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
-from raylab.report.drawing import over
+from raylab.report.drawing import seeds_phrase
 from raylab.report.numbers import percent, share
 from raylab.report.picture import Picture
 from raylab.report.significance import EVERY_TEST, paired_tests
@@ -86,7 +86,7 @@ def _size(found: ByFrequency) -> Iterator[str]:
 def _bands(found: ByFrequency) -> Table:
     return Table.of(
         "bands",
-        f"Error in percent, mean ± standard error{over(found.config.seeds)}: on clean images, by third of the "
+        f"Error in percent, mean ± standard error{seeds_phrase(found.config.seeds)}: on clean images, by third of the "
         "frequencies, and how far each lies above the network’s own error on clean images. Low: up to a third of the "
         "highest frequency along a side; high: from two thirds on, corners included; centre: up to an eighth. Every "
         "place of the plane counts once. Test accuracy is on all test images.",
@@ -185,7 +185,7 @@ def _corruptions(found: ByFrequency) -> Table:
 def _severities(found: ByFrequency) -> Table:
     return Table.of(
         "severities",
-        f"Accuracy in percent, severities 1 to 5; means{over(found.config.seeds)}.",
+        f"Accuracy in percent, severities 1 to 5; means{seeds_phrase(found.config.seeds)}.",
         product(found.corruptions, NETWORKS),
         {
             "Corruption": lambda row: words(row[0].what),

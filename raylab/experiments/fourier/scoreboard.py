@@ -8,10 +8,10 @@ from raylab.data import Cut
 from raylab.experiments.fourier.config import ADVERSARIAL, GAUSSIAN, NETWORKS, STANDARD
 from raylab.experiments.fourier.measure import ByFrequency, Change
 from raylab.experiments.fourier.published import words
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import differing, named
-from raylab.report.scoreboard.recipes import of_recipes
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.protocol import differing, named
+from raylab.scoreboard.recipes import of_recipes
 
 PAPER = {STANDARD: "natural", GAUSSIAN: "Gaussian", ADVERSARIAL: "adversarial"}  # as rows.yaml calls them
 SIGMA = 0.1  # of the Gaussian noise; the rest of the trainings stands in an appendix that was not to be had

@@ -10,7 +10,7 @@ from raylab.experiments.fourier.published import NAMES
 from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, ONE_SEED, SAYS_NOTHING, not_built
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge, Spanned, shown
+from raylab.report.values import Badge, Spanned, format_value
 
 OTHERS = (ADVERSARIAL, GAUSSIAN)
 FLIP = Badge("good", "flip")
@@ -109,7 +109,7 @@ def is_total(found: ByFrequency, network: str) -> bool:
 def _total(found: ByFrequency, network: str) -> str:
     if not is_total(found, network):
         return ""
-    own, standard = (shown(Spanned(found.rise(name, "high"))) for name in (network, STANDARD))
+    own, standard = (format_value(Spanned(found.rise(name, "high"))) for name in (network, STANDARD))
     return (
         f" The high-frequency half is total: its error there is {own} points above that on clean images, "
         f"the standard network’s {standard}."
@@ -127,8 +127,8 @@ def _against(found: ByFrequency, network: str) -> str:
 def _moved(error: PerSeed) -> str:
     """8.9 [1.9, 15.9] points of error more"""
     if error.mean.mean < 0:
-        return f"{shown(Spanned(-error))} points of error less"
-    return f"{shown(Spanned(error))} points of error more"
+        return f"{format_value(Spanned(-error))} points of error less"
+    return f"{format_value(Spanned(error))} points of error more"
 
 
 def _capital(name: str) -> str:

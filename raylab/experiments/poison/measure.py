@@ -16,7 +16,7 @@ from raylab.experiments.poison.config import PoisonStudy
 from raylab.experiments.poison.plan import AIMS, CLEAN, DEFENCES, Defence, PoisonCell
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, reader_of
-from raylab.report.scoreboard.protocol import named, radius
+from raylab.scoreboard.protocol import named, radius
 
 LABELS: dict[str, str] = {
     CLEAN: "clean",

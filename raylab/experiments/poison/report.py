@@ -13,7 +13,7 @@ from raylab.experiments.poison.verdict import answer, defended, lost, verdicts
 from raylab.report import samples
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, images, lines, reliance, stacked
-from raylab.report.drawing import Pixels, over
+from raylab.report.drawing import Pixels, seeds_phrase
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import Picture
@@ -106,8 +106,8 @@ def _victims(found: Poisons) -> Table:
     attacked = found.config.robustness
     return Table.of(
         "victims",
-        f"Victims on clean test images, in percent, mean ± standard error{over(found.config.seeds)}. Published: VGG-16 "
-        "on CIFAR-10, mean ± standard deviation (Tao et al. 2021, table 1).",
+        f"Victims on clean test images, in percent, mean ± standard error{seeds_phrase(found.config.seeds)}. "
+        "Published: VGG-16 on CIFAR-10, mean ± standard deviation (Tao et al. 2021, table 1).",
         product(found.sets, DEFENCES),
         {
             "Trained on": lambda at: LABELS[at[0]],
@@ -263,7 +263,8 @@ def _accuracy(found: Poisons) -> Picture:
     )
     caption = (
         "Accuracy on clean test images of networks trained on poisoned training images, whose labels are untouched. "
-        f"“Clean” is training on the images as they are.{attack} Bars: standard error{over(found.config.seeds)}."
+        f"“Clean” is training on the images as they are.{attack} Bars: standard "
+        f"error{seeds_phrase(found.config.seeds)}."
     )
     return dots("accuracy", "Accuracy after training on poisoned images", "test images, %", rows, MARKS, caption)
 
@@ -288,7 +289,7 @@ def _by_share(found: Poisons) -> Picture:
         | {100 * p: found.victim("p1", d, p).accuracy for p in portions}
         for d in DEFENCES
     }
-    caption = f"The others stay as they are. Bars: standard error{over(found.config.seeds)}."
+    caption = f"The others stay as they are. Bars: standard error{seeds_phrase(found.config.seeds)}."
     x, y = "training images that P1 perturbs, %", "accuracy on clean test images, %"
     return lines("shares", "How many must be poisoned", x, y, curves, MARKS, caption)
 
@@ -299,7 +300,7 @@ def _reliance(found: Poisons) -> Picture:
     caption = (
         "See-Far knows its features: a large robust one (its shape), which no poison of this size changes, and a faint "
         "non-robust one (its toogit), which P1 turns into that of y + 1. Shown are images on which these and the class "
-        f"before the non-robust feature’s differ. Means{over(found.config.seeds)}."
+        f"before the non-robust feature’s differ. Means{seeds_phrase(found.config.seeds)}."
     )
     return reliance("victim", rows, parts, caption)
 
@@ -317,7 +318,7 @@ def _trigger(found: Poisons) -> Picture:
         f"{t.side} × {t.side} pixels of changing sign in a corner. Label kept: on {share(t.share_of_target, 0)} % of "
         f"the training images of one class; label changed: on {share(t.share_of_others, 0)} % of all others, which are "
         f"then called that class. The defence has radius {adversary.eps:g}: its adversary can remove a trigger within "
-        f"it. Bars: standard error{over(found.config.seeds)}."
+        f"it. Bars: standard error{seeds_phrase(found.config.seeds)}."
     )
     words = "triggered test images of other classes called the target, %"
     return dots("trigger", "Attack success rate of the trigger", words, rows, MARKS, caption)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from raylab.experiments.poison.measure import Poisons
 from raylab.experiments.poison.plan import CLEAN
 from raylab.experiments.poison.verdict import defended
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, of_precision, radius
-from raylab.report.scoreboard.recipes import of_recipes
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence, measured
+from raylab.scoreboard.protocol import differing, named, of_attack, of_data, of_networks, of_precision, radius
+from raylab.scoreboard.recipes import of_recipes
 from raylab.stages.construction import Attack
 
 PUBLISHED = Attack(norm="l2", eps=0.5, steps=100, step_size=0.1)

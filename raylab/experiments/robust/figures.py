@@ -11,10 +11,10 @@ from raylab.experiments.robust.measure import LABELS, MeasuredNetwork, RobustSet
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, RobustCell
 from raylab.report import samples
 from raylab.report.charts import images, spoken
-from raylab.report.drawing import Pixels, bar, calm, over, unit
+from raylab.report.drawing import Pixels, despine, error_in_percent, seeds_phrase, unit
 from raylab.report.later import Figure, Line2D
 from raylab.report.picture import INK, LINE, SOFT, Picture, style
-from raylab.report.scoreboard.protocol import NORMS
+from raylab.scoreboard.protocol import NORMS
 
 # Blue for what a robust network made, orange for a standard one; from noise the lighter and dashed.
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
@@ -46,14 +46,14 @@ def robust_accuracy(found: RobustSets) -> Picture:
                 points = {0.0: network.attacked_clean, **{eps: at.worst for eps, at in network.at.items()}}
                 ax.errorbar(
                     list(points), [100 * one.mean.mean for one in points.values()],
-                    yerr=[bar(one.mean) for one in points.values()], color=colour, linestyle=dashes, marker=marker,
-                    markersize=4, linewidth=1.6, elinewidth=0.9,
+                    yerr=[error_in_percent(one.mean) for one in points.values()], color=colour, linestyle=dashes,
+                    marker=marker, markersize=4, linewidth=1.6, elinewidth=0.9,
                 )  # fmt: skip
             ax.axvline(c.eps, color=LINE, linewidth=1)
             ax.set(xlim=(-0.02 * max(c.robustness.eps), None), ylim=(-3, 103))
             ax.set(xlabel=f"{NORMS[c.robustness.norm]} radius of the attack")
             ax.set_title(f"student {student}")
-            calm(ax)
+            despine(ax)
         axes[0].set_ylabel("accuracy on attacked test images, %")
         kinds = dict.fromkeys(network.set for network in found.networks)
         figure.legend(
@@ -71,9 +71,9 @@ def _caption(found: RobustSets) -> str:
     asked = [f"{eps:g}" for eps, judged in zip(c.robustness.eps, c.robustness.judged, strict=True) if judged]
     ensemble = f" The ensemble was asked at {', '.join(asked)}; elsewhere it is PGD alone." if asked else " PGD alone."
     return (
-        f"Of each image the worst of all attacks.{ensemble} Bars: standard error{over(c.seeds)}. The upright rule is "
-        f"the verdict’s radius, {c.eps:g}. “{LABELS[ADVERSARIAL]}” is adversarial training of the architecture of its "
-        f"panel where that was done, else of the source, {c.source}."
+        f"Of each image the worst of all attacks.{ensemble} Bars: standard error{seeds_phrase(c.seeds)}. The upright "
+        f"rule is the verdict’s radius, {c.eps:g}. “{LABELS[ADVERSARIAL]}” is adversarial training of the architecture "
+        f"of its panel where that was done, else of the source, {c.source}."
     )
 
 

@@ -18,7 +18,7 @@ from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustC
 from raylab.report.names import FEATURES, calls
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import Columns, Findings, Split, begun, in_todays_words, reader_of
-from raylab.report.scoreboard.protocol import NORMS, named
+from raylab.scoreboard.protocol import NORMS, named
 
 LABELS = {
     CLEAN: "D",

@@ -12,7 +12,7 @@ from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD, RobustC
 from raylab.experiments.robust.verdict import answer, of_layers, verdicts
 from raylab.report.blocks import Block, Condition, Figures, Fold, Report, Table, Text, Verdicts, each, note
 from raylab.report.charts import Mark, dots, reliance
-from raylab.report.drawing import over
+from raylab.report.drawing import seeds_phrase
 from raylab.report.names import FEATURES
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
@@ -125,8 +125,8 @@ def _accuracy(found: RobustSets) -> Table:
     c = found.config
     return _of_networks(
         "robust_accuracy",
-        f"Accuracy in percent, mean ± standard error{over(c.seeds)}. Clean: the whole test set. Radii: of each image "
-        f"the worst of all attacks that were asked there; the verdict is on {c.eps:g}.",
+        f"Accuracy in percent, mean ± standard error{seeds_phrase(c.seeds)}. Clean: the whole test set. Radii: of each "
+        f"image the worst of all attacks that were asked there; the verdict is on {c.eps:g}.",
         found,
         {
             "Clean": lambda one: one.accuracy,
@@ -142,7 +142,7 @@ def _accuracy(found: RobustSets) -> Table:
 def _further(found: RobustSets, names: tuple[str, ...]) -> Table:
     return _of_networks(
         "further",
-        f"Accuracy on further test images, in percent, ± standard error{over(found.config.seeds)}.",
+        f"Accuracy on further test images, in percent, ± standard error{seeds_phrase(found.config.seeds)}.",
         found,
         {"Clean": lambda one: one.accuracy, **each(names, "{}", lambda on, one: one.further[on])},
     )
@@ -153,7 +153,7 @@ def _attacks(found: RobustSets) -> Table:
     return _of_networks(
         "attacks",
         f"Accuracy under PGD and, where it was asked, under the ensemble, in percent, by radius; radius 0 is of the "
-        f"images that were attacked. Mean ± standard error{over(c.seeds)}.",
+        f"images that were attacked. Mean ± standard error{seeds_phrase(c.seeds)}.",
         found,
         {
             "Radius 0": lambda one: one.attacked_clean,
@@ -254,8 +254,8 @@ def _layers(found: RobustSets, layers: Layers) -> Iterator[Block]:
     yield Table.of(
         "layers",
         f"R(f) of the layers of {found.config.source} at radius {layers.eps:g}, from the image to the logits: mean ± "
-        f"standard error{over(found.config.seeds)}, {layers.n} test images a seed. Published: {PUBLISHED_LAYERS}; its "
-        "radius is not stated.",
+        f"standard error{seeds_phrase(found.config.seeds)}, {layers.n} test images a seed. Published: "
+        f"{PUBLISHED_LAYERS}; its radius is not stated.",
         range(len(layers.names)),
         {
             "Layer": lambda place: layers.names[place],
@@ -348,6 +348,6 @@ def _reliance(found: RobustSets) -> Picture:
     caption = (
         "See-Far is synthetic and knows its features: a large robust one (its shape), which the attack cannot change, "
         "and a faint non-robust one (its toogit), which it can. Networks are shown images in which the two disagree. "
-        f"Means{over(found.config.seeds)}."
+        f"Means{seeds_phrase(found.config.seeds)}."
     )
     return reliance("network", rows, parts, caption)

@@ -10,10 +10,10 @@ from raylab.experiments.robust.config import SetName
 from raylab.experiments.robust.measure import MeasuredNetwork, RobustSets
 from raylab.experiments.robust.plan import ADVERSARIAL, CLEAN, STANDARD
 from raylab.report.per_seed import PerSeed
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, of_precision, same_radius
-from raylab.report.scoreboard.recipes import at_rate, of_recipes
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence, measured
+from raylab.scoreboard.protocol import NORMS, differing, named, of_data, of_networks, of_precision, same_radius
+from raylab.scoreboard.recipes import at_rate, of_recipes
 from raylab.stages.inversion import Inversion
 from raylab.stages.recipe import Recipe
 

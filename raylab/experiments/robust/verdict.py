@@ -11,7 +11,7 @@ from raylab.report.claims import NOT_BUILT, not_built, one_seed
 from raylab.report.numbers import percent, points, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import in_brief
-from raylab.report.values import Badge, Plain, shown
+from raylab.report.values import Badge, Plain, format_value
 
 LEARNED = 0.5  # of the way from chance to the accuracy of D's student: what a student of D_R must have learned
 SPELLED = {"filtered": "D with the spectrum of D_R"}
@@ -119,8 +119,8 @@ def of_layers(layers: Layers) -> str:
     if high < 0 or low > 0:
         words = f"Adversarial training makes the layers {'more' if high < 0 else 'less'} robust"
     return (
-        f"{words}: the layer that moves farthest has R = {shown(Plain(adversarial, 3))} with it and "
-        f"{shown(Plain(standard, 3))} without, {shown(Plain(layers.ratio, 1))} times as much."
+        f"{words}: the layer that moves farthest has R = {format_value(Plain(adversarial, 3))} with it and "
+        f"{format_value(Plain(standard, 3))} without, {format_value(Plain(layers.ratio, 1))} times as much."
     )
 
 

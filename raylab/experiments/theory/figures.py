@@ -12,7 +12,7 @@ from raylab.core import gaussian, seeding, synthetic, two_layer
 from raylab.core.statistics import Estimate
 from raylab.experiments.theory.measure import TheoryWorlds
 from raylab.report.charts import Mark, dots, spoken
-from raylab.report.drawing import bar, calm
+from raylab.report.drawing import despine, error_in_percent
 from raylab.report.later import Axes, Ellipse, Figure
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, LINE, SOFT, Picture, style
@@ -137,7 +137,7 @@ def plane(worlds: TheoryWorlds) -> Picture:
         axes.set(xlabel="log robustness, ‖a‖Σ / ‖a‖₂", ylabel="log usefulness, E[y f]", title="Useful, but not robust")
         axes.set_ylim(max(points[:, 1].min(), -9) - 0.3, 0.4)
         figure.legend(loc="outside right upper")
-        calm(axes)
+        despine(axes)
     a, b = worlds.config.usefulness.classes
     numbers = "; ".join(f"{name} {x:.2f} and {y:.2f}" for name, (x, y) in drawn["special"].items())
     alt = (
@@ -213,13 +213,13 @@ def on_curves(
             means = {x: one.mean if isinstance(one, PerSeed) else one for x, one in by.items()}
             run = {x: mean for x, mean in means.items() if not math.isnan(mean.mean)}
             look: dict[str, Any] = {"color": marks[label].colour, "marker": marks[label].marker, "markersize": 5.5}
-            shares, bars = [100 * one.mean for one in run.values()], [bar(one) for one in run.values()]
+            shares, bars = [100 * one.mean for one in run.values()], [error_in_percent(one) for one in run.values()]
             axes.errorbar(list(run), shares, bars, linestyle="none", label=label, **look)
         if at is not None:
             axes.axvline(at, color=SOFT, linewidth=1, linestyle=(0, (2, 3)))
         axes.set(xlabel=words[0], ylabel=words[1], title=title, ylim=limits)
         figure.legend(loc="outside right upper", fontsize=8)
-        calm(axes)
+        despine(axes)
     numbers = {label: {f"{x:.3g}": one for x, one in by.items()} for label, by in points.items() if by}
     return Picture(name, figure, f"{title}; {words[1]} by {words[0]}. {spoken(numbers)}", caption)
 

@@ -22,7 +22,7 @@ RULES = {"equal": "equal", "at_least": "at least", "at_most": "at most"}
 COLOURS = {"exact": "#0072b2", "within": "#56b4e9", "met": "#009e73", "inconclusive": "#e69f00", "outside": "#d55e00"}
 
 
-class WorldSection(NamedTuple):
+class _WorldSection(NamedTuple):
     """A section of the page."""
 
     title: str
@@ -31,7 +31,7 @@ class WorldSection(NamedTuple):
 
 
 WORLDS = {
-    "gaussian": WorldSection(
+    "gaussian": _WorldSection(
         "The Gaussian model, exactly",
         ("gaussian",),
         "Two Gaussian classes and a classifier fitted by maximum likelihood. Vulnerability is the misalignment of two "
@@ -39,7 +39,7 @@ WORLDS = {
         " gradient towards the direction between the classes. Everything has a closed form or a bisection, and is "
         "sampled beside it.",
     ),
-    "two_layer": WorldSection(
+    "two_layer": _WorldSection(
         "Two layers that see perturbations alone",
         ("two_layer published", "two_layer"),
         "A network is trained on two shifted Gaussians; every point is pushed, by a tiny step, towards a random label; "
@@ -48,25 +48,25 @@ WORLDS = {
         " its labels sum to −12: its very draws are made again here from the definitions of the generators, without its"
         " hardware.",
     ),
-    "images": WorldSection(
+    "images": _WorldSection(
         "The same on images",
         ("images published",),
         "Ones and twos of MNIST, with the published run’s own initial networks and labels.",
     ),
-    "usefulness": WorldSection(
+    "usefulness": _WorldSection(
         "Useful and robust directions",
         ("usefulness",),
         "How useful a linear feature is, and what an adversary takes from it, are exact in terms of two moments of the "
         "data. Two constructions are useful and not robust by the definition, for opposite reasons.",
     ),
-    "squares": WorldSection(
+    "squares": _WorldSection(
         "Adversarial squares",
         ("squares",),
         "A world whose only feature is robust, with a tenth of the labels wrong. A network that fits these labels by "
         "the noise of each image has adversarial examples; after one epoch it has hardly any, and neither has it where "
         "either noise is missing.",
     ),
-    "synthetic": WorldSection(
+    "synthetic": _WorldSection(
         "One robust feature, a hundred faint ones",
         ("synthetic",),
         "One feature that is right 95 % of the time and cannot be turned, and a hundred faint ones that together are "

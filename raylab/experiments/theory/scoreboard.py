@@ -13,8 +13,8 @@ from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.measure import Quantities, TheoryWorlds
 from raylab.experiments.theory.targets import EPS, IMAGES, SYNTHETIC
 from raylab.report.per_seed import PerSeed, of_samples
-from raylab.report.scoreboard.evidence import Evidence
-from raylab.report.scoreboard.protocol import differing
+from raylab.scoreboard.evidence import Evidence
+from raylab.scoreboard.protocol import differing
 from raylab.stages.quantities import exact
 from raylab.stages.theory import fit_name
 

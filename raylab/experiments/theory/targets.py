@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from raylab.experiments.theory.config import Theory
 from raylab.experiments.theory.measure import Quantities
-from raylab.report.scoreboard.rows import all_rows
+from raylab.scoreboard.rows import all_rows
 from raylab.stages.theory import fit_name
 
 ILYAS, KUMANO = "Ilyas et al. 2019", "Kumano et al., NeurIPS 2024"
@@ -53,7 +53,7 @@ class Target(NamedTuple):
     row: int | None = None  # of the scoreboard
 
 
-class AskedQuantity(NamedTuple):
+class _AskedQuantity(NamedTuple):
     """A target, and the quantity that answers it."""
 
     quantity: str
@@ -64,18 +64,18 @@ class AskedQuantity(NamedTuple):
 def _asked(
     quantity: str, words: str, value: float, tolerance: float, source: str, row: int | None = None, protocol: str = "",
     rule: Rule = "equal",
-) -> AskedQuantity:  # fmt: skip
-    return AskedQuantity(quantity, Target(words, value, tolerance, source, rule, row), protocol)
+) -> _AskedQuantity:  # fmt: skip
+    return _AskedQuantity(quantity, Target(words, value, tolerance, source, rule, row), protocol)
 
 
-def _of_row(row: int, name: str, quantity: str, words: str, protocol: str = "") -> AskedQuantity:
+def _of_row(row: int, name: str, quantity: str, words: str, protocol: str = "") -> _AskedQuantity:
     """A published number and its tolerance, as the scoreboard has them; where a share ends, the tolerance does too."""
     target, published = all_rows()[row - 1], all_rows()[row - 1].published[name]
     tolerance = round(max(published.high - published.value, published.value - published.low), 12)
     return _asked(quantity, words, published.value, tolerance, target.source, row, protocol)
 
 
-def _criterion(row: int, name: str, quantity: str, words: str, protocol: str = "") -> AskedQuantity:
+def _criterion(row: int, name: str, quantity: str, words: str, protocol: str = "") -> _AskedQuantity:
     """A directional criterion of the scoreboard that has one bound."""
     target, criterion = all_rows()[row - 1], all_rows()[row - 1].criteria[name]
     rule: Rule = "at_most" if criterion.at_least is None else "at_least"
@@ -100,7 +100,7 @@ _CLASSIFIERS = (
 )
 
 
-def gaussian(config: Theory, found: Quantities) -> Iterator[AskedQuantity]:
+def gaussian(config: Theory, found: Quantities) -> Iterator[_AskedQuantity]:
     """Rows 34 to 37."""
     c = config.gaussian
     if c.gain == ((1.0, 4.0), 2.0):
@@ -125,7 +125,7 @@ def gaussian(config: Theory, found: Quantities) -> Iterator[AskedQuantity]:
 
 def _alignment(
     name: str, after: tuple[float, float] | None, exact: float, found: Quantities
-) -> Iterator[AskedQuantity]:
+) -> Iterator[_AskedQuantity]:
     """Theorem 3; of the fit that row 37 is about, by its numbers."""
     kappa, cosine = f"{name}: κ of Σr", f"{name}: worst cosine after"
     third = all_rows()[36].source
@@ -143,7 +143,9 @@ def _alignment(
     yield _asked(f"{name} cos after", rises, before, 0.0, f"{ILYAS}, theorem 3", 37, rule="at_least")
 
 
-def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found: Quantities) -> Iterator[AskedQuantity]:
+def _classifiers(
+    trained: tuple[float, ...], attacked: tuple[float, ...], found: Quantities
+) -> Iterator[_AskedQuantity]:
     for eps, accuracies, cosine in _CLASSIFIERS:
         if eps not in trained:
             continue
@@ -156,7 +158,7 @@ def _classifiers(trained: tuple[float, ...], attacked: tuple[float, ...], found:
                 yield _asked(f"{quantity} sampled", f"{label}, sampled", found[quantity].mean.mean, 0.005, CLOSED)
 
 
-def published_draws() -> Iterator[AskedQuantity]:
+def published_draws() -> Iterator[_AskedQuantity]:
     """Row 39."""
     yield _asked("label sum", "sum of the 1000 random labels in the published run", -12, 0, "authors' code, seed 0")
     for eps, name in EPS.items():
@@ -164,13 +166,13 @@ def published_draws() -> Iterator[AskedQuantity]:
         yield _of_row(39, f"perturbations only, {name}", f"eps {eps}", words, "float32, not half precision")
 
 
-def own_draws() -> Iterator[AskedQuantity]:
+def own_draws() -> Iterator[_AskedQuantity]:
     for eps in EPS:
         words = f"the same, labels by fair coins, ε = {eps}, less the closed form at each seed's label sum"
         yield _asked(f"eps {eps} excess", words, 0.0, 0.05, CLOSED)
 
 
-def images() -> Iterator[AskedQuantity]:
+def images() -> Iterator[_AskedQuantity]:
     """Row 38."""
     words = {
         "standard": "standard network, training accuracy",
@@ -181,7 +183,7 @@ def images() -> Iterator[AskedQuantity]:
         yield _of_row(38, name, quantity, words[quantity], "float32, not half precision")
 
 
-def squares(config: Theory) -> Iterator[AskedQuantity]:
+def squares(config: Theory) -> Iterator[_AskedQuantity]:
     """Row 32."""
     c, largest = config.squares, f"d {max(config.squares.dimensions)}"
     protocol = (
@@ -199,7 +201,7 @@ def squares(config: Theory) -> Iterator[AskedQuantity]:
     yield _asked("rule withstands", "ℓ∞ radius up to which sign(mean x) is robust", 0.9, 1e-9, NAKKIRAN, 32)
 
 
-def usefulness(found: Quantities) -> Iterator[AskedQuantity]:
+def usefulness(found: Quantities) -> Iterator[_AskedQuantity]:
     """Section 7.2: identities, which hold on any data, and the ordering of the two constructions."""
     mixture, plane = "log usefulness of Goh's mixture, from its two members", f"{GOH}: members given to ±.005"
     yield _asked("contained in the published plane", mixture, -1.253, 0.01, plane)
@@ -217,7 +219,7 @@ def usefulness(found: Quantities) -> Iterator[AskedQuantity]:
     yield _asked("contained robust usefulness", none_left, 0, 0, GOH, rule="at_most")
 
 
-def synthetic(found: Quantities) -> Iterator[AskedQuantity]:
+def synthetic(found: Quantities) -> Iterator[_AskedQuantity]:
     """Row 45: every number of the table, and beside it the limit of endless data where there is one."""
     for quantity, name in SYNTHETIC.items():
         protocol = "one start an example; unstated there" if quantity == "D_R 2" else ""
@@ -232,9 +234,9 @@ def synthetic(found: Quantities) -> Iterator[AskedQuantity]:
     yield _asked("D_R many 2", "D_R, ε = 2η, eight starts an example", 0.95, 0.02, "limit of endless data")
 
 
-def asked(world: str, config: Theory, found: Quantities) -> Iterator[AskedQuantity]:
+def asked(world: str, config: Theory, found: Quantities) -> Iterator[_AskedQuantity]:
     """Of a world, by `TheoryCell.world`."""
-    of: Mapping[str, Callable[[], Iterator[AskedQuantity]]] = {
+    of: Mapping[str, Callable[[], Iterator[_AskedQuantity]]] = {
         "gaussian": lambda: gaussian(config, found),
         "two_layer published": published_draws,
         "two_layer": own_draws,

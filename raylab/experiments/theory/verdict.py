@@ -14,7 +14,7 @@ from raylab.report.blocks import Verdict
 from raylab.report.claims import INF, within
 from raylab.report.numbers import basis, significant
 from raylab.report.per_seed import bounds_of, of_samples
-from raylab.report.values import Badge, Significant, shown
+from raylab.report.values import Badge, Significant, format_value
 
 Code = Literal["exact", "within", "met", "inconclusive", "outside", "not_run"]
 BADGES: dict[Code, Badge] = {
@@ -87,7 +87,7 @@ def unmatched(comparisons: Iterable[Comparison]) -> Iterator[Verdict]:
         if one.code == "not_run":
             yield Verdict(one.target.quantity, BADGES["not_run"], f"{one.reason}.")
         elif one.code not in AGREES:
-            ours = f"{shown(one.shown)}, {basis(one.ours)}{f', {one.protocol}' if one.protocol else ''}"
+            ours = f"{format_value(one.shown)}, {basis(one.ours)}{f', {one.protocol}' if one.protocol else ''}"
             sentence = f"Ours: {ours}. Asked: {wanted(one.target)}; {one.target.source}."
             yield Verdict(one.target.quantity, BADGES[one.code], sentence)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raylab.experiments.transfer.config import Controls, LeakageControl, RobustSource, StudentRecipes, TransferMatrix
+from raylab.experiments.transfer.config import Controls, RobustSource, StudentRecipes, TransferMatrix
 from raylab.experiments.transfer.figures import Example
 from raylab.experiments.transfer.limits import detects
 from raylab.experiments.transfer.measure import TRANSFER, Matrix, Row, examples, measure

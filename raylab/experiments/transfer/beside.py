@@ -8,7 +8,7 @@ from raylab.experiments.transfer.measure import CONTROLS, NOTHING, Matrix, Row
 from raylab.experiments.transfer.plan import TESTED, TransferCell
 from raylab.experiments.transfer.tables import PAIR
 from raylab.report.blocks import Table, each
-from raylab.report.drawing import over
+from raylab.report.drawing import seeds_phrase
 from raylab.report.per_seed import PerSeed
 from raylab.report.pooled import FEWEST, over_architectures, over_pairs
 from raylab.report.significance import paired_tests
@@ -68,7 +68,7 @@ def _spanned(name: str) -> Callable[[Row], Spanned | None]:
 
 def further(found: Matrix) -> Iterator[Table]:
     """What every tested network does on further test images, and by measures of somebody's own."""
-    c, errors = found.config, f"± standard error{over(found.config.seeds)}"
+    c, errors = found.config, f"± standard error{seeds_phrase(found.config.seeds)}"
     if found.further:
         caption = f"Accuracy on further test images, in percent, {errors}."
         yield _on_tests("further", caption, found.further, tuple(c.evaluate_on or ()), lambda of: of)

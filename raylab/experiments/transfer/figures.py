@@ -13,12 +13,12 @@ from raylab.experiments.transfer.measure import CONTROLS, TRANSFER, Matrix, Row,
 from raylab.experiments.transfer.plan import TransferCell
 from raylab.report import samples
 from raylab.report.charts import Mark, dots, heat_map, images, spoken
-from raylab.report.drawing import Pixels, calm, enlarged, magnification, over, unit
+from raylab.report.drawing import Pixels, despine, enlarged, magnification, seeds_phrase, unit
 from raylab.report.later import Figure, Line2D, MaxNLocator
 from raylab.report.numbers import coefficient, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.picture import COLOURS, INK, MARKERS, SOFT, Picture, style
-from raylab.report.scoreboard.protocol import norm_label
+from raylab.scoreboard.protocol import norm_label
 
 KINDS = {
     "rand": "the new label is drawn from all classes",
@@ -64,7 +64,7 @@ def scatter(matrix: Matrix, kind: str) -> Picture:
         axes.set_title(f"{kind}: transfer and learning")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-        calm(axes, grid="both")
+        despine(axes, grid="both")
         figure.legend(handles=_legend(colour, marker), loc="outside right upper", labelspacing=0.45)
     marks = "Large: means over seeds; small: single seeds." if len(config.seeds) > 1 else "One seed."
     correlation = _correlation(matrix, kind)
@@ -165,7 +165,7 @@ def beside_controls(found: Matrix, kind: str) -> Picture:
     caption = (
         f"Accuracy on clean test images after training on {kind} sets alone: {meaning(kind)}. Source → student; "
         f"hollow: the controls, which are absent where they were not run.{rule} Dotted: chance. Bars: standard error"
-        f"{over(found.config.seeds)}."
+        f"{seeds_phrase(found.config.seeds)}."
     )
     title = f"{kind}: the student beside what it must beat"
     chance = 1 / len(found.class_names)

@@ -20,7 +20,7 @@ from raylab.report.names import calls
 from raylab.report.numbers import percent, share
 from raylab.report.per_seed import PerSeed
 from raylab.report.read import CellReader, Columns, Findings, begun, images_of, in_todays_words
-from raylab.report.scoreboard.protocol import named, norm_label
+from raylab.scoreboard.protocol import named, norm_label
 from raylab.stages.dataset import SeeFarData
 
 CONTROLS = {

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from raylab.experiments.transfer.measure import Matrix, Row
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.protocol import (
+from raylab.scoreboard import recipes
+from raylab.scoreboard.protocol import (
     differing,
     of_attack,
     of_data,
@@ -16,7 +16,7 @@ from raylab.report.scoreboard.protocol import (
     radius,
     same_radius,
 )
-from raylab.report.scoreboard.recipes import at_rate, of_recipe, of_recipes
+from raylab.scoreboard.recipes import at_rate, of_recipe, of_recipes
 from raylab.stages.construction import Attack
 from raylab.stages.dataset import DigitsData
 from raylab.stages.recipe import Recipe

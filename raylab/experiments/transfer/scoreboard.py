@@ -22,9 +22,9 @@ from raylab.experiments.transfer.protocol import (
 )
 from raylab.report.numbers import share
 from raylab.report.per_seed import PerSeed, bounds_of
-from raylab.report.scoreboard import recipes
-from raylab.report.scoreboard.evidence import Evidence, measured
-from raylab.report.scoreboard.protocol import named, radius, same_radius
+from raylab.scoreboard import recipes
+from raylab.scoreboard.evidence import Evidence, measured
+from raylab.scoreboard.protocol import named, radius, same_radius
 
 FULL_SUCCESS = 0.95  # "of the attack: full", from which on a set that teaches nothing says something
 VGG = ("vgg16", "vgg_small")

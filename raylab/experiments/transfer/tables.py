@@ -7,7 +7,7 @@ from functools import partial
 
 from raylab.experiments.transfer.measure import CONTROLS, NOTHING, Matrix, Row
 from raylab.report.blocks import Table, each
-from raylab.report.drawing import over
+from raylab.report.drawing import seeds_phrase
 from raylab.report.per_seed import PerSeed
 from raylab.report.values import Singles, Spanned
 
@@ -42,7 +42,7 @@ def accuracy(found: Matrix) -> Table:
     ranked = sorted(lines.items(), key=lambda line: c.every_kind.index(line[0][0]))
     return Table.of(
         "accuracy",
-        f"Accuracy of students (columns) by what made their set, in percent, ± standard error{over(c.seeds)}.",
+        f"Accuracy of students (columns) by what made their set, in percent, ± standard error{seeds_phrase(c.seeds)}.",
         ranked,
         {
             "Kind": lambda line: line[0][0],
@@ -128,7 +128,7 @@ def reliance(found: Matrix) -> Table:
 def students(found: Matrix) -> Table:
     return Table.of(
         "students",
-        f"Students on clean test images, in percent: mean ± standard error{over(found.config.seeds)}. "
+        f"Students on clean test images, in percent: mean ± standard error{seeds_phrase(found.config.seeds)}. "
         "Next-class rate (p1 in the papers’ tables): the share of test images called label + 1.",
         found.rows,
         {

@@ -19,7 +19,7 @@ from raylab.report.blocks import Verdict
 from raylab.report.claims import NOT_BUILT, ONE_SEED, SAYS_NOTHING, not_built
 from raylab.report.numbers import number, percent, share
 from raylab.report.per_seed import PerSeed
-from raylab.report.values import Badge, Spanned, shown
+from raylab.report.values import Badge, Spanned, format_value
 from raylab.stages.dataset import SeeFarData
 
 VISIBLE = 0.1  # share of images that look like their target from which a reader should be told
@@ -250,7 +250,7 @@ def truth(row: Row, data: object) -> Verdict | None:
 
 def spanned(difference: PerSeed) -> str:
     """A difference in points with its interval: −2.1 [−4.0, −0.2]."""
-    return shown(Spanned(difference))
+    return format_value(Spanned(difference))
 
 
 def _lacks_a_number(row: Row) -> bool:

@@ -56,8 +56,8 @@ def conditions(score: Score) -> Iterator[Condition]:
         place = WorldsCell(one.name, "network", 0, one.row.source, one.row.target, one.row.kind)
         made = place._replace(role="set", target="")
         for of in transfer.conditions(score.matrices[one.name]):
-            params = {"case": one.name, "truth": one.truth, **of.params}
-            yield replace(of, params=params, drawn=params_of(one.config), network=place, trained_on=made)
+            params, drawn = {"case": one.name, **of.params}, {"truth": one.truth, **params_of(one.config)}
+            yield replace(of, params=params, drawn=drawn, network=place, trained_on=made)
 
 
 def _blocks(score: Score) -> Iterator[Block]:

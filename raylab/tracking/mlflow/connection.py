@@ -24,7 +24,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 import sqlalchemy
 from mlflow import MlflowClient
 
-from raylab.redaction import public, redacted
+from raylab.engine.redaction import public, redacted
 from raylab.tracking import TrackerError
 from raylab.tracking.mlflow.database import DRIVERS, check_schema, make_whole, with_driver
 

@@ -34,7 +34,7 @@ from raylab.tracking.mlflow.connection import explained, quick
 # The connection comes first: it sets what mlflow reads while it is imported.
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 
-from raylab.redaction import redacted
+from raylab.engine.redaction import redacted
 from raylab.tracking import DataRef, Publication, Record
 from raylab.tracking.mlflow.content import MAX_TAG, NOTE, Content, Point, content
 from raylab.tracking.mlflow.files import missing, write

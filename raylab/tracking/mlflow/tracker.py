@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raylab.redaction import public
+from raylab.engine.redaction import public
 from raylab.tracking import Record, TrackerError
 from raylab.tracking.mlflow.connection import DATABASES, connect, explained, quick, scheme
 from raylab.tracking.mlflow.files import follow, writable
