@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import streamed_set
 import toy
 from harness import Job, Left, Tell, ended, times, wait_for, whole
 
@@ -102,6 +103,23 @@ def test_a_store_that_becomes_read_only_is_told(draw: int, disk: Path, tmp_path:
     mount(disk, "-o", "remount,rw")
     assert_goes_on(store, tmp_path, spared=3 + draw)
     tell("store gone read-only", "between two shards", "the error names the path; the same build goes on")
+
+
+def test_a_training_whose_images_have_no_room_in_tmpdir_is_told_and_with_another_it_goes_on(
+    disk: Path, tmp_path: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 MB, on a disk of 8."""
+    store, cells = Store(str(tmp_path / "store")), {"network": streamed_set.network(1000)}
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    with pytest.raises(BuildFailed) as failed:
+        runner.build(cells, store, InlineBackend(), toy.Recorder())
+    assert f"{disk}: 12,288,000 bytes cannot be reserved for images" in str(failed.value)
+    assert "(No space left on device); make space there, then run the same command" in str(failed.value)
+    assert list(disk.iterdir()) == []
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    runner.build(cells, store, InlineBackend(), recorder := toy.Recorder())
+    assert len(recorder.built_labels) == 1
+    tell("disk full", "while room is reserved for a training's images", "the error names folder and bytes; it goes on")
 
 
 @whole
