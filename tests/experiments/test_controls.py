@@ -22,7 +22,7 @@ from raylab.engine.study import Built
 from raylab.experiments.controls import (
     EXPERIMENT,
     Bugs,
-    Cell,
+    ControlsCell,
     ControlStudy,
     MeasuredControls,
     RobustCurve,
@@ -67,7 +67,7 @@ def points(mean: float, apart: float = 0.01, seeds: int = 3) -> PerSeed:
 
 def control(*checks: Check, **changed: Any) -> Control:
     a, b = Quantity("a", points(0.3)), Quantity("b", points(0.2))
-    plain = Control("x", "det", "x, det", "", a, b, Cell("student", 0), Cell("set", 0), checks, 0.5)
+    plain = Control("x", "det", "x, det", "", a, b, ControlsCell("student", 0), ControlsCell("set", 0), checks, 0.5)
     return replace(plain, **changed)
 
 
@@ -117,7 +117,7 @@ def test_the_answer_counts_the_signs_that_are_seen_and_names_the_others(tiny: Me
 
 def test_every_control_is_measured_from_its_own_cells(tiny: MeasuredControls) -> None:
     def accuracy(role: str, of: str, kind: str, column: str = "accuracy", eps: float = 0.0) -> float:
-        return sum(tiny.built.artifacts[Cell(role, s, of, kind, eps)].metrics[column] for s in (0, 1)) / 2
+        return sum(tiny.built.artifacts[ControlsCell(role, s, of, kind, eps)].metrics[column] for s in (0, 1)) / 2
 
     found = {(one.name, one.kind): one for one in tiny.controls}
     means = {key: (one.measured.value.mean.mean, one.beside.value.mean.mean) for key, one in found.items()}
@@ -143,7 +143,7 @@ def test_every_control_is_measured_from_its_own_cells(tiny: MeasuredControls) ->
 def test_the_success_of_bugs_is_counted_by_training_image(tiny: MeasuredControls) -> None:
     """Seeds of digits share training images, which their interval has to know."""
     for seed, one in tiny.success("bugs").items():
-        made = tiny.built.artifacts[Cell("set", seed, "bugs", "det")]
+        made = tiny.built.artifacts[ControlsCell("set", seed, "bugs", "det")]
         assert (one.mean, one.n) == (pytest.approx(made.metrics["success"]), made.metrics["n"])
         assert one.examples is not None
         assert one.examples.images == "train"
@@ -240,7 +240,7 @@ def test_no_two_runs_of_the_tracker_have_the_same_params(tiny: MeasuredControls)
     assert child.metrics["accuracy/difference"] == bugs.difference[1].mean
     assert child.metrics["attack/success_rate"] == tiny.success("bugs")[1].mean
     assert child.tags["verdict"] == of_control(bugs).badge.words
-    assert child.inputs[0].digest == tiny.built.artifacts[Cell("set", 1, "bugs", "det")].digest
+    assert child.inputs[0].digest == tiny.built.artifacts[ControlsCell("set", 1, "bugs", "det")].digest
     signs = [value for name, value in run.parent.metrics.items() if name.startswith("signs/")]
     assert sum(signs) == len(tiny.controls)
 
