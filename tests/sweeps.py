@@ -56,18 +56,6 @@ SWEEP: dict[str, Any] = {
     "objectives": [OBJECTIVE],
     "final": {"seeds": [7, 8]},
 }
-KINDS: dict[str, dict[str, Any]] = {
-    "random": {},
-    "slow": {"trials": 8, "space": {"students.det.lr": {"loguniform": [1e-4, 3e-2]}}, "final": None},
-    "grid": {
-        "space": {"students.det.lr": {"grid": [1e-3, 1e-2]}, "students.det.batch_size": {"grid": [32, 64]}},
-        "sampler": "grid",
-        "trials": None,
-        "final": None,
-    },
-}
-
-
 ASHA = {
     "scheduler": {"name": "asha", "grace": 2, "reduction": 2},
     "space": {"students.det.lr": {"grid": [1e-2, 1e-5, 2e-5, 3e-5, 4e-5]}},
@@ -83,6 +71,19 @@ PBT = {
     "config": {**BASE, "students": {"det": {"epochs": 8, "schedule": "constant"}}},
     "trials": 4,
     "final": {"seeds": [7]},
+}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "random": {},
+    "slow": {"trials": 8, "space": {"students.det.lr": {"loguniform": [1e-4, 3e-2]}}, "final": None},
+    "grid": {
+        "space": {"students.det.lr": {"grid": [1e-3, 1e-2]}, "students.det.batch_size": {"grid": [32, 64]}},
+        "sampler": "grid",
+        "trials": None,
+        "final": None,
+    },
+    "asha": ASHA,
+    "pbt": PBT,
 }
 
 

@@ -19,7 +19,10 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 SECONDS = re.compile(r"\b\d+(?= s\b)")
 MENDED = {  # fault -> what it had shown
     "store gone read-only": "the error of the clean-up hid that of the write, and ended the whole build",
-    "SIGINT or SIGTERM, twice": "`raylab run` printed a traceback where Ctrl-C fell into the import of experiments",
+    "SIGINT or SIGTERM, twice": "`raylab run` printed a traceback where Ctrl-C fell into the import of experiments; "
+    "Python looked for cycles among 400,000 objects before it ended, 2 s of a processor",
+    "MLflow's server down": "a job ended after five minutes of MLflow's own retries",
+    "kill -9 of a sweep's driver": "draws of pbt followed from no seed",
     "surroundings": "`?` in RAYLAB_HOME: MLflow's database was made outside of it; letters beyond ASCII without UTF-8: "
     "Arrow's own error",
     "two drivers on the same key": "on Ray: the first to end could not remove Tune's folder, and failed",
