@@ -13,7 +13,7 @@ from raylab.core.later import torch
 from raylab.core.seefar import Feature, World
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 from raylab.stages.weights import load_network
@@ -70,7 +70,7 @@ class _Perturbation:
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
         del device
-        world, spans, clean = self.world, _spans(self.world), mapped(inputs["original"])
+        world, spans, clean = self.world, _spans(self.world), memory_mapped(inputs["original"])
         row = {int(example): index for index, example in enumerate(clean["id"])}
         images = clean["image"]
 

@@ -17,7 +17,7 @@ from raylab.core.balls import BALLS, Ball, Norm
 from raylab.core.later import torch
 from raylab.core.robust import random_start
 from raylab.engine.artifact import Artifact
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.images import to_tensor
 from raylab.stages.weights import load_network
@@ -103,7 +103,7 @@ def layer_robustness(
 
 def _drawn(data: Artifact, rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Ids and images in random order, whatever the order of the rows."""
-    batch = mapped(data)
+    batch = memory_mapped(data)
     ids = batch["id"].astype(np.int64)
     order = seeding.permutation(seed, "layers/rows", ids)[:rows]
     return ids[order], batch["image"][order]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from raylab.core import leakage
 from raylab.core.later import Tensor, networks, torch
 from raylab.engine.columns import Batch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages.evaluation import logits_of
 from raylab.stages.images import ImageSpec
@@ -35,7 +35,7 @@ class Leakage:
 
     def run(self, context: TaskContext) -> Metrics:
         network = load_network(context.inputs["model"], context.device)
-        made, test = mapped(context.inputs["set"]), mapped(context.inputs["test"])
+        made, test = memory_mapped(context.inputs["set"]), memory_mapped(context.inputs["test"])
         seen, unseen = (_features(network, self.features, batch, context.device) for batch in (made, test))
         new, label = torch.from_numpy(made["label"].astype(np.int64)), test["label"].astype(np.int64)
         said: Batch = {}

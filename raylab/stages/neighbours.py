@@ -12,7 +12,7 @@ from raylab.core.later import torch
 from raylab.core.neighbours import nearest
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Compute, Metrics, Stage
 from raylab.stages.images import to_tensor
 
@@ -27,7 +27,7 @@ class _Neighbours:
     compute: Compute
 
     def open(self, inputs: Mapping[str, Artifact], device: str) -> Callable[[Batch], Batch]:
-        reference = mapped(inputs["reference"])
+        reference = memory_mapped(inputs["reference"])
         images, ids = (
             torch.from_numpy(column).to(device) for column in (reference["image"], reference["id"].astype(np.int64))
         )

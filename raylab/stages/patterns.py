@@ -14,7 +14,7 @@ from raylab.core.later import torch
 from raylab.core.patterns import base_rows, textures, universal
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.class_patterns import read_patterns, write_patterns
 from raylab.stages.construction import Attack
@@ -53,7 +53,7 @@ class _Universal:
     def run(self, context: TaskContext) -> Metrics:
         a = self.attack
         network = load_network(context.inputs["model"], context.device)
-        data = mapped(context.inputs["data"])
+        data = memory_mapped(context.inputs["data"])
         ids, label = data["id"].astype(np.int64), data["label"].astype(np.int64)
         patterns, hits, losses = [], [], []
         for target in range(self.num_classes):

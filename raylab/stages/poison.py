@@ -13,7 +13,7 @@ from raylab.core.later import Tensor, torch
 from raylab.core.poison import chosen, class_noise
 from raylab.engine.artifact import Artifact
 from raylab.engine.columns import Batch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Compute, Metrics, Stage, TaskContext
 from raylab.stages.class_patterns import read_patterns, write_patterns
 from raylab.stages.images import ImageSpec, to_tensor, truths
@@ -105,7 +105,7 @@ def _patterned(artifact: Artifact, p: Poisoned) -> Perturbed:
 
 def _paired(data: Artifact) -> Perturbed:
     """The clean images of a constructed set's examples, and the constructed ones."""
-    clean = mapped(data)
+    clean = memory_mapped(data)
     order = np.argsort(clean["id"])
     ordered = clean["id"][order]
 

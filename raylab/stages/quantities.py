@@ -18,7 +18,7 @@ from pydantic import Field
 from raylab.core.later import Tensor, torch
 from raylab.core.statistics import ANYTHING, Estimate, Range, proportion
 from raylab.engine.artifact import Artifact
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Metrics, TaskContext
 from raylab.stages.images import to_tensor
 
@@ -69,7 +69,7 @@ def share(value: float, n: int) -> Estimate:
 
 def two_classes_of(artifact: Artifact, classes: tuple[int, int], centre: float) -> tuple[Tensor, Tensor]:
     """Two classes of a data set as vectors (n, d) less `centre`, and labels of +-1."""
-    data = mapped(artifact)
+    data = memory_mapped(artifact)
     kept: NDArray[np.bool_] = np.isin(data["label"], classes)
     if len(set(data["label"][kept].tolist())) < 2:
         raise ValueError(f"classes: two classes of the data, got {classes} of {sorted(set(data['label'].tolist()))}")

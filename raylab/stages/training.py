@@ -15,7 +15,7 @@ from raylab.core import adversary
 from raylab.core.construct import Kind, targets
 from raylab.core.fit import Epoch, State, fit
 from raylab.core.later import networks, torch
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Metrics, Stage, TaskContext
 from raylab.stages import architecture
 from raylab.stages.architecture import Architecture
@@ -44,7 +44,7 @@ class Training:
     keep_share: float | None  # of "top" and "bottom"
 
     def run(self, context: TaskContext) -> Metrics:
-        data = mapped(context.inputs["data"])
+        data = memory_mapped(context.inputs["data"])
         ids, labels = data["id"].astype(np.int64), data["label"].astype(np.int64)
         if self.labels is not None:
             labels = targets(self.labels, labels, ids, self.images.num_classes, self.labels_seed, "train")

@@ -13,7 +13,7 @@ from raylab.core import evaluate as measures
 from raylab.core.later import torch
 from raylab.engine.artifact import CorruptArtifact
 from raylab.engine.identity import fingerprint
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.search import PROGRESS, TrialReporter
 from raylab.engine.space import Point
 from raylab.engine.stage import Stage
@@ -90,7 +90,7 @@ class Judge:
         self.objective, self.reporter, self.device, self.lineage = objective, reporter, device, lineage
         self.training: Any = network.config
         self.book = CurveCache(store, network, evaluation, objective.metric)
-        self.rows = mapped(store.require(evaluation.inputs["data"]))
+        self.rows = memory_mapped(store.require(evaluation.inputs["data"]))
 
     def resume(self) -> bytes | None:
         return self.lineage.state

@@ -17,7 +17,7 @@ from raylab.engine.columns import Batch, Column
 from raylab.engine.files import told
 
 
-def mapped(artifact: Artifact) -> Batch:
+def memory_mapped(artifact: Artifact) -> Batch:
     """All rows, as `Artifact.batch` gives them, to be changed as one likes. Columns of more than one axis are mapped
     from a file below TMPDIR: what is not used of them the system drops and reads again. Parts are read a few at a time.
 

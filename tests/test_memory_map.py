@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from raylab.engine.artifact import Artifact, CorruptArtifact, StoreError
-from raylab.engine.mapped import mapped
+from raylab.engine.memory_map import memory_mapped
 from raylab.engine.stage import Stage, TaskContext
 from raylab.engine.store import Store
 from raylab.engine.worker import NullReporter
@@ -43,7 +43,7 @@ def artifact(tmp_path: Path) -> Artifact:
 
 
 def test_it_is_what_the_parts_hold(artifact: Artifact) -> None:
-    rows, whole = mapped(artifact), artifact.batch()
+    rows, whole = memory_mapped(artifact), artifact.batch()
     assert rows.keys() == whole.keys()
     for name, column in whole.items():
         assert rows[name].dtype == column.dtype
@@ -57,7 +57,7 @@ def test_images_lie_in_a_file_that_has_no_name(
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    image = mapped(artifact)["image"]
+    image = memory_mapped(artifact)["image"]
     image[0] = 7  # whoever has it may write into it
     assert (artifact.batch()["image"][0] != 7).any()
     assert list(folder.iterdir()) == []
@@ -71,18 +71,18 @@ def test_images_lie_in_a_file_that_has_no_name(
 def test_of_no_rows_there_are_columns(sizes: tuple[int, ...], tmp_path: Path) -> None:
     count = sum(sizes)
     rows = {"id": np.arange(count), "image": np.ones((count, 3, 2, 2), np.float32)}
-    found = mapped(written(Store(str(tmp_path)), rows, sizes))
+    found = memory_mapped(written(Store(str(tmp_path)), rows, sizes))
     assert found["image"].shape == (count, 3, 2, 2)
     np.testing.assert_array_equal(found["id"], rows["id"])
 
 
 def test_a_damaged_part_is_found_and_what_holds_no_table_refused(artifact: Artifact, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="it holds no table"):
-        mapped(written(Store(str(tmp_path / "empty")), {}, ()))
+        memory_mapped(written(Store(str(tmp_path / "empty")), {}, ()))
     part = Path(artifact.folder) / artifact.parts[-1].path
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(CorruptArtifact, match="does not have the bytes that were committed"):
-        mapped(artifact)
+        memory_mapped(artifact)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])
