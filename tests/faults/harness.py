@@ -167,6 +167,9 @@ class Job:
         """Processes that are still there after so many seconds; they are ended."""
         with contextlib.suppress(TimeoutError):
             wait_for(lambda: not self.family(), seconds, 0.2)
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                print(f"still there: {process.pid} {process.status()} {' '.join(process.cmdline())}")
         return self.end()
 
 
