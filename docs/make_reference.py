@@ -19,7 +19,7 @@ HEAD = """# Functions on tensors
 
 Written by `make docs` from the source; a test keeps it in step. `import raylab` costs nothing; torch is imported when
 one of these names is first used. Images are float32 tensors (N, C, H, W) in [0, 1], networks any `nn.Module` from such
-images to logits.
+images to logits, asked in eval mode and left as they were found.
 """
 
 

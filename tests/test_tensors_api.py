@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import toy
+from scipy.stats import binomtest
 from torch import Tensor, nn
 
 import raylab
@@ -178,6 +179,9 @@ def test_robust_accuracy_on_tensors_is_that_of_the_stage(
     assert all(np.array_equal(outside.columns[name], rows[name]) for name in rows)
     assert outside.stands.float().mean(dim=0).tolist() == pytest.approx(outside.robust)
     assert outside.robust[0] >= outside.robust[1]
+    for share, (low, high) in zip(outside.robust, outside.intervals, strict=True):
+        exact = binomtest(round(share * 120), 120).proportion_ci(0.95, "exact")
+        assert (low, high) == pytest.approx((exact.low, exact.high))
     alone = raylab.robust_accuracy(network, **digits, eps=0.1, pgd_steps=4, ensemble=None, seed=2, batch_rows=32)
     assert alone.pgd == outside.pgd[:1] == alone.robust
     assert alone.ensemble == (None,)

@@ -20,6 +20,7 @@ from raylab.core.pgd import descend
 from raylab.core.statistics import Estimate
 from raylab.engine.columns import Batch
 from raylab.engine.worker import mapped
+from raylab.report.per_seed import clopper_pearson
 from raylab.stages import robustness
 from raylab.stages.construction import Attack
 from raylab.stages.images import to_tensor
@@ -42,7 +43,8 @@ def attack(
     ids: Tensor | None = None,
     batch_rows: int = 250,
 ) -> Tensor:
-    """Adversarial images (N, C, H, W) by projected gradient descent (Madry et al. 2018), on the images' device.
+    """Adversarial images (N, C, H, W) by projected gradient descent (Madry et al. 2018), on the images' device. By
+    default there is no random start.
 
     Away from the labels, or with targets (N,) int64 towards these. eps, step_size: radius and length of a step in units
     of pixels in [0, 1]; step_size None is 2.5 eps / steps. The first of the restarts begins at the image, the others at
@@ -83,6 +85,12 @@ class RobustAccuracy:
     def stands(self) -> Tensor:
         """(N, E) bool: which images withstood everything."""
         return self.margins > 0
+
+    @property
+    def intervals(self) -> tuple[tuple[float, float], ...]:
+        """Of `robust`, by radius: exact 95 % (Clopper and Pearson 1934), the images being a sample of many."""
+        low, high = clopper_pearson(self.stands.sum(dim=0).double().cpu().numpy(), len(self.margins))
+        return tuple(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def robust_accuracy(
