@@ -124,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(do=do)
         return one
 
-    command("run", _run, "run an experiment: raylab run EXPERIMENT [CONFIG] [key.path=value ...] [options]")
+    run = command("run", _run, "run an experiment: raylab run EXPERIMENT [CONFIG] [key.path=value ...] [options]")
+    run.epilog = "raylab run EXPERIMENT --help: its options and settings; raylab experiments: their names and configs"
     store.add(commands)
     advice = command("recommend", _recommend, "measure at which compute batch a network is attacked fastest here")
     advice.add_argument("network", metavar="NETWORK")
