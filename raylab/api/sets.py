@@ -67,7 +67,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Constructed(ImageSet):
-    """Images pushed towards a class by a network, under the label of that class."""
+    """Images perturbed towards a class by a network, under the label of that class."""
 
     @property
     def source_labels(self) -> Tensor:
@@ -124,8 +124,8 @@ def construct(
     batch_rows: int = 250,
     shard_rows: int | None = None,
 ) -> Constructed:
-    """D_rand, D_det and their like: each image pushed towards a class by projected gradient descent, and labelled with
-    it (Ilyas et al. 2019, section 3.2 and appendix C.5).
+    """D_rand, D_det and their like: each image perturbed towards a class by projected gradient descent, and labelled
+    with it (Ilyas et al. 2019, section 3.2 and appendix C.5).
 
     aim: "det" is the class label + 1; "rand" a uniform class; "other" a uniform one of the others; "own" the image's
     own; "untargeted" leads away from it and leaves the label.

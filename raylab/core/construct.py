@@ -1,4 +1,4 @@
-"""Relabelling for constructed data sets: the class each example is pushed towards and then labelled with."""
+"""Relabelling for constructed data sets: the class each example is perturbed towards and then labelled with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constructed data sets: every image pushed towards a class by a source network and labelled with it."""
+"""Constructed data sets: every image perturbed towards a class by a source network and labelled with it."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def perturbed(
     *,
     through: Classifier | None = None,  # what gradients are taken of: the network compiled; None: the network
 ) -> Batch:
-    """The images of the batch pushed towards (or away from) their classes, with what the source makes of them."""
+    """The images of the batch perturbed towards (or away from) their classes, with what the source makes of them."""
     through = network if through is None else through
     ids, label = batch["id"].astype(np.int64), batch["label"].astype(np.int64)
     x, own = to_tensor(batch["image"], device), torch.from_numpy(label).to(device)

@@ -1,6 +1,6 @@
 """The planet Erm: which features do networks rely on?  (the story of Ilyas et al. 2019, in a world of known features)
 
-Its people tell classes by a robust feature and by a non-robust one. To them an image that was pushed towards a class
+Its people tell classes by a robust feature and by a non-robust one. To them an image that was perturbed towards a class
 shows that class; to those who only see robust features nothing has changed. Networks that were trained in different
 ways stand for both.
 """

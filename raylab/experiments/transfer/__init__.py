@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
         "lack what the claim is about."
     ),
     lead=(
-        "Every training image is pushed, within a small radius, towards another class in the eyes of a source network, "
+        "Every training image is perturbed, within a small radius, towards another class of a source network, "
         "and is labelled with that class. A student sees only these images, and is then tested on untouched ones with "
         "their true labels. What it gets right there, it has learned from the perturbations."
     ),
