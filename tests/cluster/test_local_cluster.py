@@ -16,6 +16,8 @@ from types import ModuleType
 import boto3
 import psutil
 import pytest
+from mlflow import MlflowClient
+from test_submission import listed
 
 from raylab.engine.store import Store
 
@@ -26,6 +28,8 @@ JOB = ["python", "jobs/transfer_matrix.py", "study=local", "sources=[mlp]", "tar
 JOB += ["seeds=[0]", "data.per_class=20", "train.epochs=2", "attack.steps=3", "controls.untrained=false"]
 JOB += ["controls.random_labels=false", "controls.leakage=null", "controls.robust=null", "neighbours=0"]
 JOB += ["robustness=null", "controls.unperturbed=false"]
+RESULTS = 12  # of that job
+NOISE = ("logging.cc", "Exception ignored", "Traceback", "DeprecationWarning")
 UP_SECONDS = 600  # cluster.py grants each of five parts 240, and some wait at the same time
 
 
@@ -229,7 +233,9 @@ def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_th
     assert "was stopped" in command("ray", "job", "status", "first", environment=client)
     before = manifests(client)
     command(*local, "up", seconds=UP_SECONDS)
-    assert "succeeded" in command(*submit, "--submission-id", "second", *job, environment=client)
+    resumed = command(*submit, "--submission-id", "second", *job, environment=client)
+    assert "succeeded" in resumed
+    assert [noise for noise in NOISE if noise in resumed] == []
     after = manifests(client)
     assert 0 < len(before) < len(after)
     here = tmp_path / "laptop"
@@ -241,8 +247,24 @@ def test_a_job_survives_its_worker_is_stopped_and_resumed_and_the_digests_are_th
         str(p).removeprefix(store.root): json.loads(p.read_text())["digest"] for p in Path(store.root).rglob("M*.json")
     }
     assert after == laptop
+    # In an installed checkout the bare command is enough, and finds what is there.
+    assert f"nothing to build: {RESULTS} results in the store" in command(
+        "ray", "job", "submit", *job, environment=client
+    )
+    assert tracked(client) == ["FINISHED"] * 2  # the matrix and its one cell
+    actors = listed(client, "actors")
+    assert {"MapWorker(Map(ShardActor))", "wrap_function.<locals>.ImplicitFunc"}.isdisjoint(actors)
+    assert any(name.startswith("training ") for name in actors)
+    assert any(name.startswith("MapWorker(Map(evaluating ") for name in actors)
     command(*local, "down")
     assert all(gone(process) for process in own)
+
+
+def tracked(client: Mapping[str, str]) -> list[str]:
+    """How every run ended, as MLflow's server says."""
+    asked = MlflowClient(client["MLFLOW_TRACKING_URI"])
+    experiments = [experiment.experiment_id for experiment in asked.search_experiments()]
+    return [run.info.status for run in asked.search_runs(experiments)]
 
 
 def recorded(ledger: Path) -> list[psutil.Process]:
