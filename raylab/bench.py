@@ -5,9 +5,9 @@ A plan says what is to be compared; the bench knows how each of the things is ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from raylab.core.construct import Kind
 from raylab.core.seeding import derive
@@ -30,6 +30,7 @@ from raylab.stages.robustness import Robustness, robustness
 from raylab.stages.training import Keep, train
 
 CellT = TypeVar("CellT", bound=Any)  # a NamedTuple with fields `role` and `on`
+PlannedT_co = TypeVar("PlannedT_co", bound=Any, covariant=True)  # likewise
 PROBE_ROWS = 1000  # images of a probe, which show what a network relies on
 
 
@@ -230,3 +231,27 @@ class Bench:
         """What both oracles of See-Far read in images: in as many as there are training images, or in `rows`."""
         rows = self.data.rows["train"] if rows is None else rows
         return read_oracles(images, self.world, self.compute, rows=rows, name=f"oracles on {title}")
+
+
+class SeedPlan(Protocol[PlannedT_co]):
+    """What is measured of one seed, and the bench that makes it."""
+
+    @property
+    def bench(self) -> Bench: ...
+
+    def cells(self) -> Iterator[tuple[PlannedT_co, Stage]]: ...
+
+
+def of_seeds(
+    plans: Iterable[SeedPlan[CellT]], further: Mapping[str, FurtherTest] | None, role: str
+) -> dict[CellT, Stage]:
+    """The cells of every seed, and what the networks that were tested, in the cells of a role, say of further images.
+
+    Raises ValueError as the plans do, and as `FurtherTest.open`.
+    """
+    cells: dict[CellT, Stage] = {}
+    for plan in plans:
+        planned = dict(plan.cells())
+        tested = {cell: stage for cell, stage in planned.items() if cell.role == role}
+        cells |= planned | dict(plan.bench.on_further(further, tested))
+    return cells

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
-from raylab.bench import Bench
+from raylab.bench import Bench, of_seeds
 from raylab.core.poison import SHIFTS, PoisonName
 from raylab.engine.stage import Stage
 from raylab.experiments.poison.config import PoisonStudy, Trigger
@@ -57,13 +57,7 @@ def plan(config: PoisonStudy) -> dict[PoisonCell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    cells: dict[PoisonCell, Stage] = {}
-    for seed in config.seeds:
-        of_seed = _SeedPlan(config, seed)
-        cells |= (planned := dict(of_seed.cells()))
-        tested = {cell: stage for cell, stage in planned.items() if cell.role == "victim"}
-        cells |= dict(of_seed.bench.on_further(config.evaluate_on, tested))
-    return cells
+    return of_seeds((_SeedPlan(config, seed) for seed in config.seeds), config.evaluate_on, "victim")
 
 
 class _SeedPlan:

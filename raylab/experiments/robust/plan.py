@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from raylab.bench import Bench
+from raylab.bench import Bench, of_seeds
 from raylab.engine.stage import Stage
 from raylab.experiments.robust.config import FILTERS, INVERTED, RELEASED, RobustFeatures, SetName
 from raylab.stages.dataset import ConstructedData, Split, open_data
@@ -51,13 +51,7 @@ def plan(config: RobustFeatures) -> dict[RobustCell, Stage]:
 
     Raises ValueError where the data or a network cannot be had as asked; nothing has run then, or after.
     """
-    cells: dict[RobustCell, Stage] = {}
-    for seed in config.seeds:
-        of_seed = _SeedPlan(config, seed)
-        cells |= (planned := dict(of_seed.cells()))
-        tested = {cell: stage for cell, stage in planned.items() if cell.role == "test"}
-        cells |= dict(of_seed.bench.on_further(config.evaluate_on, tested))
-    return cells
+    return of_seeds((_SeedPlan(config, seed) for seed in config.seeds), config.evaluate_on, "test")
 
 
 class _SeedPlan:
